@@ -1,0 +1,1 @@
+"""Engines by name. A module is imported when one of its engines is opened, never before."""
