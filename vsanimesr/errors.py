@@ -1,10 +1,10 @@
 """What can go wrong at run time, as a tree.
 
     AnimeSRError
-    ├── OptionError          an argument has a value that cannot be used
-    ├── MissingDependency    a package that the chosen engine needs is not installed
-    ├── WeightsError         weights are missing, damaged, or of another network
-    └── EngineError          an engine cannot be opened, or failed at a step
+    ├── OptionError             an argument has a value that cannot be used
+    ├── MissingDependencyError  a package that the chosen engine needs is not installed
+    ├── WeightsError            weights are missing, damaged, or of another network
+    └── EngineError             an engine cannot be opened, or failed at a step
 
 Every message names the argument or file, the value found, and what to do about it. Two borders turn these errors
 into something else: `bridge` (into a VapourSynth error) and `cli` (into a line on stderr and an exit code).
@@ -21,7 +21,7 @@ class OptionError(AnimeSRError):
     """An argument has a value that cannot be used."""
 
 
-class MissingDependency(AnimeSRError):
+class MissingDependencyError(AnimeSRError):
     """A package that the chosen engine needs is not installed."""
 
 

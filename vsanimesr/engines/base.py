@@ -13,10 +13,10 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..network import SCALE as SCALE
+
 type Plane = NDArray[np.float32]
 type Planes = tuple[Plane, Plane, Plane]
-
-SCALE = 4
 
 
 @dataclass(frozen=True, slots=True)

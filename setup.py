@@ -1,0 +1,84 @@
+"""Builds the native plugin; everything else about the package is in pyproject.toml.
+
+The wheel holds the library where VapourSynth looks for plugins, `vapoursynth/plugins/animesr/`, and fits every Python,
+as the plugin links no libpython. An editable install keeps the library in `vsanimesr/native/`, where `vsanimesr.load()`
+finds it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import vapoursynth
+from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_ext import build_ext
+
+NATIVE = Path("vsanimesr/native")
+PLUGIN = Path("vapoursynth/plugins/animesr")
+LIBRARY = {"win32": "libanimesr.dll", "darwin": "libanimesr.dylib"}.get(sys.platform, "libanimesr.so")
+
+
+class BuildPlugin(build_ext):
+    """Compiles a VapourSynth plugin rather than a Python module."""
+
+    def get_ext_filename(self, fullname: str) -> str:
+        return str((NATIVE if self.inplace else PLUGIN) / LIBRARY)
+
+    def get_ext_fullpath(self, ext_name: str) -> str:
+        return str(Path("." if self.inplace else self.build_lib) / self.get_ext_filename(ext_name))
+
+    def get_export_symbols(self, ext: Extension) -> list[str]:
+        return []  # a module's init function, which a plugin has not
+
+    def get_libraries(self, ext: Extension) -> list[str]:
+        return list(ext.libraries)  # without libpython
+
+    def run(self) -> None:
+        super().run()
+        if not self.inplace:
+            self.copy_file(str(NATIVE / "manifest.vs"), str(Path(self.build_lib) / PLUGIN / "manifest.vs"))
+
+    def get_outputs(self) -> list[str]:
+        return [*super().get_outputs(), str(Path(self.build_lib) / PLUGIN / "manifest.vs")]
+
+    def build_extension(self, ext: Extension) -> None:
+        version = self.distribution.get_version()
+        major, minor, *_ = version.split(".")
+        ext.define_macros = [
+            ("ANIMESR_VERSION", version),
+            ("ANIMESR_VERSION_MAJOR", major),
+            ("ANIMESR_VERSION_MINOR", minor),
+        ]
+        super().build_extension(ext)
+
+    def copy_extensions_to_source(self) -> None:
+        pass  # an editable install is built in place: nothing to copy
+
+
+class AnyPythonWheel(bdist_wheel):
+    """Tags the wheel for one platform and every Python 3."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        return "py3", "none", super().get_tag()[2]
+
+
+MSVC = sys.platform == "win32"
+
+setup(
+    ext_modules=[
+        Extension(
+            "animesr",
+            sources=[str(path) for path in sorted(NATIVE.glob("*.cpp"))],
+            depends=[str(path) for path in sorted(NATIVE.glob("*.h"))],
+            include_dirs=[vapoursynth.get_include()],
+            extra_compile_args=["/std:c++20", "/W4"]
+            if MSVC
+            else ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-fvisibility=hidden"],
+            libraries=["psapi"] if MSVC else [],
+            language="c++",
+        )
+    ],
+    cmdclass={"build_ext": BuildPlugin, "bdist_wheel": AnyPythonWheel},
+)

@@ -1,0 +1,182 @@
+"""One recurrent step as an ONNX graph: the only definition of the network at run time.
+
+The paper feeds the SR frame back at full size and folds it to LR size again (pixel unshuffle) at the next step. Here it
+stays folded, `sr = body[:48] + fold(bilinear x4 of cur)`, and is unfolded only on its way out: the same arithmetic with
+no trip to full size and back between two steps. Folded channels are ordered (dy, dx, colour), which is ONNX's own
+SpaceToDepth; the weights, which expect (colour, dy, dx), are reordered once.
+
+Frames of any size come in. They are clamped to [0, 1] and padded at the right and bottom, by repeating the edge, to a
+multiple of 4; the state has the padded size; the SR frame is cropped to four times the size of the frame. What is fed
+back is not clamped (facts 1.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .network import BLOCKS, COLOURS, MULTIPLE, PREFIX, SCALE, SR_CHANNELS
+
+if TYPE_CHECKING:
+    import onnx
+
+VERSION = 1
+"""Raised with every change that can alter a result: it is part of what identifies a built engine."""
+
+OPSET = 18
+SLOPE = 0.1
+
+type Weights = Mapping[str, NDArray[np.float32]]
+
+
+def padded(size: int) -> int:
+    """The next multiple of 4."""
+    return -(-size // MULTIPLE) * MULTIPLE
+
+
+def build_graph(weights: Weights, width: int, height: int) -> onnx.ModelProto:
+    """Build the graph of one step for frames of width x height.
+
+    Inputs: `prev`, `cur`, `next`, float32 (1, 3, height, width), R, G, B in [0, 1]; `sr` (1, 48, H, W) and `hidden`
+    (1, 64, H, W), float32 with H and W padded to a multiple of 4, zero before the first step.
+    Outputs: `frame`, float32 (1, 3, 4 * height, 4 * width), not clamped; `sr_out` and `hidden_out` for the next step.
+
+    Args:
+        weights: a state dict as `load_weights` returns it.
+    """
+    return _Builder(weights, width, height).build()
+
+
+class _Builder:
+    """Collects nodes and constants; each method adds one piece of the network and returns the name of its output."""
+
+    def __init__(self, weights: Weights, width: int, height: int) -> None:
+        import onnx
+
+        self._onnx = onnx
+        self._weights = weights
+        self._width, self._height = width, height
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+
+    def build(self) -> onnx.ModelProto:
+        cur = self.padded("cur")
+        window = [self.padded("prev"), cur, self.padded("next")]
+        features = self.body(self.node("Concat", *window, "sr", "hidden", axis=1))
+        out = self.lrelu(self.conv("fusion.0", features))
+        weight, bias = (self._weights[f"{PREFIX}fusion.2.{kind}"] for kind in ("weight", "bias"))
+        order = _fold_order()
+        self.node(
+            "Add",
+            self.convolve("fusion.2.sr", out, weight[:SR_CHANNELS][order], bias[:SR_CHANNELS][order]),
+            self.folded(self.upsample(cur, SCALE)),
+            output="sr_out",
+        )
+        hidden = self.convolve("fusion.2.hidden", out, weight[SR_CHANNELS:], bias[SR_CHANNELS:])
+        self.node("LeakyRelu", hidden, alpha=SLOPE, output="hidden_out")
+        self.cropped(self.node("DepthToSpace", "sr_out", blocksize=SCALE, mode="DCR"))
+        return self.model()
+
+    def body(self, cell: str) -> str:
+        """Three scales, aligned at their last block (facts 1.3): full, half and quarter size features, concatenated."""
+        features = [self.lrelu(self.conv("conv_s1_first.0", cell, reorder=True))]
+        for name in ("conv_s2_first.0", "conv_s4_first.0"):
+            features.append(self.lrelu(self.conv(name, features[-1], stride=2)))
+        for i in range(BLOCKS[0]):
+            updated = list(features)
+            for scale, count in enumerate(BLOCKS):
+                block = i - (BLOCKS[0] - count)
+                if block < 0:
+                    continue
+                total = features[scale]
+                for coarser in range(scale + 1, len(BLOCKS)):
+                    if i - (BLOCKS[0] - BLOCKS[coarser]) > 0:  # it has run a block already
+                        total = self.node("Add", total, self.upsample(features[coarser], 2 ** (coarser - scale)))
+                updated[scale] = self.block(f"body_s{2**scale}_first.{block}", total)
+            features = updated
+        full, half, quarter = features
+        return self.node("Concat", full, self.upsample(half, 2), self.upsample(quarter, 4), axis=1)
+
+    def block(self, name: str, x: str) -> str:
+        inner = self.node("Relu", self.conv(f"{name}.conv1", x))
+        return self.node("Add", x, self.conv(f"{name}.conv2", inner))
+
+    def conv(self, name: str, x: str, *, stride: int = 1, reorder: bool = False) -> str:
+        weight, bias = (self._weights[f"{PREFIX}{name}.{kind}"] for kind in ("weight", "bias"))
+        if reorder:
+            first = 3 * COLOURS
+            weight = weight.copy()
+            weight[:, first : first + SR_CHANNELS] = weight[:, first : first + SR_CHANNELS][:, _fold_order()]
+        return self.convolve(name, x, weight, bias, stride=stride)
+
+    def convolve(
+        self, name: str, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], *, stride: int = 1
+    ) -> str:
+        constants = (self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias))
+        return self.node("Conv", x, *constants, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[stride, stride])
+
+    def lrelu(self, x: str) -> str:
+        return self.node("LeakyRelu", x, alpha=SLOPE)
+
+    def upsample(self, x: str, factor: int) -> str:
+        scales = self.constant(f"x{factor}", np.array([1, 1, factor, factor], np.float32))
+        return self.node("Resize", x, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+
+    def folded(self, x: str) -> str:
+        return self.node("SpaceToDepth", x, blocksize=SCALE)
+
+    def padded(self, name: str) -> str:
+        limits = (self.constant("zero", np.array(0, np.float32)), self.constant("one", np.array(1, np.float32)))
+        clamped = self.node("Clip", name, *limits)
+        right, bottom = padded(self._width) - self._width, padded(self._height) - self._height
+        if not (right or bottom):
+            return clamped
+        pads = self.constant("pads", np.array([0, 0, 0, 0, 0, 0, bottom, right], np.int64))
+        return self.node("Pad", clamped, pads, mode="edge")
+
+    def cropped(self, x: str) -> str:
+        ends = np.array([SCALE * self._height, SCALE * self._width], np.int64)
+        arguments = {"starts": np.zeros(2, np.int64), "ends": ends, "axes": np.array([2, 3], np.int64)}
+        return self.node("Slice", x, *(self.constant(*item) for item in arguments.items()), output="frame")
+
+    def constant(self, name: str, value: NDArray[np.generic]) -> str:
+        if name not in self._constants:
+            self._constants[name] = self._onnx.numpy_helper.from_array(value, name)
+        return name
+
+    def node(self, op: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        output = output or f"{op}_{len(self._nodes)}"
+        self._nodes.append(self._onnx.helper.make_node(op, inputs, [output], **attributes))
+        return output
+
+    def model(self) -> onnx.ModelProto:
+        helper, float32 = self._onnx.helper, self._onnx.TensorProto.FLOAT
+        lr = (self._height, self._width)
+        state = (padded(self._height), padded(self._width))
+        sr = (SCALE * self._height, SCALE * self._width)
+
+        def info(name: str, channels: int, size: tuple[int, int]) -> Any:
+            return helper.make_tensor_value_info(name, float32, [1, channels, *size])
+
+        hidden = len(self._weights[f"{PREFIX}conv_s1_first.0.bias"])
+        graph = helper.make_graph(
+            self._nodes,
+            "AnimeSR step",
+            [
+                *(info(name, COLOURS, lr) for name in ("prev", "cur", "next")),
+                info("sr", SR_CHANNELS, state),
+                info("hidden", hidden, state),
+            ],
+            [info("frame", COLOURS, sr), info("sr_out", SR_CHANNELS, state), info("hidden_out", hidden, state)],
+            initializer=list(self._constants.values()),
+        )
+        model: onnx.ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+        return model
+
+
+def _fold_order() -> NDArray[np.intp]:
+    """Where each folded channel (dy, dx, colour) lies among (colour, dy, dx)."""
+    return np.arange(SR_CHANNELS).reshape(COLOURS, SCALE, SCALE).transpose(1, 2, 0).reshape(-1)
