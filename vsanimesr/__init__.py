@@ -6,13 +6,9 @@ nothing: engines and their libraries are imported when one is opened.
 
 from __future__ import annotations
 
-from importlib.metadata import version as _version
-
 from .errors import AnimeSRError, EngineError, MissingDependencyError, OptionError, WeightsError
 from .options import Options
 from .plugin import load
-
-__version__ = _version("vapoursynth-animesr")
 
 __all__ = [
     "AnimeSRError",
@@ -24,3 +20,14 @@ __all__ = [
     "__version__",
     "load",
 ]
+
+__version__: str
+
+
+def __getattr__(name: str) -> str:
+    # Reading the installed package's metadata takes longer than importing all of this.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("vapoursynth-animesr")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

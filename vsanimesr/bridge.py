@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import __version__
+import vsanimesr
+
 from .engines import available
 from .engines.base import SCALE, Frame, Planes, Ticket
 from .errors import AnimeSRError
@@ -227,7 +228,7 @@ def _at_exit(stop: Any) -> None:
 
 @_guarded(failure=-1)
 def _version(text: Any) -> int:
-    text.contents.text = "\n".join([__version__, *available()]).encode()
+    text.contents.text = "\n".join([vsanimesr.__version__, *available()]).encode()
     return 0
 
 

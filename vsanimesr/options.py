@@ -22,6 +22,8 @@ type Seek = Literal["exact", "preview"]
 ENGINE_NAMES = ("auto", "openvino", "null")
 MODEL_NAMES = ("v1", "v2")
 
+MOST = 1000  # of anything that is counted here
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -73,6 +75,8 @@ class Options:
             value = getattr(self, name)
             if value < 0:
                 raise OptionError(f"{name}={value} is negative; use 0 or more")
+            if value > MOST:
+                raise OptionError(f"{name}={value} is too large; use at most {MOST}")
         if isinstance(self.scene_change, str):
             _require_one_of("scene_change", self.scene_change, ("props", "none"), "or a list of frame numbers")
         elif any(frame < 0 for frame in self.scene_change):

@@ -1,0 +1,134 @@
+"""The arguments: described once, and every bad one told with its name, its value and the remedy."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+import vapoursynth as vs
+
+from vsanimesr.options import Options
+
+from .video import core, numbered
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def described() -> dict[str, object]:
+    return {field.name: field.default for field in dataclasses.fields(Options)}
+
+
+def test_the_signature_is_what_options_describes() -> None:
+    signature = core.animesr.Upscale.signature
+    first, *rest = [part.split(":") for part in signature.rstrip(";").split(";")]
+    types = {str: "data", int: "int"}
+    hints = get_type_hints(Options)
+
+    assert first == ["clip", "vnode"]
+    assert [name for name, *_ in rest] == list(described())
+    for name, kind, *flags in rest:
+        assert "opt" in flags
+        if name == "scene_change":
+            assert (kind, flags) == ("data[]", ["opt", "empty"])
+        elif name == "format":
+            assert kind == "int"
+        else:
+            assert kind == types.get(hints[name], "data")
+
+
+def test_the_readme_has_a_row_for_every_argument_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)`", README.read_text(), re.MULTILINE))
+    expected = {
+        name: "the clip's" if value is None else repr(value).replace("'", '"') for name, value in described().items()
+    }
+
+    assert rows == expected
+
+
+def test_every_option_has_its_text() -> None:
+    source = Path(__file__).parents[1] / "vsanimesr" / "options.py"
+    for name in described():
+        assert re.search(rf"^    {name}: .*\n    \"\"\"\S", source.read_text(), re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model": ""}, ["model", "'v1'", "'v2'"]),
+        ({"model": "v3"}, ["model", "'v3'", "'v2'", ".safetensors"]),
+        ({"model": "/nowhere/net.pth"}, ["/nowhere/net.pth"]),
+        ({"engine": "openvin"}, ["engine", "'openvin'", "did you mean 'openvino'"]),
+        ({"precision": "fp8"}, ["precision", "'fp8'", "'fp32'", "'bf16'"]),
+        ({"device": -1}, ["device=-1", "0 or more"]),
+        ({"device": 3, "engine": "openvino"}, ["device=3", "device=0"]),
+        ({"scene_change": "prop"}, ["scene_change", "'prop'", "did you mean 'props'"]),
+        ({"scene_change": [4, -3]}, ["scene_change", "-3", "start at 0"]),
+        ({"scene_change": ["4", "x"]}, ["scene_change", "'x'", "whole number"]),
+        ({"preroll": -1}, ["preroll=-1"]),
+        ({"preroll": 10**12}, ["preroll=1000000000000", "at most"]),
+        ({"seek": "fast"}, ["seek", "'fast'", "'exact'", "'preview'"]),
+        ({"warmup": -1}, ["warmup=-1", "0 or more"]),
+        ({"warmup": 2**40}, ["warmup=", "at most"]),
+        ({"format": 12345}, ["format=12345", "vs.YUV420P10"]),
+        ({"format": int(vs.GRAY32)}, ["format=", "vs.YUV420P10"]),
+        ({"format": -1}, ["format=-1"]),
+    ],
+)
+def test_a_bad_value_is_told_with_its_name_and_the_remedy(arguments: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(vs.Error) as caught:
+        core.animesr.Upscale(numbered(2), **arguments)
+
+    message = str(caught.value)
+    assert message.startswith("Upscale: ")
+    assert "internal error" not in message
+    for word in words:
+        assert word in message
+
+
+def test_no_clip() -> None:
+    with pytest.raises(vs.Error, match="clip"):
+        core.animesr.Upscale()
+
+
+@pytest.mark.parametrize("varying", ["size", "format"])
+def test_a_clip_that_changes_on_the_way(varying: str) -> None:
+    one = core.std.BlankClip(format=vs.RGB24, width=16, height=16, length=1)
+    other = core.std.BlankClip(format=vs.RGB24 if varying == "size" else vs.RGB48, width=32, height=16, length=1)
+    clip = core.std.Splice([one, other], mismatch=True)
+
+    with pytest.raises(vs.Error, match=r"the clip changes its size or format.*resize"):
+        core.animesr.Upscale(clip, engine="null")
+
+
+def test_32_bit_integers() -> None:
+    clip = core.std.BlankClip(format=vs.GRAY32, width=16, height=16, length=1)
+
+    with pytest.raises(vs.Error, match=r"32 bits.*16 or fewer"):
+        core.animesr.Upscale(clip, engine="null")
+
+
+def test_a_yuv_clip_that_says_rgb() -> None:
+    clip = core.std.SetFrameProps(core.std.BlankClip(format=vs.YUV420P8, length=1), _Matrix=0)
+
+    with pytest.raises(vs.Error, match=r"_Matrix is 0.*SetFrameProps"):
+        core.animesr.Upscale(clip, engine="null")
+
+
+def test_a_clip_whose_first_frame_fails() -> None:
+    def fail(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        raise ValueError("no such file")
+
+    clip = core.std.BlankClip(format=vs.RGBS, length=1)
+    with pytest.raises(vs.Error, match=r"(?s)frame 0.*no such file"):
+        core.animesr.Upscale(core.std.ModifyFrame(clip, clip, fail), engine="null")
+
+
+def test_version_names_its_parts() -> None:
+    version = core.animesr.Version()
+
+    assert version["plugin"] == version["package"]
+    assert version["vapoursynth"] == f"R{core.core_version.release_major}"
+    assert version["engines"] == ["openvino", "null"]
