@@ -1,0 +1,61 @@
+"""What set-up must know of the project, one item a line.
+
+    project.py requirements [EXTRA ...]   what to install before the wheel: to build it, to run it, and the extras
+    project.py fingerprint                a hash that changes when the wheel would
+
+Runs before anything is installed: standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "NOTICE", "vsanimesr", "trainer")
+BUILT = {".pyc", ".so", ".dll", ".dylib"}
+
+
+def requirements(pyproject: Path, extras: Sequence[str] = ()) -> list[str]:
+    """The requirements that `pyproject` names for building, running and `extras`, sorted, each once."""
+    content = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    project = content["project"]
+    wanted = {*content["build-system"]["requires"], *project.get("dependencies", ())}
+    for extra in extras:
+        wanted.update(project["optional-dependencies"][extra])
+    return sorted(wanted)
+
+
+def source_files(root: Path) -> Iterator[Path]:
+    """Every file under `root` that the wheel is made of, in a fixed order."""
+    for source in (root / name for name in SOURCES):
+        files = sorted(source.rglob("*")) if source.is_dir() else [source]
+        yield from (file for file in files if file.is_file() and file.suffix not in BUILT)
+
+
+def fingerprint(root: Path) -> str:
+    """SHA-256 over the names and contents of `source_files`."""
+    total = hashlib.sha256()
+    for file in source_files(root):
+        total.update(hashlib.sha256(file.relative_to(root).as_posix().encode()).digest())
+        total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def main(arguments: Sequence[str]) -> int:
+    match arguments:
+        case ["requirements", *extras]:
+            print(*requirements(ROOT / "pyproject.toml", extras), sep="\n")
+        case ["fingerprint"]:
+            print(fingerprint(ROOT))
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
