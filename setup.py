@@ -24,10 +24,7 @@ class BuildPlugin(build_ext):
     """Compiles a VapourSynth plugin rather than a Python module."""
 
     def get_ext_filename(self, fullname: str) -> str:
-        return str((NATIVE if self.inplace else PLUGIN) / LIBRARY)
-
-    def get_ext_fullpath(self, ext_name: str) -> str:
-        return str(Path("." if self.inplace else self.build_lib) / self.get_ext_filename(ext_name))
+        return str(PLUGIN / LIBRARY)
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
         return []  # a module's init function, which a plugin has not
@@ -54,7 +51,7 @@ class BuildPlugin(build_ext):
         super().build_extension(ext)
 
     def copy_extensions_to_source(self) -> None:
-        pass  # an editable install is built in place: nothing to copy
+        self.copy_file(str(Path(self.build_lib) / PLUGIN / LIBRARY), str(NATIVE / LIBRARY))
 
 
 class AnyPythonWheel(bdist_wheel):

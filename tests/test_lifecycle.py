@@ -255,7 +255,7 @@ def test_sessions_end_with_their_nodes() -> None:
     for _ in range(50):
         core.animesr.Upscale(numbered(2), engine="null").get_frame(1).close()
 
-    assert len(bridge._sessions) == before
+    assert len(bridge._sessions) <= before
 
 
 def test_memory_is_flat_over_many_frames() -> None:
