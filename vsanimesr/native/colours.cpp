@@ -13,7 +13,7 @@ namespace {
 
 constexpr int unsaid = -1;
 constexpr int hd_lines = 720;
-constexpr int full = 1; // of the property _Range; the old _ColorRange has the opposite numbers
+constexpr int full = 1; // of the property _Range
 
 int usual_matrix(int lines) { return lines >= hd_lines ? VSC_MATRIX_BT709 : VSC_MATRIX_ST170_M; }
 
@@ -62,8 +62,6 @@ Colours::Colours(VSNode *clip, VSCore *core, const VSAPI *vsapi)
         throw std::runtime_error("the clip is YUV, yet its property _Matrix is 0 (RGB); set the true one, for example with "
                                  "core.std.SetFrameProps(clip, _Matrix=1) for BT.709");
     range_ = read(properties, "_Range");
-    if (const int old = read(properties, "_ColorRange"); range_ == unsaid && old != unsaid)
-        range_ = old == 0;
     chroma_location_ = read(properties, "_ChromaLocation");
 }
 

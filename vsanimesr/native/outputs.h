@@ -19,7 +19,7 @@ public:
     bool wants(int n, int target) const { return requests_.contains(n) || target - n < capacity_; }
 
     void put(int n, Value value) {
-        erase(n);
+        std::erase_if(recent_, [n](const auto &entry) { return entry.first == n; });
         recent_.emplace_front(n, std::move(value));
         trim();
     }
@@ -33,9 +33,7 @@ public:
         return std::nullopt;
     }
 
-    void erase(int n) {
-        std::erase_if(recent_, [n](const auto &entry) { return entry.first == n; });
-    }
+    void clear() { recent_.clear(); }
 
     // Call after a request has been closed.
     void trim() {

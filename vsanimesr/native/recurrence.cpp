@@ -77,8 +77,9 @@ private:
     void run(const Plan &plan, Request &request);
     int64_t submit(const Step &step, const Request &request, bool output);
     Shared result(const Step &step, const Request &request, int64_t ticket) const;
-    const VSFrame *deliver(int n, const Shared &result);
+    const VSFrame *deliver(const Shared &result);
     void finish_older();
+    void fail();
     animesr_frame view(int n, const Request &request) const;
     bool starts_scene(const VSFrame *frame) const;
 
@@ -136,7 +137,7 @@ const VSFrame *Recurrence::initial(int n, Request &request, VSFrameContext *cont
         requests_.open(n);
         if (auto known = outputs_.get(n)) {
             lock.unlock();
-            return deliver(n, *known);
+            return deliver(*known);
         }
     }
     for (int k = std::max(0, n - 1); k <= std::min(n + 1, video_.numFrames - 1); ++k)
@@ -151,7 +152,7 @@ const VSFrame *Recurrence::ready(int n, Request &request, VSFrameContext *contex
     for (;;) {
         if (auto known = outputs_.get(n)) {
             lock.unlock();
-            return deliver(n, *known);
+            return deliver(*known);
         }
         Plan plan = sequencer_.plan(n, [&](int k) { return request.held.contains(k); });
         if (plan.steps.empty()) {
@@ -206,7 +207,7 @@ void Recurrence::run(const Plan &plan, Request &request) {
             ticket = submit(step, request, output);
             ++submitted_;
         } catch (...) {
-            sequencer_.invalidate();
+            fail();
             throw;
         }
         sequencer_.done(step);
@@ -243,15 +244,20 @@ Recurrence::Shared Recurrence::result(const Step &step, const Request &request, 
     return std::make_shared<Result>(const_cast<Session &>(session_), ticket, std::move(owner), picture);
 }
 
-const VSFrame *Recurrence::deliver(int n, const Shared &result) {
+const VSFrame *Recurrence::deliver(const Shared &result) {
     try {
         return vsapi_->addFrameRef(result->finish());
     } catch (...) {
         const std::scoped_lock lock(order_);
-        outputs_.erase(n);
-        sequencer_.invalidate();
+        fail();
         throw;
     }
+}
+
+// Nothing that came of a failed step is used again: the next request starts from its anchor.
+void Recurrence::fail() {
+    sequencer_.invalidate();
+    outputs_.clear();
 }
 
 animesr_frame Recurrence::view(int n, const Request &request) const {
