@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .engines import open_engine
-from .engines.base import SCALE, Frame, Plane, Ticket
+from .engines.base import Frame, Ticket
 from .options import Options
 from .quiet import stdout_to_stderr
 from .weights import load_weights
@@ -28,7 +26,6 @@ class Session:
                 precision=options.precision,
                 device=options.device,
             )
-            self._warm_up(width, height)
         self.depth = self._engine.depth
         """How many tickets may be waiting at once."""
 
@@ -41,15 +38,3 @@ class Session:
     def close(self) -> None:
         """Free the engine. Closing twice does no harm."""
         self._engine.close()
-
-    def _warm_up(self, width: int, height: int) -> None:
-        # What a runtime does (and prints) on its first run happens here, before any video flows.
-        frame = Frame(-1, _planes(width, height))
-        if ticket := self._engine.submit(frame, frame, frame, output=True):
-            ticket.wait(_planes(SCALE * width, SCALE * height))
-        self._engine.reset()
-
-
-def _planes(width: int, height: int) -> tuple[Plane, Plane, Plane]:
-    red, green, blue = np.zeros((3, height, width), np.float32)
-    return red, green, blue

@@ -46,7 +46,10 @@ class Ticket(Protocol):
 
 
 class Engine(ABC):
-    """A running engine for frames of one size; a context manager that closes itself."""
+    """A running engine for frames of one size; a context manager that closes itself.
+
+    stdout is kept clean only while it is opened: a runtime that prints at its first step takes that step then.
+    """
 
     depth: int = 1
     """How many tickets may be waiting at once: before ticket i + depth is submitted, ticket i has been waited for."""

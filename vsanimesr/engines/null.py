@@ -46,8 +46,7 @@ class NullEngine(Engine):
     def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
         for frame in (prev, cur, next):
             for plane in frame.planes:
-                # A row is enough to tell frames apart where a test draws them so, and costs next to nothing.
-                self._digest = zlib.crc32(np.ascontiguousarray(plane[0]), self._digest)
+                self._digest = zlib.crc32(np.ascontiguousarray(plane), self._digest)
         if not output:
             return None
         red, green, blue = (plane.copy() for plane in cur.planes)

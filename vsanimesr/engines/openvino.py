@@ -2,19 +2,20 @@
 
 Two requests take turns: step n + 1 computes in one while step n's frame is copied out of the other. The recurrent state
 goes back and forth between two buffers, which are laid out channels last, as the convolutions want them.
+
+The same steps give the same bits: OpenVINO chooses its algorithms by shape and processor, never by timing, and the
+order in which they sum does not depend on the number of threads.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-import numpy as np
+from contextlib import contextmanager, suppress
+from typing import cast
 
 from ..errors import EngineError
-from ..graph import build_graph, padded
-from ..network import COLOURS, FEATURES, SR_CHANNELS
+from ..graph import GraphPrecision, build_graph
 from ..quiet import unimportable
 from . import Weights
 from .base import Engine, Frame, Planes, Ticket
@@ -23,16 +24,21 @@ from .base import Engine, Frame, Planes, Ticket
 # along. OpenVINO does without it where it cannot be imported.
 with unimportable("openvino.tools.ovc"):
     import openvino
-    from openvino import CompiledModel, InferRequest, Layout, Model, Tensor
+    from openvino import CompiledModel, Core, InferRequest, Layout, Model, Tensor
     from openvino.preprocess import PrePostProcessor
 
 DEVICE = "CPU"
 WINDOW = ("prev", "cur", "next")
-STATE = {"sr": SR_CHANNELS, "hidden": FEATURES}
+STATE = ("sr", "hidden")
+SETTINGS = {
+    "EXECUTION_MODE_HINT": "ACCURACY",  # what the graph says in which precision is computed so
+    "PERFORMANCE_HINT": "LATENCY",
+    "NUM_STREAMS": "1",  # steps depend on each other: all cores work on one
+}
 
 
 class OpenVINOEngine(Engine):
-    """The network in fp32 or bf16; SR and state stay float32 at the edges of the graph."""
+    """The network in fp32 or bf16. A step that fails takes the state with it: nothing is submitted until the reset."""
 
     depth = 2
 
@@ -41,71 +47,86 @@ class OpenVINOEngine(Engine):
     ) -> None:
         if device != 0:
             raise EngineError(f"device={device} does not exist for engine='openvino', which has one CPU; use device=0")
-        with _errors("cannot compile the network"):
-            model = _compiled(load_weights(), width, height, precision)
-            requests = [model.create_infer_request() for _ in range(2)]
-        state = [
-            {
-                name: Tensor(np.zeros((1, padded(height), padded(width), channels), np.float32))
-                for name, channels in STATE.items()
-            }
-            for _ in range(2)
-        ]
-        self._slots = [_Slot(request, state[i], state[1 - i], width, height) for i, request in enumerate(requests)]
+        with _errors(f"cannot be opened for {width}x{height}"):
+            core = openvino.Core()
+            model = _compiled(core, load_weights(), width, height, _resolved(core, precision))
+            even, odd = ({name: _zeros(model, name) for name in STATE} for _ in range(2))
+            self._slots = [_Slot(model, even, odd), _Slot(model, odd, even)]
+        self._last: _Step | None = None
 
     def reset(self) -> None:
-        coming, last = self._slots
-        last.finish()
-        for tensor in coming.state.values():
+        if self._last:
+            with suppress(EngineError):  # what it did to the state does not matter any more
+                self._last.finish()
+            self._last = None
+        for tensor in self._slots[0].state.values():
             tensor.data[:] = 0
 
     def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
-        coming, last = self._slots
-        last.finish()
-        coming.start((prev, cur, next))
-        self._slots = [last, coming]
-        return coming if output else None
+        if self._last:
+            self._last.finish()
+        coming, other = self._slots
+        self._last = coming.start((prev, cur, next))
+        self._slots = [other, coming]
+        return self._last if output else None
 
     def close(self) -> None:
-        for slot in self._slots:
-            slot.finish()
+        if self._last:
+            with suppress(EngineError):  # told already, or of no use to anyone
+                self._last.finish()
+        self._last = None
         self._slots = []
 
 
-class _Slot(Ticket):
+class _Slot:
     """One of the two requests, with the buffers that it reads and writes."""
 
-    def __init__(
-        self, request: InferRequest, state: dict[str, Tensor], state_out: dict[str, Tensor], width: int, height: int
-    ) -> None:
-        self._request = request
+    def __init__(self, model: CompiledModel, state: dict[str, Tensor], state_out: dict[str, Tensor]) -> None:
+        self._request = model.create_infer_request()
         self.state = state
-        self._window = [Tensor(np.zeros((1, COLOURS, height, width), np.float32)) for _ in WINDOW]
+        self._window = [_zeros(model, name) for name in WINDOW]
         for name, tensor in zip(WINDOW, self._window, strict=True):
-            request.set_tensor(name, tensor)
+            self._request.set_tensor(name, tensor)
         for name in STATE:
-            request.set_tensor(name, state[name])
-            request.set_tensor(f"{name}_out", state_out[name])
-        self._frame = request.get_tensor("frame")
-        self._lock = threading.Lock()
-        self._running = False
+            self._request.set_tensor(name, state[name])
+            self._request.set_tensor(f"{name}_out", state_out[name])
+        self._frame = self._request.get_tensor("frame")
 
-    def start(self, window: tuple[Frame, Frame, Frame]) -> None:
-        self.finish()
+    def start(self, window: tuple[Frame, Frame, Frame]) -> _Step:
         for tensor, frame in zip(self._window, window, strict=True):
             for target, plane in zip(tensor.data[0], frame.planes, strict=True):
                 target[:] = plane
         with _errors("cannot start a step"):
             self._request.start_async()
-            self._running = True
+        return _Step(self._request, self._frame)
+
+
+class _Step(Ticket):
+    """A step that has been started, and the tensor in which its frame will be."""
+
+    def __init__(self, request: InferRequest, frame: Tensor) -> None:
+        self._request = request
+        self._frame = frame
+        self._lock = threading.Lock()
+        self._running = True
+        self._failure: EngineError | None = None
 
     def finish(self) -> None:
-        """Wait for the step that runs here, if one does; on any thread."""
+        """Wait for the end of the step, on any thread, and as often as wanted.
+
+        Raises:
+            EngineError: it failed, which every caller is told.
+        """
         with self._lock:
             if self._running:
                 self._running = False
-                with _errors("a step failed"):
-                    self._request.wait()
+                try:
+                    with _errors("failed at a step"):
+                        self._request.wait()
+                except EngineError as error:
+                    self._failure = error
+            if self._failure:
+                raise self._failure
 
     def wait(self, out: Planes) -> None:
         self.finish()
@@ -113,18 +134,26 @@ class _Slot(Ticket):
             target[:] = plane
 
 
-def _compiled(weights: Weights, width: int, height: int, precision: str) -> CompiledModel:
-    core = openvino.Core()
+def _resolved(core: Core, precision: str) -> GraphPrecision:
+    """What `auto` comes to, checked. OpenVINO lists BF16 only where the processor computes it: AVX-512 BF16 or AMX."""
+    has_bf16 = "BF16" in core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
     if precision == "auto":
-        # Listed only where the processor computes it: AVX-512 BF16 or AMX.
-        precision = "bf16" if "BF16" in core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES") else "fp32"
-    settings = {
-        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": "1",  # steps depend on each other: all cores work on one
-    }
-    model = _channels_last(core.read_model(build_graph(weights, width, height).SerializeToString()))
-    return core.compile_model(model, DEVICE, settings)
+        return "bf16" if has_bf16 else "fp32"
+    if precision == "bf16" and not has_bf16:
+        raise EngineError("precision='bf16' is not computed by this processor; use 'fp32' or 'auto'")
+    return cast(GraphPrecision, precision)
+
+
+def _compiled(core: Core, weights: Weights, width: int, height: int, precision: GraphPrecision) -> CompiledModel:
+    graph = build_graph(weights, width, height, precision).SerializeToString()
+    return core.compile_model(_channels_last(core.read_model(graph)), DEVICE, SETTINGS)
+
+
+def _zeros(model: CompiledModel, name: str) -> Tensor:
+    port = model.input(name)
+    tensor = Tensor(port.get_element_type(), port.get_shape())
+    tensor.data[:] = 0
+    return tensor
 
 
 def _channels_last(model: Model) -> Model:
@@ -141,6 +170,8 @@ def _channels_last(model: Model) -> Model:
 def _errors(what: str) -> Iterator[None]:
     try:
         yield
+    except MemoryError as error:
+        raise EngineError(f"engine='openvino' {what}: not enough memory; free some, or use a smaller clip") from error
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise EngineError(f"engine='openvino' {what}: {reason}") from error

@@ -11,11 +11,16 @@
 #include <mutex>
 #include <utility>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace animesr {
 
 namespace {
 
 constexpr const char *approximate_property = "AnimeSRApproximate";
+constexpr int64_t tidy_after = int64_t{256} << 20; // bytes of SR frames
 
 // An SR frame whose step has been submitted. Whoever needs it first waits for it.
 class Result {
@@ -72,6 +77,7 @@ private:
 
     Sequencer::Config sequence() const;
     int capacity() const;
+    int64_t bytes() const { return int64_t{video_.width} * video_.height * 3 * sizeof(float); }
     void ask(Request &request, VSFrameContext *context) const;
     void collect(Request &request, VSFrameContext *context);
     void run(const Plan &plan, Request &request);
@@ -80,6 +86,7 @@ private:
     const VSFrame *deliver(const Shared &result);
     void finish_older();
     void fail();
+    void tidy();
     animesr_frame view(int n, const Request &request) const;
     bool starts_scene(const VSFrame *frame) const;
 
@@ -96,6 +103,7 @@ private:
     Sequencer sequencer_;
     Outputs<Shared> outputs_;
     int64_t submitted_ = 0;
+    int64_t untidied_ = 0; // bytes
     std::deque<std::pair<int64_t, Shared>> unfinished_; // with the number of the step
 };
 
@@ -127,8 +135,7 @@ Sequencer::Config Recurrence::sequence() const {
 int Recurrence::capacity() const {
     VSCoreInfo info;
     vsapi_->getCoreInfo(core_, &info);
-    const int64_t bytes = int64_t{video_.width} * video_.height * 3 * sizeof(float);
-    return static_cast<int>(std::clamp<int64_t>(info.maxFramebufferSize / 8 / bytes, 1, info.numThreads + 4));
+    return static_cast<int>(std::clamp<int64_t>(info.maxFramebufferSize / 8 / bytes(), 1, info.numThreads + 4));
 }
 
 const VSFrame *Recurrence::initial(int n, Request &request, VSFrameContext *context) {
@@ -215,6 +222,7 @@ void Recurrence::run(const Plan &plan, Request &request) {
             auto made = result(step, request, ticket);
             unfinished_.emplace_back(submitted_, made);
             outputs_.put(step.cur, std::move(made));
+            tidy();
         }
     }
 }
@@ -254,8 +262,26 @@ const VSFrame *Recurrence::deliver(const Shared &result) {
     }
 }
 
-// Nothing that came of a failed step is used again: the next request starts from its anchor.
+// glibc's heap does not find room for an aligned frame in the gap that one of the same size has left, and grows for as
+// long as an encode runs. Now and then it is asked to give back what it does not use.
+void Recurrence::tidy() {
+#ifdef __GLIBC__
+    untidied_ += bytes();
+    if (untidied_ >= tidy_after) {
+        malloc_trim(0);
+        untidied_ = 0;
+    }
+#endif
+}
+
+// Nothing that came of a failed step, or after it, is used again: the next request starts from its anchor.
 void Recurrence::fail() {
+    for (const auto &[step, result] : std::exchange(unfinished_, {}))
+        try {
+            result->finish();
+        } catch (const std::runtime_error &) {
+            // Whoever asked for it is told.
+        }
     sequencer_.invalidate();
     outputs_.clear();
 }

@@ -1,0 +1,43 @@
+"""The graph as a document: valid ONNX that every runtime reads, and small enough to be looked through."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+from vsanimesr.graph import GraphPrecision, build_graph
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(("width", "height"), [(32, 24), (1, 1), (33, 23)])
+def test_the_graph_is_valid_onnx(
+    weights_v2: dict[str, NDArray[np.float32]], width: int, height: int, precision: GraphPrecision
+) -> None:
+    """Types and shapes too: each operator takes the type that it is given in the graph's opset."""
+    onnx.checker.check_model(build_graph(weights_v2, width, height, precision), full_check=True)
+
+
+def test_bf16_is_written_into_the_graph_and_the_picture_stays_float32(
+    weights_v2: dict[str, NDArray[np.float32]],
+) -> None:
+    graph = build_graph(weights_v2, 32, 24, "bf16").graph
+    types = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)}
+    constants = {tensor.name: tensor.data_type for tensor in graph.initializer}
+
+    float32, bfloat16 = onnx.TensorProto.FLOAT, onnx.TensorProto.BFLOAT16
+    assert [types[name] for name in ("prev", "cur", "next", "frame")] == [float32] * 4
+    assert [types[name] for name in ("sr", "hidden", "sr_out", "hidden_out")] == [bfloat16] * 4
+    for node in graph.node:
+        if node.op_type == "Conv":
+            assert [constants[name] for name in node.input[1:]] == [bfloat16] * 2
+
+
+def test_weights_are_rounded_to_the_nearest_bf16(weights_v1: dict[str, NDArray[np.float32]]) -> None:
+    graph = build_graph(weights_v1, 4, 4, "bf16").graph
+    key = "fusion.0.weight"
+    stored = next(tensor for tensor in graph.initializer if tensor.name == key)
+
+    values = onnx.numpy_helper.to_array(stored)
+    assert np.array_equal(values, weights_v1[f"recurrent_cell.{key}"].astype(values.dtype))
