@@ -1,0 +1,36 @@
+"""Tables in Markdown that read well as plain text too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a heading; the first column names what is measured. `str()` gives Markdown."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+    def __str__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(self.columns, *self.rows, strict=True)]
+        rule = [f"{'-' * (width - 1)}{':' if i else '-'}" for i, width in enumerate(widths)]
+        lines = [_line(row, widths) for row in (self.columns, rule, *self.rows)]
+        return "\n".join([f"## {self.title}", "", *lines, *(["", self.note] if self.note else [])])
+
+
+def verdict(value: float, *, at_least: float | None = None, at_most: float | None = None, unit: str = "") -> str:
+    """A target and whether `value` meets it: "at most 1 s: met"."""
+    if at_least is not None:
+        return f"at least {at_least:g}{unit}: {'met' if value >= at_least else 'not met'}"
+    if at_most is not None:
+        return f"at most {at_most:g}{unit}: {'met' if value <= at_most else 'not met'}"
+    return ""
+
+
+def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
+    padded = (f"{cell:{'>' if i else '<'}{width}}" for i, (cell, width) in enumerate(zip(cells, widths, strict=True)))
+    return f"| {' | '.join(padded)} |"
