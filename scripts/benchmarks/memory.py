@@ -30,7 +30,7 @@ def peak(settings: Settings) -> Iterator[Table]:
     with tempfile.TemporaryDirectory() as folder:
         scripts = runs.scripts(Path(folder), settings, UPSCALES)
         turns: dict[str, Turn] = {name: partial(runs.peak_memory, path) for name, path in scripts.items()}
-        samples = taken(turns, min(settings.rounds, ROUNDS))
+        samples = taken(turns, min(settings.rounds, ROUNDS), warm_up=False)
 
     def row(name: str) -> tuple[str, ...]:
         most = samples.median(name) / MB

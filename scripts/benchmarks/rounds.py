@@ -38,10 +38,12 @@ class Samples:
         return median((a - b) / c for a, b, c in rounds)
 
 
-def taken(contestants: Mapping[str, Turn], rounds: int) -> Samples:
-    """Have the contestants take turns: A B C A B C ... A first round, in which caches fill, is not counted."""
-    taken = [{name: turn() for name, turn in contestants.items()} for _ in range(rounds + 1)]
-    return Samples({name: [figures[name] for figures in taken[1:]] for name in contestants})
+def taken(contestants: Mapping[str, Turn], rounds: int, *, warm_up: bool = True) -> Samples:
+    """Have the contestants take turns: A B C A B C ... With `warm_up` a round comes before that is not counted."""
+    for turn in contestants.values() if warm_up else ():
+        turn()
+    taken = [{name: turn() for name, turn in contestants.items()} for _ in range(rounds)]
+    return Samples({name: [figures[name] for figures in taken] for name in contestants})
 
 
 def per_frame(run: Callable[[int], None], frames: int) -> Turn:

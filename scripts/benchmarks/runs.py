@@ -16,6 +16,7 @@ from typing import IO
 import fetch_data
 
 from tests.video import SCRIPTS, environment
+from vsanimesr.options import Options
 
 from . import peak, timeline
 from .settings import Settings
@@ -24,6 +25,8 @@ VSPIPE = (sys.executable, str(SCRIPTS / "vspipe"), "-c", "y4m")
 FRAMES = 24
 SOURCE = "source alone"
 """The name of a script without `Upscale`."""
+LAST = f"{Options().preroll} steps of pre-roll, the first step, output"
+"""What happens after the script, until the first byte of video."""
 
 
 class RunError(Exception):
@@ -62,7 +65,7 @@ def seconds_by_part(script: Path) -> dict[str, float]:
     with tempfile.TemporaryFile() as said:
         start, first_byte = _started(timed, said)
         said.seek(0)
-        ends = {**timeline.read(said.read().decode()), timeline.LAST: first_byte}
+        ends = {**timeline.read(said.read().decode()), LAST: first_byte}
     starts = [start, *ends.values()]
     return {part: end - begin for (part, end), begin in zip(ends.items(), starts, strict=False)}
 

