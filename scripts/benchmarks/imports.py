@@ -14,6 +14,8 @@ from .table import Table, verdict
 
 TARGET = 0.2
 """In seconds."""
+MODULES = ("vsanimesr", "vsanimesr.bridge", "numpy")
+"""The package, what the plugin imports of it, and what takes most of the time of that."""
 UNWANTED = ("torch", "openvino", "onnx")
 
 PROGRAM = """
@@ -28,24 +30,20 @@ print(json.dumps([took, sorted(sys.modules)]))
 
 def seconds(settings: Settings) -> Iterator[Table]:
     """Imports, each in a fresh interpreter, numpy's for comparison."""
-    modules = ("vsanimesr", "vsanimesr.bridge", "numpy")
-    samples = taken({module: partial(_seconds, module) for module in modules}, settings.rounds)
+    present: dict[str, set[str]] = {}
+
+    def imported(module: str) -> float:
+        program = PROGRAM.format(module=module)
+        took, modules = json.loads(subprocess.check_output([sys.executable, "-P", "-c", program], text=True))
+        present[module] = set(modules)
+        return float(took)
+
+    samples = taken({module: partial(imported, module) for module in MODULES}, settings.rounds)
 
     def row(module: str) -> tuple[str, ...]:
-        _, present = _imported(module)
-        judged = verdict(samples.median(module), at_most=TARGET, unit=" s") if module == "vsanimesr" else ""
-        return module, f"{samples.median(module):.3f}", ", ".join(set(UNWANTED) & present) or "none", judged
+        unwanted = ", ".join(name for name in UNWANTED if name in present[module]) or "none"
+        judged = verdict(samples.median(module), at_most=TARGET, unit=" s") if module == MODULES[0] else ""
+        return module, f"{samples.median(module):.3f}", unwanted, judged
 
     columns = ("import", "s", f"of {', '.join(UNWANTED)}", "target")
-    yield Table("Imports", columns, [*map(row, modules)], f"Medians of {settings.rounds} fresh interpreters.")
-
-
-def _seconds(module: str) -> float:
-    return _imported(module)[0]
-
-
-def _imported(module: str) -> tuple[float, set[str]]:
-    """How long the import took, and every module that is there after it."""
-    program = PROGRAM.format(module=module)
-    seconds, present = json.loads(subprocess.check_output([sys.executable, "-P", "-c", program], text=True))
-    return seconds, set(present)
+    yield Table("Imports", columns, [*map(row, MODULES)], f"Medians of {settings.rounds} fresh interpreters.")

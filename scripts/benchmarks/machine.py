@@ -22,20 +22,18 @@ def has_amx() -> bool:
 
 
 def line() -> str:
-    """Processor, cores, what it has for bf16, and the versions of what is compared."""
+    """Processor, cores, what it has for bf16, how busy it is, and the versions of what is compared."""
     flags = _cpu("flags").split()
     bf16 = ", ".join(flag for flag in BF16 if flag in flags) or "not in hardware"
-    python = f"Python {platform.python_version()}"
-    versions = [f"{name} {version(name)}" for name in ("VapourSynth", "OpenVINO", "torch", "vapoursynth-animesr")]
-    return (
-        f"{_cpu('model name') or platform.machine()}, {cores()} cores, bf16: {bf16}; {', '.join([python, *versions])}"
-    )
+    name = _cpu("model name") or platform.machine()
+    packages = ("VapourSynth", "OpenVINO", "torch", "vapoursynth-animesr")
+    versions = [f"Python {platform.python_version()}", *(f"{package} {version(package)}" for package in packages)]
+    return f"{name}, {cores()} cores, bf16: {bf16}, load {os.getloadavg()[0]:.1f}; {', '.join(versions)}"
 
 
 def _cpu(field: str) -> str:
     """A field of the first processor; empty where the system does not tell."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.exists() else []
-    return next(
-        (value.strip() for name, _, value in (line.partition(":") for line in lines) if name.strip() == field), ""
-    )
+    values = (value.strip() for name, _, value in (line.partition(":") for line in lines) if name.strip() == field)
+    return next(values, "")

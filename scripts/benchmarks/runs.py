@@ -86,8 +86,8 @@ def _started(script: Path, said: IO[bytes]) -> tuple[float, float]:
         (*VSPIPE, script, "-"), env=_environment(), stdout=subprocess.PIPE, stderr=said, start_new_session=True
     )
     with process:
+        assert process.stdout is not None
         try:
-            assert process.stdout is not None
             process.stdout.readline()  # YUV4MPEG2 ...
             process.stdout.readline()  # FRAME
             came = process.stdout.read(1)
@@ -95,6 +95,7 @@ def _started(script: Path, said: IO[bytes]) -> tuple[float, float]:
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # vspipe is a child of what was started
+            process.stdout.read()  # until it has freed its memory: the next run is not to meet it
     if not came:
         said.seek(0)
         raise RunError(said.read().decode())
