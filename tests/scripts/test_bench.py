@@ -133,6 +133,27 @@ def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
             measure(script)
 
 
+def test_the_first_frame_counts_and_vspipe_ends_with_it(tmp_path: Path) -> None:
+    script, number = tmp_path / "endless.vpy", tmp_path / "number"
+    script.write_text(f"""\
+import os, time
+import vapoursynth as vs
+
+def slow(n, f):
+    time.sleep(3 if n else 0.5)
+    return f
+
+clip = vs.core.std.BlankClip(width=640, height=480, format=vs.YUV420P8, length=1_000_000)
+clip.std.ModifyFrame(clip, slow).set_output()
+open({str(number)!r}, "w").write(str(os.getpid()))
+""")
+
+    assert 0.5 < runs.seconds_to_first_byte(script) < 10
+
+    status = Path("/proc", number.read_text(), "status")
+    assert not status.exists() or "zombie" in status.read_text()
+
+
 def test_unknown_sections_and_impossible_numbers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["sped"], ["--size", "321x240"], ["--size", "0x240"], ["--frames", "0"], ["--rounds", "-1"]):
         with pytest.raises(SystemExit) as refused:
@@ -153,17 +174,8 @@ def test_the_settings_follow_the_command_line() -> None:
 @pytest.fixture(scope="module")
 def sections() -> dict[str, list[list[str]]]:
     """The cells of each table of a run of every section, on a small clip: by heading, without the head of the table."""
-    command = [
-        sys.executable,
-        "-P",
-        str(ROOT / "scripts/bench.py"),
-        "--size",
-        "32x24",
-        "--frames",
-        "2",
-        "--rounds",
-        "1",
-    ]
+    small = ["--size", "32x24", "--frames", "2", "--rounds", "1"]
+    command = [sys.executable, "-P", str(ROOT / "scripts" / "bench.py"), *small]
     machine, *tables = subprocess.check_output(command, text=True, timeout=60).split("\n## ")
     assert all(name in machine for name in ("cores", "bf16: ", "VapourSynth ", "OpenVINO ", "torch "))
     return {
@@ -209,6 +221,8 @@ def test_what_is_compared_comes_in_the_order_that_it_must(sections: dict[str, li
     assert float(speed[-1][1]) < float(speed[0][1])  # bicubic is faster than PyTorch
     assert float(around[3][1]) < float(around[0][1])  # nearest neighbour is faster than the network
     assert float(start[0][1]) < float(start[2][1])
+    assert parts[-2][0] == runs.LAST
     assert abs(sum(float(row[1]) for row in parts[:-1]) - float(parts[-1][1])) < 10  # each is rounded
+    assert 0.5 < float(parts[-1][1]) / 1000 / float(start[2][1]) < 2
     assert float(memory[0][1]) < float(memory[1][1]) < float(memory[2][1])
     assert imports[0][2] == "none"
