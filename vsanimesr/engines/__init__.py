@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import MissingDependencyError
+from ..graph import Weights
 from .base import Engine
-
-type Weights = Mapping[str, NDArray[np.float32]]
 
 
 class Entry(NamedTuple):

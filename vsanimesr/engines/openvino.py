@@ -15,9 +15,8 @@ from contextlib import contextmanager, suppress
 from typing import cast
 
 from ..errors import EngineError
-from ..graph import GraphPrecision, build_graph
+from ..graph import GraphPrecision, Weights, build_graph
 from ..quiet import unimportable
-from . import Weights
 from .base import Engine, Frame, Planes, Ticket
 
 # OpenVINO's model converter is of no use here, takes most of the time of the import, and brings a telemetry client

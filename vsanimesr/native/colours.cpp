@@ -3,7 +3,6 @@
 #include <VSConstants4.h>
 #include <VSHelper4.h>
 
-#include <cstring>
 #include <stdexcept>
 #include <string>
 

@@ -8,7 +8,6 @@
 #include <VSHelper4.h>
 #include <VapourSynth4.h>
 
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>

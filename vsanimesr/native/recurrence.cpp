@@ -82,7 +82,7 @@ private:
     void collect(Request &request, VSFrameContext *context);
     void run(const Plan &plan, Request &request);
     int64_t submit(const Step &step, const Request &request, bool output);
-    Shared result(const Step &step, const Request &request, int64_t ticket) const;
+    Shared result(const Step &step, const Request &request, int64_t ticket);
     const VSFrame *deliver(const Shared &result);
     void finish_older();
     void fail();
@@ -240,7 +240,7 @@ void Recurrence::finish_older() {
     }
 }
 
-Recurrence::Shared Recurrence::result(const Step &step, const Request &request, int64_t ticket) const {
+Recurrence::Shared Recurrence::result(const Step &step, const Request &request, int64_t ticket) {
     const VSFrame *properties = request.held.at(step.cur).get();
     VSFrame *frame = vsapi_->newVideoFrame(&video_.format, video_.width, video_.height, properties, core_);
     Frame owner(frame, Release{vsapi_});
@@ -249,7 +249,7 @@ Recurrence::Shared Recurrence::result(const Step &step, const Request &request, 
     animesr_picture picture{{}, vsapi_->getStride(frame, 0)};
     for (int plane = 0; plane < 3; ++plane)
         picture.planes[plane] = reinterpret_cast<float *>(vsapi_->getWritePtr(frame, plane));
-    return std::make_shared<Result>(const_cast<Session &>(session_), ticket, std::move(owner), picture);
+    return std::make_shared<Result>(session_, ticket, std::move(owner), picture);
 }
 
 const VSFrame *Recurrence::deliver(const Shared &result) {

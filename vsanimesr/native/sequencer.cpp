@@ -100,15 +100,16 @@ Plan Sequencer::walk(const Position &start, int target, const Held &held) const 
     return plan;
 }
 
-// The first step of a run is preceded by the pre-roll, which carries the reset.
+// The first step of a run comes after the pre-roll, and the reset before both.
 void Sequencer::append(Plan &plan, const Position &start, const Step &step) const {
-    if (start.reset && step.cur == start.frame)
-        for (int i = 0; i < config_.preroll; ++i)
-            plan.steps.push_back({.prev = step.cur, .cur = step.cur, .next = step.cur, .reset = i == 0,
-                                  .output = false, .approximate = step.approximate});
+    const bool begins = start.reset && step.cur == start.frame;
+    const size_t first = plan.steps.size();
+    if (begins)
+        plan.steps.insert(plan.steps.end(), config_.preroll,
+                          {.prev = step.cur, .cur = step.cur, .next = step.cur, .reset = false, .output = false,
+                           .approximate = step.approximate});
     plan.steps.push_back(step);
-    if (start.reset && step.cur == start.frame && config_.preroll == 0)
-        plan.steps.back().reset = true;
+    plan.steps[first].reset = begins;
 }
 
 void Sequencer::done(const Step &step) {
