@@ -66,6 +66,7 @@ def test_every_option_has_its_text() -> None:
         ({"device": 3, "engine": "openvino"}, ["device=3", "device=0"]),
         ({"scene_change": "prop"}, ["scene_change", "'prop'", "did you mean 'props'"]),
         ({"scene_change": [4, -3]}, ["scene_change", "-3", "start at 0"]),
+        ({"scene_change": [4, 2**31]}, ["scene_change", "2147483648", "end at"]),
         ({"scene_change": ["4", "x"]}, ["scene_change", "'x'", "whole number"]),
         ({"preroll": -1}, ["preroll=-1"]),
         ({"preroll": 10**12}, ["preroll=1000000000000", "at most"]),

@@ -23,6 +23,7 @@ ENGINE_NAMES = ("auto", "openvino", "null")
 MODEL_NAMES = ("v1", "v2")
 
 MOST = 1000  # of anything that is counted here
+LAST_FRAME = 2**31 - 2  # a clip's length is a 32-bit number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +80,10 @@ class Options:
                 raise OptionError(f"{name}={value} is too large; use at most {MOST}")
         if isinstance(self.scene_change, str):
             _require_one_of("scene_change", self.scene_change, ("props", "none"), "or a list of frame numbers")
-        elif any(frame < 0 for frame in self.scene_change):
-            raise OptionError(f"scene_change has frame {min(self.scene_change)}; frame numbers start at 0")
+            return
+        for frame in self.scene_change:
+            if not 0 <= frame <= LAST_FRAME:
+                raise OptionError(f"scene_change has frame {frame}; frame numbers start at 0 and end at {LAST_FRAME}")
 
     @classmethod
     def from_text(cls, given: Mapping[str, Sequence[str]]) -> Self:
