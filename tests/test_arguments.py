@@ -31,7 +31,7 @@ def test_the_signature_is_what_options_describes() -> None:
     assert [name for name, *_ in rest] == list(described())
     for name, kind, *flags in rest:
         assert "opt" in flags
-        if name == "scene_change":
+        if name in {"scene_change", "engine_options"}:
             assert (kind, flags) == ("data[]", ["opt", "empty"])
         elif name == "format":
             assert kind == "int"

@@ -50,10 +50,10 @@ def test_what_an_engine_prints_goes_to_stderr(tmp_path: Path) -> None:
 import os
 from vsanimesr.engines import null
 init = null.NullEngine.__init__
-def loudly(self, **options):
+def loudly(self, setup):
     print("from python")
     os.write(1, b"from native code\\n")
-    init(self, **options)
+    init(self, setup)
 null.NullEngine.__init__ = loudly
 core.animesr.Upscale(numbered(2), engine='null', format=vs.GRAY8).set_output()
 """

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from vsanimesr.engines.base import SCALE, Frame, Planes
 from vsanimesr.engines.null import NullEngine
 
+from .setups import setup_for
+
 core = vs.core
 
 Bytes = tuple[bytes, ...]
@@ -59,7 +61,7 @@ def run_of(n: int, frames: int, cuts: Collection[int], width: int, height: int, 
     """Frame n as the design defines it: one run of the null engine from the anchor up to n (section 2)."""
     anchors = {0, *cuts}
     anchor = max(a for a in anchors if a <= n)
-    engine = NullEngine()
+    engine = NullEngine(setup_for("null", width, height))
 
     def frame(k: int) -> Frame:
         red, green, blue = picture(k, width, height)

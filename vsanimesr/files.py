@@ -28,8 +28,8 @@ def read_at_most(path: Path, limit: int) -> bytes:
 def write_whole(path: Path, data: bytes) -> None:
     """Write so that `path` holds what it held before, or all of `data`, even after a crash or a power cut.
 
-    The caller holds the lock of the folder: the part that is not finished has a fixed name, so that a leftover of a
-    killed process is overwritten by the next.
+    The caller holds a lock, of the folder or of `path`: the part that is not finished has a fixed name, so that a
+    leftover of a killed process is overwritten by the next.
 
     Raises:
         OSError: the file cannot be written; `path` is as before.
@@ -48,15 +48,15 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which is made if need be; waits for another process that holds it.
+def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
+    """Hold a lock in a folder, which is made if need be; waits for another process that holds it.
 
     Where there can be no lock (a read-only folder, a file system without locks) go on without: it saves work that would
     be done twice, but what is read is verified all the same.
     """
     from filelock import FileLock  # here: importing it costs as much as numpy
 
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()

@@ -5,13 +5,17 @@ stays folded, `sr = body[:48] + fold(bilinear x4 of cur)`, and is unfolded only 
 no trip to full size and back between two steps. Folded channels are ordered (dy, dx, colour), which is ONNX's own
 SpaceToDepth; the weights, which expect (colour, dy, dx), are reordered once.
 
+Bilinear enlargement to a folded frame is a 3x3 convolution at LR size with a kernel for each of the 16 phases, which is
+how it is written here: no runtime has to enlarge a picture only to fold it again.
+
 Frames of any size come in. They are clamped to [0, 1] and padded at the right and bottom, by repeating the edge, to a
 multiple of 4; the state has the padded size; the SR frame is cropped to four times the size of the frame. What is fed
-back is not clamped (facts 1.1).
+back is not clamped (facts 1.1). A graph without a size takes frames of any, by the same operations.
 
-The precision is written into the graph. With bf16 the convolutions and the state are bfloat16, and the picture goes
-around them in float32: `cur`, enlarged, is added to what they give after they gave it. It enters them as two bfloat16
-numbers per pixel, since one would round it by up to a grey level of eight bits; that is worth 4 dB for 0.5 % more work.
+The precision is written into the graph. With bf16 and fp16 the convolutions and the state have 16 bits, and the picture
+goes around them in float32: `cur`, enlarged, is added to what they give after they gave it. It enters them as float16,
+or as two bfloat16 numbers per pixel, since one would round it by up to a grey level of eight bits; that is worth 4 dB
+for 0.5 % more work.
 """
 
 from __future__ import annotations
@@ -27,17 +31,20 @@ from .network import BLOCKS, COLOURS, FEATURES, MULTIPLE, PREFIX, SCALE, SR_CHAN
 if TYPE_CHECKING:
     import onnx
 
-VERSION = 2
+VERSION = 3
 """Raised with every change that can alter a result: it is part of what identifies a built engine."""
 
 SLOPE = 0.1
 COARSE = 1 / 16
 """The picture's coarse part is in steps of this, which bfloat16 holds exactly; so it does 8 bits of the fine part."""
 
-type GraphPrecision = Literal["fp32", "bf16"]
+BILINEAR = np.array([[3, 5, 0], [1, 7, 0], [0, 7, 1], [0, 5, 3]], np.float32) / 8
+"""What each of four SR pixels takes of the LR pixel before its own, of its own, and of the one after (facts 1.3)."""
+
+type GraphPrecision = Literal["fp32", "bf16", "fp16"]
 
 # 22 is the first opset with convolutions in bfloat16.
-OPSETS: dict[GraphPrecision, int] = {"fp32": 18, "bf16": 22}
+OPSETS: dict[GraphPrecision, int] = {"fp32": 18, "bf16": 22, "fp16": 18}
 
 type Weights = Mapping[str, NDArray[np.float32]]
 
@@ -47,32 +54,37 @@ def padded(size: int) -> int:
     return -(-size // MULTIPLE) * MULTIPLE
 
 
-def build_graph(weights: Weights, width: int, height: int, precision: GraphPrecision = "fp32") -> onnx.ModelProto:
-    """Build the graph of one step for frames of width x height.
+def build_graph(weights: Weights, size: tuple[int, int] | None, precision: GraphPrecision = "fp32") -> onnx.ModelProto:
+    """Build the graph of one step for frames of a size.
 
     Inputs: `prev`, `cur`, `next`, float32 (1, 3, height, width), R, G, B in [0, 1]; `sr` (1, 48, H, W) and `hidden`
-    (1, 64, H, W), float32 or bfloat16, with H and W padded to a multiple of 4, zero before the first step.
+    (1, 64, H, W), in the given precision, with H and W padded to a multiple of 4, zero before the first step.
     Outputs: `frame`, float32 (1, 3, 4 * height, 4 * width), not clamped; `sr_out` and `hidden_out` for the next step.
 
     Args:
         weights: a state dict as `load_weights` returns it.
+        size: width and height of the frames; None for a graph that takes any.
         precision: of the convolutions and the state.
     """
-    return _Builder(weights, width, height, precision).build()
+    return _Builder(weights, size, precision).build()
 
 
 class _Builder:
     """Collects nodes and constants; each method adds one piece of the network and returns the name of its output."""
 
-    def __init__(self, weights: Weights, width: int, height: int, precision: GraphPrecision) -> None:
+    def __init__(self, weights: Weights, size: tuple[int, int] | None, precision: GraphPrecision) -> None:
         import onnx
 
         self._onnx = onnx
         self._opset = OPSETS[precision]
         self._float32 = onnx.TensorProto.FLOAT
-        self._type = {"fp32": onnx.TensorProto.FLOAT, "bf16": onnx.TensorProto.BFLOAT16}[precision]
+        self._type = {
+            "fp32": onnx.TensorProto.FLOAT,
+            "bf16": onnx.TensorProto.BFLOAT16,
+            "fp16": onnx.TensorProto.FLOAT16,
+        }[precision]
         self._weights = weights
-        self._width, self._height = width, height
+        self._size = size
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
 
@@ -84,7 +96,7 @@ class _Builder:
         weight, bias = (self._weights[f"{PREFIX}fusion.2.{kind}"] for kind in ("weight", "bias"))
         order = _fold_order()
         change = self.convolve("fusion.2.sr", out, weight[:SR_CHANNELS][order], bias[:SR_CHANNELS][order])
-        sr = self.node("Add", self.cast(change, self._float32), self.folded(self.upsample(cur, SCALE)))
+        sr = self.node("Add", self.cast(change, self._float32), self.enlarged(cur))
         self.node("Identity", self.cast(sr, self._type), output="sr_out")
         hidden = self.convolve("fusion.2.hidden", out, weight[SR_CHANNELS:], bias[SR_CHANNELS:])
         self.node("LeakyRelu", hidden, alpha=SLOPE, output="hidden_out")
@@ -95,13 +107,13 @@ class _Builder:
         """The first convolution, on the window and the state."""
         weight, bias = (self._weights[f"{PREFIX}conv_s1_first.0.{kind}"] for kind in ("weight", "bias"))
         of_window, of_sr, of_hidden = np.split(weight, np.cumsum((3 * COLOURS, SR_CHANNELS)), axis=1)
-        parts, weights = [window], [of_window]
-        if self._type != self._float32:
+        parts = [window]
+        if self._type == self._onnx.TensorProto.BFLOAT16:
             steps = self.node("Floor", self.node("Div", window, self.constant("coarse", np.float32(COARSE))))
             coarse = self.node("Mul", steps, "coarse")
-            parts = [self.cast(part, self._type) for part in (coarse, self.node("Sub", window, coarse))]
-            weights *= 2
-        weight = np.concatenate([*weights, of_sr[:, _fold_order()], of_hidden], axis=1)
+            parts = [coarse, self.node("Sub", window, coarse)]
+        parts = [self.cast(part, self._type) for part in parts]
+        weight = np.concatenate([*[of_window] * len(parts), of_sr[:, _fold_order()], of_hidden], axis=1)
         cell = self.node("Concat", *parts, "sr", "hidden", axis=1)
         return self.lrelu(self.convolve("conv_s1_first.0", cell, weight, bias))
 
@@ -146,22 +158,43 @@ class _Builder:
         scales = self.constant(f"x{factor}", np.array([1, 1, factor, factor], np.float32))
         return self.node("Resize", x, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
 
-    def folded(self, x: str) -> str:
-        return self.node("SpaceToDepth", x, blocksize=SCALE)
+    def enlarged(self, x: str) -> str:
+        """A picture, four times larger (bilinear) and folded."""
+        kernels = np.einsum("ij,yk,xl->yxijkl", np.eye(COLOURS, dtype=np.float32), BILINEAR, BILINEAR)
+        one_more = self.constant("border", np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
+        kernel = self.constant("bilinear", kernels.reshape(SR_CHANNELS, COLOURS, 3, 3))
+        return self.node("Conv", self.node("Pad", x, one_more, mode="edge"), kernel, kernel_shape=[3, 3])
 
     def padded(self, name: str) -> str:
         limits = (self.constant("zero", np.array(0, np.float32)), self.constant("one", np.array(1, np.float32)))
         clamped = self.node("Clip", name, *limits)
-        right, bottom = padded(self._width) - self._width, padded(self._height) - self._height
+        if self._size is None:
+            return self.node("Pad", clamped, self.missing(name), mode="edge")
+        right, bottom = (padded(side) - side for side in self._size)
         if not (right or bottom):
             return clamped
         pads = self.constant("pads", np.array([0, 0, 0, 0, 0, 0, bottom, right], np.int64))
         return self.node("Pad", clamped, pads, mode="edge")
 
+    def missing(self, name: str) -> str:
+        """The pads that make a frame's size, known when it comes, a multiple of 4."""
+        multiple = self.constant("multiple", np.array([MULTIPLE] * 2, np.int64))
+        almost = self.constant("multiple - 1", np.array([MULTIPLE - 1] * 2, np.int64))
+        size = self.node("Shape", name, start=2)
+        full = self.node("Mul", self.node("Div", self.node("Add", size, almost), multiple), multiple)
+        none = self.constant("no pads", np.zeros(6, np.int64))
+        return self.node("Concat", none, self.node("Sub", full, size), axis=0)
+
     def cropped(self, x: str) -> str:
-        ends = np.array([SCALE * self._height, SCALE * self._width], np.int64)
-        arguments = {"starts": np.zeros(2, np.int64), "ends": ends, "axes": np.array([2, 3], np.int64)}
-        return self.node("Slice", x, *(self.constant(*item) for item in arguments.items()), output="frame")
+        """What lies within four times the size of the frames."""
+        zero, axes = self.constant("corner", np.zeros(2, np.int64)), self.constant("sides", np.array([2, 3], np.int64))
+        if self._size is None:
+            scale = self.constant("scale", np.array([SCALE] * 2, np.int64))
+            ends = self.node("Mul", self.node("Shape", "cur", start=2), scale)
+        else:
+            width, height = self._size
+            ends = self.constant("ends", np.array([SCALE * height, SCALE * width], np.int64))
+        return self.node("Slice", x, zero, ends, axes, output="frame")
 
     def cast(self, x: str, type: int) -> str:
         """To or from the precision of the convolutions; nothing where that is float32."""
@@ -169,8 +202,8 @@ class _Builder:
 
     def parameter(self, name: str, value: NDArray[np.float32]) -> str:
         """A constant in the precision of the convolutions."""
-        if self._type == self._float32:
-            return self.constant(name, value)
+        if self._type != self._onnx.TensorProto.BFLOAT16:  # numpy knows it
+            return self.constant(name, value.astype(self._onnx.helper.tensor_dtype_to_np_dtype(self._type)))
         raw = _bfloat16(value).tobytes()
         self._constants[name] = self._onnx.helper.make_tensor(name, self._type, value.shape, raw, raw=True)
         return name
@@ -187,11 +220,15 @@ class _Builder:
 
     def model(self) -> onnx.ModelProto:
         helper, float32 = self._onnx.helper, self._float32
-        lr = (self._height, self._width)
-        state = (padded(self._height), padded(self._width))
-        sr = (SCALE * self._height, SCALE * self._width)
+        lr: tuple[int | str, ...] = ("height", "width")
+        state: tuple[int | str, ...] = ("padded height", "padded width")
+        sr: tuple[int | str, ...] = ("sr height", "sr width")
+        if self._size is not None:
+            lr = self._size[::-1]
+            state = tuple(padded(side) for side in self._size[::-1])
+            sr = tuple(SCALE * side for side in self._size[::-1])
 
-        def info(name: str, type: int, channels: int, size: tuple[int, int]) -> Any:
+        def info(name: str, type: int, channels: int, size: tuple[int | str, ...]) -> Any:
             return helper.make_tensor_value_info(name, type, [1, channels, *size])
 
         graph = helper.make_graph(

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, Self, get_args
 
+from .engine_options import CLASSES, parse
 from .errors import OptionError
 
 type Precision = Literal["auto", "fp32", "bf16"]
 type Seek = Literal["exact", "preview"]
 
-# Of these, `options` knows the names only; `engines` knows the modules.
-ENGINE_NAMES = ("auto", "openvino", "null")
+ENGINE_NAMES = ("auto", *CLASSES)
 MODEL_NAMES = ("v1", "v2")
 
 MOST = 1000  # of anything that is counted here
@@ -48,6 +48,9 @@ class Options:
     device: int = 0
     """Number of the device, for engines that have more than one."""
 
+    engine_options: tuple[str, ...] = ()
+    """Options of the chosen engine, each as `name=value`; which there are is told below."""
+
     scene_change: str | tuple[int, ...] = "props"
     """Where the recurrence starts anew: `props` (frames whose `_SceneChangePrev` is 1), `none` (only at frame 0, as
     the official release does), or a list of frame numbers."""
@@ -72,6 +75,10 @@ class Options:
         _require_one_of("seek", self.seek, get_args(Seek.__value__))
         if not self.model:
             raise OptionError(f'model="" is empty; use {_listed(MODEL_NAMES)} or the path of a weights file')
+        if self.engine != "auto":
+            parse(self.engine, self.engine_options)
+        elif self.engine_options:
+            raise OptionError("engine_options needs engine= as well: each engine has its own options")
         for name in ("device", "preroll", "warmup"):
             value = getattr(self, name)
             if value < 0:
@@ -95,6 +102,8 @@ class Options:
                 raise OptionError(f"{name} is not an argument; use {_listed(sorted(known))}")
             if name == "scene_change":
                 values[name] = _scene_change(texts)
+            elif name == "engine_options":
+                values[name] = tuple(texts)
             elif name in {"device", "preroll", "warmup", "format"}:
                 values[name] = _integer(name, texts[0])
             else:

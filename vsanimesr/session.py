@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .engines import open_engine
-from .engines.base import Frame, Ticket
+from .engine_options import parse
+from .engines import chosen, open_engine
+from .engines.base import Frame, Setup, Ticket
 from .options import Options
 from .quiet import stdout_to_stderr
-from .weights import load_weights
+from .weights import read_weights
 
 
 class Session:
@@ -17,15 +18,17 @@ class Session:
     """
 
     def __init__(self, options: Options, *, width: int, height: int) -> None:
+        engine = chosen(options.engine)
+        setup = Setup(
+            width=width,
+            height=height,
+            precision=options.precision,
+            device=options.device,
+            options=parse(engine, options.engine_options),
+            read_weights=lambda: read_weights(options.model),
+        )
         with stdout_to_stderr():
-            self._engine = open_engine(
-                options.engine,
-                load_weights=lambda: load_weights(options.model),
-                width=width,
-                height=height,
-                precision=options.precision,
-                device=options.device,
-            )
+            self._engine = open_engine(engine, setup)
         self.depth = self._engine.depth
         """How many tickets may be waiting at once."""
 

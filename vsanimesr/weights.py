@@ -5,54 +5,86 @@ Files are read by code that runs nothing from them, and every tensor is checked 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .checkpoint import read_checkpoint
 from .errors import WeightsError
 from .files import read_at_most
 from .network import expected_shapes
 from .options import MODEL_NAMES
 from .paths import user_path
-from .released import read_released
+from .released import RELEASES, read_released
 
 type Weights = dict[str, NDArray[np.float32]]
 
 _MAX_FILE_BYTES = 32 << 20  # the released files have 6 MB; one with `params` and `params_ema` has 12 MB
 
 
-def load_weights(model: str) -> Weights:
-    """Load and check the weights of the network (facts 1.8).
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights that has been read, and not yet been looked into."""
+
+    name: str
+    """What to call it by: its path, where it has one."""
+    digest: str
+    """SHA-256 of its bytes."""
+    data: bytes = field(repr=False)
+
+    def load(self) -> Weights:
+        """Parse and check it.
+
+        Returns:
+            For each key of the network, in its order, a new C-contiguous float32 array.
+
+        Raises:
+            WeightsError: it is damaged, hostile, or of another network.
+        """
+        reader = _READERS[Path(self.name).suffix.lower()]
+        try:
+            tensors = reader(self.data)
+        except ValueError as error:
+            raise WeightsError(
+                f"{self.name}: {error}. Use a file that holds a state dict of float32 tensors"
+            ) from error
+        return _checked(self.name, tensors)
+
+
+def read_weights(model: str) -> WeightsFile:
+    """Find and read the weights of the network (facts 1.8).
 
     Args:
-        model: `v1` or `v2`, fetched once and kept in the cache folder; or the path of a `.pth` file (a state dict, or
-            `params_ema` or `params` of a trainer's checkpoint) or of a `.safetensors` file. Tensors are float32; in
-            `.safetensors` also float16 and bfloat16.
-
-    Returns:
-        For each key of the network, in its order, a new C-contiguous float32 array.
+        model: `v1` or `v2`, fetched once, kept in the cache folder and verified each time; or the path of a `.pth` file
+            (a state dict, or `params_ema` or `params` of a trainer's checkpoint) or of a `.safetensors` file. Tensors
+            are float32; in `.safetensors` also float16 and bfloat16.
 
     Raises:
-        WeightsError: the file is missing, damaged, hostile, or of another network; or released weights are not here
-            and cannot be fetched.
+        WeightsError: the file is missing or too large; or released weights are not here and cannot be fetched.
     """
     if model in MODEL_NAMES:
         name, data = read_released(model)
-        return _checked(name, read_checkpoint(data))
+        return WeightsFile(name, RELEASES[model].sha256, data)
     path = user_path(model)
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
+    if path.suffix.lower() not in _READERS:
         known = ", ".join(f"{name!r}" for name in MODEL_NAMES)
         raise WeightsError(f"model={model!r} is unknown; use {known} or the path of a .pth or .safetensors file")
     data = _read_file(path)
-    try:
-        tensors = reader(data)
-    except ValueError as error:
-        raise WeightsError(f"{path}: {error}. Use a file that holds a state dict of float32 tensors") from error
-    return _checked(str(path), tensors)
+    return WeightsFile(str(path), hashlib.sha256(data).hexdigest(), data)
+
+
+def load_weights(model: str) -> Weights:
+    """`read_weights(model).load()`, for callers who want the tensors and nothing else."""
+    return read_weights(model).load()
+
+
+def _read_checkpoint(data: bytes) -> Weights:
+    from .checkpoint import read_checkpoint  # here: an engine that was built before needs no tensors
+
+    return read_checkpoint(data)
 
 
 def _read_safetensors(data: bytes) -> Weights:
@@ -78,7 +110,7 @@ def _widened(key: str, dtype: str, data: bytes) -> NDArray[np.float32]:
             raise ValueError(f"{key[:100]!r} is of type {dtype}; F32, F16 and BF16 are read")
 
 
-_READERS: dict[str, Callable[[bytes], Weights]] = {".pth": read_checkpoint, ".safetensors": _read_safetensors}
+_READERS: dict[str, Callable[[bytes], Weights]] = {".pth": _read_checkpoint, ".safetensors": _read_safetensors}
 
 
 def _read_file(path: Path) -> bytes:

@@ -40,14 +40,13 @@ def read(said: str) -> dict[str, float]:
 def run(script: str) -> None:
     """Run a script that opens one filter with OpenVINO."""
     _end("vspipe, Python and VapourSynth start")
-    for module in ("vsanimesr.bridge", "openvino", "onnx"):
+    for module in ("vsanimesr.bridge", "openvino"):
         importlib.import_module("vsanimesr.engines.openvino" if module == "openvino" else module)
         _end(f"import {module}")
     _watch(
-        "vsanimesr.session", "load_weights", "read and check the weights", before="source filter and its first frame"
+        "vsanimesr.session", "read_weights", "read and check the weights", before="source filter and its first frame"
     )
-    _watch("vsanimesr.engines.openvino", "build_graph", "build the graph")
-    _watch("openvino", "Core.compile_model", "serialise, read, compile")
+    _watch("openvino", "Core.import_model", "read and check what was built, and open it")
     runpy.run_path(script)
     _end("buffers")
     print(PREFIX + json.dumps(_ends), file=sys.stderr, flush=True)

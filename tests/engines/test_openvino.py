@@ -16,7 +16,8 @@ from vsanimesr.engines import openvino
 from vsanimesr.engines.base import Frame, Ticket
 from vsanimesr.engines.openvino import OpenVINOEngine
 from vsanimesr.errors import EngineError
-from vsanimesr.weights import load_weights
+
+from ..setups import setup_for
 
 WIDTH, HEIGHT = 41, 30
 
@@ -25,9 +26,7 @@ type Picture = NDArray[np.float32]
 
 @contextmanager
 def opened(precision: str = "fp32") -> Iterator[OpenVINOEngine]:
-    with OpenVINOEngine(
-        load_weights=lambda: load_weights("v2"), width=WIDTH, height=HEIGHT, precision=precision, device=0
-    ) as engine:
+    with OpenVINOEngine(setup_for("openvino", WIDTH, HEIGHT, precision=precision)) as engine:
         yield engine
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
 
 from ..errors import MissingDependencyError
-from ..graph import Weights
-from .base import Engine
+from .base import Engine, Setup
 
 
 class Entry(NamedTuple):
@@ -34,26 +32,37 @@ def available() -> list[str]:
     return [name for name, entry in ENGINES.items() if entry.package is None or find_spec(entry.package)]
 
 
-def open_engine(
-    name: str, *, load_weights: Callable[[], Weights], width: int, height: int, precision: str, device: int
-) -> Engine:
-    """Open an engine for frames of width x height.
+def open_engine(name: str, setup: Setup) -> Engine:
+    """Open an engine.
 
     Args:
-        name: a key of `ENGINES`, or `auto`.
-        load_weights: called where the engine has a network.
-        precision, device: as in `Options`.
+        name: a key of `ENGINES`; `chosen` turns `auto` into one.
 
     Raises:
         MissingDependencyError: the engine's package is not installed.
         EngineError: the engine does not work here, or not with this precision or device.
-        WeightsError: from `load_weights`.
+        WeightsError: from `setup.read_weights`.
     """
-    if name == "auto":
-        name = next((candidate for candidate in AUTO if candidate in available()), AUTO[0])
+    return engine_class(name)(setup)
+
+
+def engine_class(name: str) -> type[Engine]:
+    """The class of an engine, for whose module its package is imported.
+
+    Raises:
+        MissingDependencyError: the package is not installed.
+    """
     entry = ENGINES[name]
     if entry.package is not None and find_spec(entry.package) is None:
         raise MissingDependencyError(f"engine={name!r} needs the package {entry.package}; {entry.install}")
     module, _, attribute = entry.target.partition(":")
-    engine: Callable[..., Engine] = getattr(import_module(f".{module}", __name__), attribute)
-    return engine(load_weights=load_weights, width=width, height=height, precision=precision, device=device)
+    found: type[Engine] = getattr(import_module(f".{module}", __name__), attribute)
+    return found
+
+
+def chosen(name: str) -> str:
+    """The engine that is meant: `auto` is the first in `AUTO` whose package is installed."""
+    if name != "auto":
+        return name
+    installed = available()
+    return next((candidate for candidate in AUTO if candidate in installed), AUTO[0])

@@ -7,16 +7,46 @@ order, by one thread at a time; tickets may be waited for by another thread, whi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine_options import EngineOptions
 from ..network import SCALE as SCALE
+from ..weights import WeightsFile
 
 type Plane = NDArray[np.float32]
 type Planes = tuple[Plane, Plane, Plane]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What an engine is opened with."""
+
+    width: int
+    height: int
+    """Of the LR frames, in pixels."""
+    precision: str
+    device: int
+    """As in `Options`."""
+    options: EngineOptions
+    """Of the class that `engine_options.CLASSES` has for the engine."""
+    read_weights: Callable[[], WeightsFile]
+    """Called, once, by an engine that has a network. It may raise WeightsError."""
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether an engine works on this machine."""
+
+    usable: bool
+    what: str
+    """The device that it runs on; or why it does not."""
+    remedy: str = ""
+    """The command or step that would make it usable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +79,22 @@ class Engine(ABC):
     """A running engine for frames of one size; a context manager that closes itself.
 
     stdout is kept clean only while it is opened: a runtime that prints at its first step takes that step then.
+
+    Raises:
+        EngineError: the engine does not work here, or not with this precision or device.
+        WeightsError: from `setup.read_weights`.
     """
 
     depth: int = 1
     """How many tickets may be waiting at once: before ticket i + depth is submitted, ticket i has been waited for."""
+
+    @abstractmethod
+    def __init__(self, setup: Setup) -> None: ...
+
+    @classmethod
+    @abstractmethod
+    def availability(cls) -> Availability:
+        """Whether the engine can be opened here, without opening it; its package is installed."""
 
     @abstractmethod
     def reset(self) -> None:

@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from .base import SCALE, Engine, Frame, Planes, Ticket
+from .base import SCALE, Availability, Engine, Frame, Planes, Setup, Ticket
 
 
 class _Copy(Ticket):
@@ -37,8 +37,12 @@ class NullEngine(Engine):
 
     depth = 3
 
-    def __init__(self, **_: object) -> None:
+    def __init__(self, setup: Setup) -> None:
         self._digest = 0
+
+    @classmethod
+    def availability(cls) -> Availability:
+        return Availability(True, "no device needed")
 
     def reset(self) -> None:
         self._digest = 0

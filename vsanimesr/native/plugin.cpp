@@ -20,7 +20,7 @@ namespace {
 using namespace animesr;
 
 constexpr const char *upscale_arguments = "clip:vnode;model:data:opt;engine:data:opt;precision:data:opt;device:int:opt;"
-                                          "scene_change:data[]:opt:empty;preroll:int:opt;seek:data:opt;warmup:int:opt;format:int:opt;";
+                                          "engine_options:data[]:opt:empty;scene_change:data[]:opt:empty;preroll:int:opt;seek:data:opt;warmup:int:opt;format:int:opt;";
 
 std::string text_of(const VSMap *map, const char *key, int index, const VSAPI *vsapi) {
     if (vsapi->mapGetType(map, key) == ptInt)

@@ -1,0 +1,122 @@
+"""What was built for this machine, kept on disk: engines that would take seconds or minutes to build again.
+
+A file is named after the SHA-256 of its key, which says everything that the result depends on. It holds a first line
+that says whose it is, the key and the SHA-256 of the rest as a line of JSON, and the rest, which is what was built. All
+of this is verified on the very bytes that are handed on; what is wrong with a file is said in one line, and it is built
+again. Nothing here is needed: where it cannot be kept, it is built each time, with a warning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from . import paths
+from .errors import EngineError
+from .files import locked, read_at_most, write_whole
+
+_log = logging.getLogger(__name__)
+
+type Key = Mapping[str, str | int | list[str]]
+
+_MAGIC = b"built by vapoursynth-animesr, format 1\n"
+_MAX_FILE_BYTES = 1 << 30  # an engine has 3 to 30 MB
+_DIGEST_BYTES = 2 * hashlib.sha256().digest_size
+
+
+class _UnusableError(Exception):
+    """Why a file in the cache is not used."""
+
+
+def folder() -> Path:
+    """Where built engines are kept."""
+    return paths.cache_folder() / "engines"
+
+
+def path_of(key: Key) -> Path:
+    """Where what was built for a key lies, or would lie."""
+    digest = hashlib.sha256(_text_of(key)).hexdigest()
+    return folder() / f"{key['engine']}-{digest[:32]}"
+
+
+def load_or_build[T](key: Key, *, build: Callable[[], bytes], load: Callable[[memoryview], T]) -> T:
+    """What `load` makes of the bytes that were built for a key; they are built where they are not here.
+
+    Two processes that need the same do not build it twice: one waits for the other.
+
+    Args:
+        key: everything that the result depends on; `engine` is the engine's name.
+        build: makes the bytes. It says in the log what it does.
+        load: is given bytes of which it is known that `build` made them, here or in another process. Where it raises
+            EngineError on bytes from the cache, they are built again.
+
+    Raises:
+        EngineError: from `build`, or from `load` on what was built just now.
+    """
+    path = path_of(key)
+    fault = ""
+    try:
+        return _loaded(path, key, load)
+    except _UnusableError as reason:
+        fault = str(reason)
+    with locked(path.parent, f"{path.name}.lock"):
+        try:
+            return _loaded(path, key, load)  # another process may have built it meanwhile
+        except _UnusableError as reason:
+            fault = str(reason)
+        if fault:
+            _log.info("%s %s: it is built again", path, fault)
+        data = build()
+        _keep(path, key, data)
+    return load(memoryview(data))
+
+
+def _loaded[T](path: Path, key: Key, load: Callable[[memoryview], T]) -> T:
+    data = _read(path, key)
+    try:
+        return load(data)
+    except EngineError as error:
+        raise _UnusableError(f"cannot be loaded ({error})") from error
+
+
+def _read(path: Path, key: Key) -> memoryview:
+    """The verified bytes that were built for a key."""
+    try:
+        data = memoryview(read_at_most(path, _MAX_FILE_BYTES))
+    except (FileNotFoundError, NotADirectoryError):
+        raise _UnusableError("") from None
+    except OSError as error:
+        raise _UnusableError(f"cannot be read ({error.strerror})") from error
+    if data[: len(_MAGIC)] != _MAGIC:
+        raise _UnusableError("is not from here")
+    text = _text_of(key)
+    begin = len(_MAGIC) + len(text) + 1 + _DIGEST_BYTES + 1
+    header, built = bytes(data[len(_MAGIC) : begin]), data[begin:]
+    if not header.startswith(text + b"\n"):
+        raise _UnusableError("was built for something else")
+    if header[len(text) + 1 :] != _digest(built):
+        raise _UnusableError("is damaged")
+    return built
+
+
+def _keep(path: Path, key: Key, data: bytes) -> None:
+    try:
+        write_whole(path, b"".join((_MAGIC, _text_of(key), b"\n", _digest(data), data)))
+    except OSError as error:
+        _log.warning(
+            "%s cannot be kept (%s) and will be built again next time; "
+            "set ANIMESR_CACHE to a folder that can be written",
+            path,
+            error.strerror,
+        )
+
+
+def _text_of(key: Key) -> bytes:
+    return json.dumps(key, sort_keys=True).encode()
+
+
+def _digest(data: bytes | memoryview) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode() + b"\n"
