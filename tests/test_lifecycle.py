@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import vapoursynth as vs
 
@@ -200,6 +201,24 @@ def failing_at(monkeypatch: pytest.MonkeyPatch, frames: set[int]) -> None:
         return step(self, prev, cur, next, output=output)
 
     monkeypatch.setattr(null.NullEngine, "submit", submit)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("plane", "y", "x"), [(0, 0, 1), (1, 5, 7), (2, 11, 15)])
+def test_a_frame_that_is_not_finite_is_an_error_and_not_a_picture(value: float, plane: int, y: int, x: int) -> None:
+    def spoil(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        copy = f.copy()
+        np.asarray(copy[plane])[y, x] = value
+        return copy
+
+    clip = numbered(5)
+    spoilt = core.std.ModifyFrame(clip, clip, spoil)
+    upscaled = core.animesr.Upscale(clip[:3] + spoilt[3] + clip[4:], engine="null")
+
+    for n in (2, 0):
+        upscaled.get_frame(n).close()
+    with pytest.raises(vs.Error, match=r'Upscale: frame 3: SR frame 3 holds NaN or infinity;.*precision="fp32"'):
+        upscaled.get_frame(3)
 
 
 def test_an_engine_that_fails_at_a_frame_fails_that_frame_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@
 #include "sequencer.h"
 
 #include <algorithm>
+#include <cstring>
 #include <deque>
 #include <map>
 #include <memory>
@@ -22,11 +23,27 @@ namespace {
 constexpr const char *approximate_property = "AnimeSRApproximate";
 constexpr int64_t tidy_after = int64_t{256} << 20; // bytes of SR frames
 
+// Is every sample a number? A NaN in an encode costs the picture from there to the end of the scene.
+bool is_finite(const animesr_picture &picture, int width, int height) {
+    constexpr uint32_t infinity = 0x7f800000;
+    uint32_t largest = 0; // the bits of a float's magnitude are ordered as it is, with NaN on top
+    for (const float *plane : picture.planes)
+        for (int y = 0; y < height; ++y) {
+            const char *row = reinterpret_cast<const char *>(plane) + y * picture.stride;
+            for (int x = 0; x < width; ++x) {
+                uint32_t bits;
+                std::memcpy(&bits, row + x * sizeof bits, sizeof bits);
+                largest = std::max(largest, bits & 0x7fffffff);
+            }
+        }
+    return largest < infinity;
+}
+
 // An SR frame whose step has been submitted. Whoever needs it first waits for it.
 class Result {
 public:
-    Result(Session &session, int64_t ticket, Frame frame, const animesr_picture &picture)
-        : session_(session), ticket_(ticket), frame_(std::move(frame)), picture_(picture) {}
+    Result(Session &session, int n, int64_t ticket, Frame frame, const animesr_picture &picture, const VSVideoInfo &video)
+        : session_(session), n_(n), ticket_(ticket), frame_(std::move(frame)), picture_(picture), video_(video) {}
 
     const VSFrame *finish() {
         const std::scoped_lock lock(mutex_);
@@ -34,6 +51,9 @@ public:
             finished_ = true;
             try {
                 session_.wait(ticket_, picture_);
+                if (!is_finite(picture_, video_.width, video_.height))
+                    throw std::runtime_error("SR frame " + std::to_string(n_) + " holds NaN or infinity; if the clip has none " +
+                                             "itself, use precision=\"fp32\", or other weights");
             } catch (const std::exception &failure) {
                 error_ = failure.what();
             }
@@ -45,9 +65,11 @@ public:
 
 private:
     Session &session_;
+    int n_;
     int64_t ticket_;
     Frame frame_;
     animesr_picture picture_;
+    const VSVideoInfo &video_; // the filter's, which outlives its frames
     std::mutex mutex_;
     bool finished_ = false;
     std::string error_;
@@ -135,7 +157,7 @@ Sequencer::Config Recurrence::sequence() const {
 int Recurrence::capacity() const {
     VSCoreInfo info;
     vsapi_->getCoreInfo(core_, &info);
-    return static_cast<int>(std::clamp<int64_t>(info.maxFramebufferSize / 8 / bytes(), 1, info.numThreads + 4));
+    return static_cast<int>(std::clamp<int64_t>(info.maxFramebufferSize / 8 / bytes(), 1, info.numThreads));
 }
 
 const VSFrame *Recurrence::initial(int n, Request &request, VSFrameContext *context) {
@@ -249,7 +271,7 @@ Recurrence::Shared Recurrence::result(const Step &step, const Request &request, 
     animesr_picture picture{{}, vsapi_->getStride(frame, 0)};
     for (int plane = 0; plane < 3; ++plane)
         picture.planes[plane] = reinterpret_cast<float *>(vsapi_->getWritePtr(frame, plane));
-    return std::make_shared<Result>(session_, ticket, std::move(owner), picture);
+    return std::make_shared<Result>(session_, step.cur, ticket, std::move(owner), picture, video_);
 }
 
 const VSFrame *Recurrence::deliver(const Shared &result) {
