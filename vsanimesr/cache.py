@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from . import paths
@@ -24,6 +25,7 @@ type Key = Mapping[str, str | int | list[str]]
 
 _MAGIC = b"built by vapoursynth-animesr, format 1\n"
 _MAX_FILE_BYTES = 1 << 30  # an engine has 3 to 30 MB
+_MAX_HEADER_BYTES = 1 << 14
 _DIGEST_BYTES = 2 * hashlib.sha256().digest_size
 
 
@@ -42,36 +44,82 @@ def path_of(key: Key) -> Path:
     return folder() / f"{key['engine']}-{digest[:32]}"
 
 
-def load_or_build[T](key: Key, *, build: Callable[[], bytes], load: Callable[[memoryview], T]) -> T:
+def load_or_build[T](
+    key: Key,
+    *,
+    build: Callable[[], bytes],
+    load: Callable[[memoryview], T],
+    also: Callable[[Key], bool] = lambda _: False,
+) -> T:
     """What `load` makes of the bytes that were built for a key; they are built where they are not here.
 
-    Two processes that need the same do not build it twice: one waits for the other.
+    They may lie in the folder that `ANIMESR_ENGINES` names, under any name, else in the cache. Two processes that need
+    the same do not build it twice: one waits for the other.
 
     Args:
         key: everything that the result depends on; `engine` is the engine's name.
         build: makes the bytes. It says in the log what it does.
         load: is given bytes of which it is known that `build` made them, here or in another process. Where it raises
-            EngineError on bytes from the cache, they are built again.
+            EngineError on bytes from a file, they are built again.
+        also: whether what was built for another key will do.
 
     Raises:
-        EngineError: from `build`, or from `load` on what was built just now.
+        EngineError: from `build`, from `load` on what was built just now, or `ANIMESR_ENGINES` names no folder.
     """
     path = path_of(key)
-    fault = ""
-    try:
-        return _loaded(path, key, load)
-    except _UnusableError as reason:
-        fault = str(reason)
+    for candidate, stated in _candidates(key, also):
+        try:
+            return _loaded(candidate, stated, load)
+        except _UnusableError as reason:
+            if candidate != path:
+                _log.warning("%s %s: it is not used", candidate, reason)
     with locked(path.parent, f"{path.name}.lock"):
         try:
             return _loaded(path, key, load)  # another process may have built it meanwhile
         except _UnusableError as reason:
-            fault = str(reason)
-        if fault:
-            _log.info("%s %s: it is built again", path, fault)
+            if str(reason):
+                _log.info("%s %s: it is built again", path, reason)
         data = build()
         _keep(path, key, data)
     return load(memoryview(data))
+
+
+def find(key: Key) -> Path | None:
+    """The file with what was built for a key, if it is here and sound."""
+    for path, stated in _candidates(key, lambda _: False):
+        with suppress(_UnusableError):
+            _read(path, stated)
+            return path
+    return None
+
+
+def packed(key: Key, data: bytes) -> bytes:
+    """What a file holds: `data`, and what it takes to verify it."""
+    return b"".join((_MAGIC, _text_of(key), b"\n", _digest(data), data))
+
+
+def _candidates(key: Key, also: Callable[[Key], bool]) -> Iterator[tuple[Path, Key]]:
+    """The files that may do, the best first, each with the key that it says it was built for."""
+    if given := paths.given_engines_folder():
+        for path in sorted(given.iterdir()):
+            stated = _stated_key(path)
+            if stated is not None and (stated == key or also(stated)):
+                yield path, stated
+    yield path_of(key), key
+    for path in sorted(folder().glob(f"{key['engine']}-*")):
+        stated = _stated_key(path)
+        if stated is not None and stated != key and also(stated):
+            yield path, stated
+
+
+def _stated_key(path: Path) -> Key | None:
+    """The key in a file's first lines; None if it is not one of ours."""
+    try:
+        magic, _, rest = read_at_most(path, _MAX_HEADER_BYTES).partition(b"\n")
+        stated = json.loads(rest.partition(b"\n")[0]) if magic + b"\n" == _MAGIC else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    return stated if isinstance(stated, dict) else None
 
 
 def _loaded[T](path: Path, key: Key, load: Callable[[memoryview], T]) -> T:
@@ -104,7 +152,7 @@ def _read(path: Path, key: Key) -> memoryview:
 
 def _keep(path: Path, key: Key, data: bytes) -> None:
     try:
-        write_whole(path, b"".join((_MAGIC, _text_of(key), b"\n", _digest(data), data)))
+        write_whole(path, packed(key, data))
     except OSError as error:
         _log.warning(
             "%s cannot be kept (%s) and will be built again next time; "

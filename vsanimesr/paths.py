@@ -1,6 +1,7 @@
 """Where things lie on this machine, and the only reader of the `ANIMESR_*` environment variables.
 
 `ANIMESR_WEIGHTS` a folder with released weights, looked into first: for machines without network
+`ANIMESR_ENGINES` a folder with engines that were built elsewhere, looked into first
 `ANIMESR_CACHE`   the folder for what can be fetched or built again, in place of the per-user one
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .errors import WeightsError
+from .errors import EngineError, WeightsError
 
 
 def given_weights_folder() -> Path | None:
@@ -20,9 +21,19 @@ def given_weights_folder() -> Path | None:
     """
     folder = _folder_from("ANIMESR_WEIGHTS")
     if folder is not None and not folder.is_dir():
-        raise WeightsError(
-            f"ANIMESR_WEIGHTS={folder} is not a folder; set it to a folder that holds weights, or unset it"
-        )
+        raise WeightsError(_not_a_folder("ANIMESR_WEIGHTS", folder, "weights"))
+    return folder
+
+
+def given_engines_folder() -> Path | None:
+    """The folder that `ANIMESR_ENGINES` names, or None where the variable is not set or empty.
+
+    Raises:
+        EngineError: it names something that is not a folder.
+    """
+    folder = _folder_from("ANIMESR_ENGINES")
+    if folder is not None and not folder.is_dir():
+        raise EngineError(_not_a_folder("ANIMESR_ENGINES", folder, "engines"))
     return folder
 
 
@@ -50,3 +61,7 @@ def user_path(text: str) -> Path:
 def _folder_from(variable: str) -> Path | None:
     text = os.environ.get(variable)
     return user_path(text) if text else None
+
+
+def _not_a_folder(variable: str, folder: Path, what: str) -> str:
+    return f"{variable}={folder} is not a folder; set it to a folder that holds {what}, or unset it"

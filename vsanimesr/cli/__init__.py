@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import AnimeSRError
-from . import weights
+from . import build, weights
 
-COMMANDS = {"weights": weights}
+COMMANDS = {"weights": weights, "build": build}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; `argv` is what follows the program's name.
 
     Returns:
-        0, or 1 after an error, which is told on stderr. Wrong usage ends in `SystemExit` with code 2.
+        0; 1 after an error, which is told on stderr; or 130 after Ctrl-C. Wrong usage ends in `SystemExit` with code 2.
     """
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="animesr: %(message)s")
@@ -27,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AnimeSRError as error:
         print(f"animesr: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("animesr: cancelled", file=sys.stderr)
+        return 130
     return code
 
 
