@@ -20,6 +20,14 @@ class Entry(NamedTuple):
 
 ENGINES = {
     "openvino": Entry("openvino:OpenVINOEngine", "openvino", "pip install vapoursynth-animesr"),
+    "tensorrt_rtx": Entry(
+        "tensorrt:TensorRTRTXEngine", "tensorrt_rtx", 'pip install "vapoursynth-animesr[tensorrt-rtx]"'
+    ),
+    "tensorrt": Entry(
+        "tensorrt:TensorRTEngine",
+        "tensorrt",
+        'install NVIDIA\'s tensorrt 11 and pip install "vapoursynth-animesr[tensorrt]"',
+    ),
     "null": Entry("null:NullEngine", None, ""),
 }
 
