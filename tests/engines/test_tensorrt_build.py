@@ -132,7 +132,7 @@ def test_progress_goes_up_to_the_end_and_stops_a_build() -> None:
     for stop_at in (1, len(told) // 2):
         left = iter(range(stop_at))
         with pytest.raises(builder.BuildCancelled):
-            builder.build(request(), read_weights("v2"), lambda *_, left=left: next(left, None) is not None)  # type: ignore[misc]
+            builder.build(request(), read_weights("v2"), lambda *_, left=left: next(left, None) is not None)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from .. import cache
 from ..engine_options import TensorRTOptions, TensorRTRTXOptions, parse
@@ -19,6 +19,9 @@ from ..files import locked, write_whole
 from ..options import MODEL_NAMES
 from ..quiet import stdout_to_stderr
 from ..weights import WeightsFile, read_weights
+
+if TYPE_CHECKING:
+    from ..engines.cuda import Gpu
 
 ENGINES = ("tensorrt_rtx", "tensorrt")
 MOST = 16384  # of a side, in pixels
@@ -61,11 +64,12 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError(f"-o {args.output} is not a folder; name one that exists, for the {len(args.size)} engines")
     from ..engines.tensorrt_build import package
 
+    targets = _targets(args)
     package(args.engine)
     options = parse(args.engine, args.option)
     weights = read_weights(args.model)
     for size in args.size or [None]:
-        _build(args, size, cast(TensorRTOptions | TensorRTRTXOptions, options), weights)
+        _build(args, size, targets, cast(TensorRTOptions | TensorRTRTXOptions, options), weights)
     return 0
 
 
@@ -79,6 +83,7 @@ def _size(text: str) -> tuple[int, int]:
 def _build(
     args: argparse.Namespace,
     size: tuple[int, int] | None,
+    targets: tuple[str, ...],
     options: TensorRTOptions | TensorRTRTXOptions,
     weights: WeightsFile,
 ) -> None:
@@ -88,10 +93,10 @@ def _build(
         engine=args.engine,
         size=size,
         precision=builder.resolve(args.precision),
-        targets=_targets(args),
+        targets=targets,
         options=options,
     )
-    key = builder.key_of(request, weights, gpu=_gpu() if args.engine == "tensorrt" else "")
+    key = builder.key_of(request, weights, gpu=_gpu().identity if args.engine == "tensorrt" else "")
     what = f"{Path(weights.name).stem}, {'any size' if size is None else '{}x{}'.format(*size)}, {request.precision}"
     started = time.monotonic()
     if args.output is None and (path := cache.find(key)):
@@ -121,20 +126,14 @@ def _targets(args: argparse.Namespace) -> tuple[str, ...]:
         if args.gpu not in {"all", "current"}:
             raise OptionError(f"--gpu {args.gpu} is for tensorrt_rtx; tensorrt builds for the GPU of this machine")
         return ()
-    texts = () if args.gpu == "all" else (_current(),) if args.gpu == "current" else tuple(args.gpu.split(","))
+    texts = () if args.gpu == "all" else (_gpu().target,) if args.gpu == "current" else tuple(args.gpu.split(","))
     return targets_of(texts, args.precision)
 
 
-def _current() -> str:
+def _gpu() -> Gpu:
     from ..engines.cuda import find_gpu, load_runtime
 
-    return "sm{}{}".format(*find_gpu(load_runtime(), 0).capability)
-
-
-def _gpu() -> str:
-    from ..engines.cuda import find_gpu, load_runtime
-
-    return find_gpu(load_runtime(), 0).identity
+    return find_gpu(load_runtime(), 0)
 
 
 def _written(output: Path | None, key: cache.Key, data: bytes) -> Path:

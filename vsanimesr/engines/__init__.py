@@ -20,6 +20,14 @@ class Entry(NamedTuple):
 
 ENGINES = {
     "openvino": Entry("openvino:OpenVINOEngine", "openvino", "pip install vapoursynth-animesr"),
+    "tensorrt_rtx": Entry(
+        "tensorrt:TensorRTRTXEngine", "tensorrt_rtx", 'pip install "vapoursynth-animesr[tensorrt-rtx]"'
+    ),
+    "tensorrt": Entry(
+        "tensorrt:TensorRTEngine",
+        "tensorrt",
+        'pip install "vapoursynth-animesr[tensorrt]", with the libraries of NVIDIA TensorRT 11',
+    ),
     "null": Entry("null:NullEngine", None, ""),
 }
 

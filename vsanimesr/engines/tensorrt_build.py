@@ -20,6 +20,7 @@ from ..errors import EngineError, MissingDependencyError
 from ..graph import VERSION, GraphPrecision, build_graph, padded
 from ..network import COLOURS, FEATURES, SR_CHANNELS
 from ..weights import WeightsFile
+from . import ENGINES
 
 _log = logging.getLogger(__name__)
 
@@ -62,14 +63,8 @@ def package(engine: str) -> Any:
         return import_module(engine)
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
-            f"engine={engine!r} needs the package {engine} ({error}); {INSTALL[engine]}"
+            f"engine={engine!r} needs the package {engine} ({error}); {ENGINES[engine].install}"
         ) from error
-
-
-INSTALL = {
-    "tensorrt_rtx": 'pip install "vapoursynth-animesr[tensorrt-rtx]"',
-    "tensorrt": 'pip install "vapoursynth-animesr[tensorrt]", with the libraries of NVIDIA TensorRT 11',
-}
 
 
 def supported_targets(precision: GraphPrecision) -> tuple[str, ...]:
@@ -160,7 +155,9 @@ def make_logger(trt: Any) -> Any:
         def log(self, severity: Any, message: str) -> None:
             if severity.value <= trt.ILogger.Severity.ERROR.value:
                 self.last = message.strip()
-            _log.debug("%s: %s", trt.__name__, message)
+                _log.warning("%s: %s", trt.__name__, self.last)
+            else:
+                _log.debug("%s: %s", trt.__name__, message)
 
     return Logger()
 
