@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vsanimesr import wheel
+from vsanimesr import paths, wheel
 from vsanimesr.released import RELEASES, read_released
 from vsanimesr.weights import load_weights
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the tests build is not left in the developer's cache; the weights that are there are used."""
+    with pytest.MonkeyPatch.context() as patched:
+        if not os.environ.get("ANIMESR_WEIGHTS") and (folder := paths.cache_folder() / "weights").is_dir():
+            patched.setenv("ANIMESR_WEIGHTS", str(folder))
+        patched.setenv("ANIMESR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patched.delenv("ANIMESR_ENGINES", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

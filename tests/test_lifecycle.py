@@ -68,7 +68,7 @@ core.animesr.Upscale(numbered(2), engine='null', format=vs.GRAY8).set_output()
 
 def test_a_first_run_that_fetches_weights_keeps_stdout_clean(tmp_path: Path) -> None:
     path = script(tmp_path, "core.animesr.Upscale(numbered(1), format=vs.GRAY8).set_output()")
-    fresh = {**environment(), "XDG_CACHE_HOME": str(tmp_path / "cache"), "ANIMESR_WEIGHTS": ""}
+    fresh = {**environment(), "XDG_CACHE_HOME": str(tmp_path / "cache"), "ANIMESR_WEIGHTS": "", "ANIMESR_CACHE": ""}
 
     result = vspipe("-c", "y4m", path, "-", env=fresh)
 

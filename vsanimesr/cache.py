@@ -3,7 +3,8 @@
 A file is named after the SHA-256 of its key, which says everything that the result depends on. It holds a first line
 that says whose it is, the key and the SHA-256 of the rest as a line of JSON, and the rest, which is what was built. All
 of this is verified on the very bytes that are handed on; what is wrong with a file is said in one line, and it is built
-again. Nothing here is needed: where it cannot be kept, it is built each time, with a warning.
+again. Nothing here is needed: where it cannot be kept, it is built each time, with a warning; and what was used longest
+ago goes when all of it becomes too much.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +27,7 @@ type Key = Mapping[str, str | int | list[str]]
 
 _MAGIC = b"built by vapoursynth-animesr, format 1\n"
 _MAX_FILE_BYTES = 1 << 30  # an engine has 3 to 30 MB
+_MOST_BYTES = 2 << 30  # of all files together
 _MAX_HEADER_BYTES = 1 << 14
 _DIGEST_BYTES = 2 * hashlib.sha256().digest_size
 
@@ -124,6 +127,8 @@ def _stated_key(path: Path) -> Key | None:
 
 def _loaded[T](path: Path, key: Key, load: Callable[[memoryview], T]) -> T:
     data = _read(path, key)
+    with suppress(OSError):
+        os.utime(path)  # it is in use
     try:
         return load(data)
     except EngineError as error:
@@ -152,6 +157,7 @@ def _read(path: Path, key: Key) -> memoryview:
 
 def _keep(path: Path, key: Key, data: bytes) -> None:
     try:
+        _make_room(len(data))
         write_whole(path, packed(key, data))
     except OSError as error:
         _log.warning(
@@ -160,6 +166,15 @@ def _keep(path: Path, key: Key, data: bytes) -> None:
             path,
             error.strerror,
         )
+
+
+def _make_room(wanted: int) -> None:
+    """Delete what was used longest ago, as far as the cache would be too large with `wanted` bytes more."""
+    files = [path for path in folder().iterdir() if not path.suffix and path.is_file()]
+    for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
+        wanted += path.stat().st_size
+        if wanted > _MOST_BYTES:
+            path.unlink(missing_ok=True)
 
 
 def _text_of(key: Key) -> bytes:

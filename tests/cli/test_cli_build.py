@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from vsanimesr import cache, paths
+from vsanimesr import cache
 from vsanimesr.cli import main
 from vsanimesr.engine_options import TensorRTRTXOptions
 from vsanimesr.engines import tensorrt_build as builder
@@ -27,10 +27,8 @@ SMALL = ("--size", "16x16")
 
 @pytest.fixture(autouse=True)
 def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of engines, with the developer's own weights."""
-    monkeypatch.setenv("ANIMESR_WEIGHTS", str(paths.cache_folder() / "weights"))
+    """An empty cache of engines."""
     monkeypatch.setenv("ANIMESR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("ANIMESR_ENGINES", raising=False)
     return tmp_path / "cache" / "engines"
 
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import AnimeSRError
-from . import build, weights
+from . import build, doctor, weights
 
-COMMANDS = {"weights": weights, "build": build}
+COMMANDS = {"weights": weights, "build": build, "doctor": doctor}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

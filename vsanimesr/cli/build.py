@@ -19,12 +19,12 @@ from ..files import locked, write_whole
 from ..options import MODEL_NAMES
 from ..quiet import stdout_to_stderr
 from ..weights import WeightsFile, read_weights
+from .sizes import size
 
 if TYPE_CHECKING:
     from ..engines.cuda import Gpu
 
 ENGINES = ("tensorrt_rtx", "tensorrt")
-MOST = 16384  # of a side, in pixels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size",
         nargs="+",
-        type=_size,
+        type=size,
         default=[],
         metavar="WxH",
         help="sizes of the clips to enlarge, an engine for each; without it one engine for any size",
@@ -68,16 +68,9 @@ def run(args: argparse.Namespace) -> int:
     package(args.engine)
     options = parse(args.engine, args.option)
     weights = read_weights(args.model)
-    for size in args.size or [None]:
-        _build(args, size, targets, cast(TensorRTOptions | TensorRTRTXOptions, options), weights)
+    for each in args.size or [None]:
+        _build(args, each, targets, cast(TensorRTOptions | TensorRTRTXOptions, options), weights)
     return 0
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal() and 0 < int(width) <= MOST and 0 < int(height) <= MOST):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write, for example, 640x480")
-    return int(width), int(height)
 
 
 def _build(

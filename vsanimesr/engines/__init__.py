@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import MissingDependencyError
-from .base import Engine, Setup
+from .base import Availability, Engine, Setup
+
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""What drivers on Linux bring: NVIDIA's, Windows' for its Linux, AMD's."""
 
 
 class Entry(NamedTuple):
@@ -31,8 +36,11 @@ ENGINES = {
     "null": Entry("null:NullEngine", None, ""),
 }
 
-AUTO = ("openvino",)
-"""What `auto` tries, the fastest first."""
+AUTO = ("tensorrt", "tensorrt_rtx")
+"""What `auto` tries, the fastest first; each is taken only if it finds a GPU."""
+
+FALLBACK = "openvino"
+"""What `auto` comes to where none of them does."""
 
 
 def available() -> list[str]:
@@ -68,9 +76,30 @@ def engine_class(name: str) -> type[Engine]:
     return found
 
 
+def availability(name: str) -> Availability:
+    """Whether an engine works on this machine, as far as can be told without opening it."""
+    entry = ENGINES[name]
+    try:
+        return engine_class(name).availability()
+    except MissingDependencyError:
+        return Availability(False, f"the package {entry.package} is not installed", entry.install)
+    except Exception as error:  # whatever a broken installation may raise
+        return Availability(False, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", entry.install)
+
+
 def chosen(name: str) -> str:
-    """The engine that is meant: `auto` is the first in `AUTO` whose package is installed."""
+    """The engine that is meant: `auto` is the fastest that works here."""
     if name != "auto":
         return name
-    installed = available()
-    return next((candidate for candidate in AUTO if candidate in installed), AUTO[0])
+    installed = available() if _may_have_gpu() else []  # looking for a GPU in a package takes a second to import
+    return next((engine for engine in AUTO if engine in installed and _runs_on_a_gpu(engine)), FALLBACK)
+
+
+def _runs_on_a_gpu(name: str) -> bool:
+    found = availability(name)
+    return found.usable and found.gpu
+
+
+def _may_have_gpu() -> bool:
+    """Whether the system has a driver for a GPU that computes; where that is not easily told, yes."""
+    return sys.platform != "linux" or any(Path(device).exists() for device in GPU_DEVICES)

@@ -47,6 +47,8 @@ class Availability:
     """The device that it runs on; or why it does not."""
     remedy: str = ""
     """The command or step that would make it usable."""
+    gpu: bool = False
+    """Whether that device is a GPU."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,11 @@ class Gpu:
         return "sm{}{}".format(*self.capability)
 
     @property
+    def described(self) -> str:
+        """For people."""
+        return "{} ({} GiB, compute capability {}.{})".format(self.name, round(self.memory / 2**30), *self.capability)
+
+    @property
     def identity(self) -> str:
         """What an engine depends on whose kernels were chosen by timing them on this GPU."""
         return f"{self.name}, {self.target}, {self.memory} bytes, driver {self.driver}"

@@ -68,7 +68,7 @@ class _TensorRT(Engine):
         except DeviceError as error:
             what, _, remedy = str(error).partition("; ")
             return Availability(False, what, remedy)
-        return Availability(True, ", ".join(_described(gpu) for gpu in found))
+        return Availability(True, ", ".join(gpu.described for gpu in found), gpu=True)
 
     def reset(self) -> None:
         self._pipeline.reset()
@@ -221,7 +221,3 @@ def _fits(found: Tensor, expected: Tensor) -> bool:
         and len(found.shape) == len(expected.shape)
         and all(side in (-1, wanted) for side, wanted in sides)
     )
-
-
-def _described(gpu: Gpu) -> str:
-    return "{} ({} GiB, compute capability {}.{})".format(gpu.name, round(gpu.memory / 2**30), *gpu.capability)
