@@ -132,4 +132,4 @@ def test_version_names_its_parts() -> None:
 
     assert version["plugin"] == version["package"]
     assert version["vapoursynth"] == f"R{core.core_version.release_major}"
-    assert version["engines"] == ["openvino", "null"]
+    assert version["engines"] == ["openvino", "onnxruntime", "torch", "null"]

@@ -91,6 +91,8 @@ type EngineOptions = (
 # The engines, each with the class of its options. `engines` knows their modules.
 CLASSES: dict[str, type[EngineOptions]] = {
     "openvino": OpenVINOOptions,
+    "onnxruntime": OnnxRuntimeOptions,
+    "torch": TorchOptions,
     "null": NoOptions,
 }
 

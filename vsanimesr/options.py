@@ -16,7 +16,7 @@ from typing import Literal, Self, get_args
 from .engine_options import CLASSES, parse
 from .errors import OptionError
 
-type Precision = Literal["auto", "fp32", "bf16"]
+type Precision = Literal["auto", "fp32", "bf16", "fp16"]
 type Seek = Literal["exact", "preview"]
 
 ENGINE_NAMES = ("auto", *CLASSES)

@@ -20,6 +20,10 @@ class Entry(NamedTuple):
 
 ENGINES = {
     "openvino": Entry("openvino:OpenVINOEngine", "openvino", "pip install vapoursynth-animesr"),
+    "onnxruntime": Entry(
+        "onnxruntime:OnnxRuntimeEngine", "onnxruntime", 'pip install "vapoursynth-animesr[onnxruntime]"'
+    ),
+    "torch": Entry("torch:TorchEngine", "torch", 'pip install "vapoursynth-animesr[torch]"'),
     "null": Entry("null:NullEngine", None, ""),
 }
 
