@@ -93,6 +93,8 @@ CLASSES: dict[str, type[EngineOptions]] = {
     "openvino": OpenVINOOptions,
     "tensorrt_rtx": TensorRTRTXOptions,
     "tensorrt": TensorRTOptions,
+    "onnxruntime": OnnxRuntimeOptions,
+    "torch": TorchOptions,
     "null": NoOptions,
 }
 

@@ -1,4 +1,4 @@
-"""One recurrent step as an ONNX graph: the only definition of the network at run time.
+"""One recurrent step as an ONNX graph: what every engine runs but `torch`, which has the same in `torch_network`.
 
 The paper feeds the SR frame back at full size and folds it to LR size again (pixel unshuffle) at the next step. Here it
 stays folded, `sr = body[:48] + fold(bilinear x4 of cur)`, and is unfolded only on its way out: the same arithmetic with

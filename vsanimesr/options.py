@@ -39,11 +39,12 @@ class Options:
     `.safetensors` file of the same network."""
 
     engine: str = "auto"
-    """What runs the network: `openvino` (CPU), `null` (nearest neighbour, for trying a script), or `auto`, the fastest
-    that works here."""
+    """What runs the network: `openvino` (CPU), `onnxruntime` (whatever it has an execution provider for), `torch` (GPUs
+    and CPU), `null` (nearest neighbour, for trying a script), or `auto`, the fastest that works here."""
 
     precision: Precision = "auto"
-    """`fp32`, `bf16`, or `auto`: bf16 where the processor computes it in hardware, else fp32."""
+    """`fp32`, `bf16`, `fp16`, or `auto`, the fastest that the engine computes in hardware: fp16 on a GPU, bf16 on a CPU
+    that has it, else fp32."""
 
     device: int = 0
     """Number of the device, for engines that have more than one."""

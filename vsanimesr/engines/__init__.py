@@ -33,10 +33,14 @@ ENGINES = {
         "tensorrt",
         'pip install "vapoursynth-animesr[tensorrt]", with the libraries of NVIDIA TensorRT 11',
     ),
+    "onnxruntime": Entry(
+        "onnxruntime:OnnxRuntimeEngine", "onnxruntime", 'pip install "vapoursynth-animesr[onnxruntime]"'
+    ),
+    "torch": Entry("torch:TorchEngine", "torch", 'pip install "vapoursynth-animesr[torch]"'),
     "null": Entry("null:NullEngine", None, ""),
 }
 
-AUTO = ("tensorrt", "tensorrt_rtx")
+AUTO = ("tensorrt", "tensorrt_rtx", "onnxruntime", "torch")
 """What `auto` tries, the fastest first; each is taken only if it finds a GPU."""
 
 FALLBACK = "openvino"

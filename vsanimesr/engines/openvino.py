@@ -152,6 +152,8 @@ def _resolved(core: Core, precision: str) -> GraphPrecision:
     has_bf16 = "BF16" in core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
     if precision == "auto":
         return "bf16" if has_bf16 else "fp32"
+    if precision == "fp16":
+        raise EngineError("precision='fp16' is not faster than fp32 on a processor; use 'bf16', 'fp32' or 'auto'")
     if precision == "bf16" and not has_bf16:
         raise EngineError("precision='bf16' is not computed by this processor; use 'fp32' or 'auto'")
     return cast(GraphPrecision, precision)
