@@ -147,7 +147,7 @@ def test_bf16_is_close_to_fp32_on_each_of_a_hundred_real_frames() -> None:
 
     worst = min(psnr(a, b) for a, b in zip(run(frames, precision="bf16"), run(frames), strict=True))
 
-    assert worst >= 53
+    assert worst >= 60  # 53 is what is promised; a slope rounded to bfloat16 gives 57
 
 
 def sizes() -> Iterable[tuple[int, int]]:

@@ -34,10 +34,24 @@ def test_bf16_is_written_into_the_graph_and_the_picture_stays_float32(
             assert [constants[name] for name in node.input[1:]] == [bfloat16] * 2
 
 
-def test_weights_are_rounded_to_the_nearest_bf16(weights_v1: dict[str, NDArray[np.float32]]) -> None:
-    graph = build_graph(weights_v1, (4, 4), "bf16").graph
-    key = "fusion.0.weight"
-    stored = next(tensor for tensor in graph.initializer if tensor.name == key)
+def test_values_are_rounded_to_the_nearest_bf16(weights_v1: dict[str, NDArray[np.float32]]) -> None:
+    stored = {tensor.name: tensor for tensor in build_graph(weights_v1, (4, 4), "bf16").graph.initializer}
+    unscaled = [
+        f"body_s{scale}_first.{block}.conv1.bias"
+        for scale, blocks in ((1, 5), (2, 3), (4, 2))
+        for block in range(blocks)
+    ]
 
-    values = onnx.numpy_helper.to_array(stored)
-    assert np.array_equal(values, weights_v1[f"recurrent_cell.{key}"].astype(values.dtype))
+    for key in unscaled:
+        values = onnx.numpy_helper.to_array(stored[key])
+        assert np.array_equal(values, weights_v1[f"recurrent_cell.{key}"].astype(values.dtype))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_the_slope_is_a_number_that_16_bits_hold(
+    weights_v2: dict[str, NDArray[np.float32]], precision: GraphPrecision
+) -> None:
+    nodes = [node for node in build_graph(weights_v2, (4, 4), precision).graph.node if node.op_type == "LeakyRelu"]
+
+    assert len(nodes) == 5
+    assert {node.attribute[0].f for node in nodes} == {10.0}

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -143,23 +141,34 @@ def test_a_terminal_is_shown_how_far_it_is(engines: Path) -> None:
     assert out == f"{cache.path_of(key())}\n"
 
 
-@pytest.mark.parametrize("after", [0.0, 0.3, 0.8])
-def test_ctrl_c_ends_a_build_and_leaves_nothing(
-    engines: Path, after: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    build = builder.build
+PRESSED = """
+import os, signal, sys
+from vsanimesr.cli import main
+from vsanimesr.engines import tensorrt_build as builder
 
-    def pressed(request: builder.BuildRequest, weights: object, progress: Callable[[float, str], bool]) -> bytes:
-        def press(done: float, phase: str) -> bool:
-            if done >= after:
-                os.kill(os.getpid(), signal.SIGINT)
-            return progress(done, phase)
+build = builder.build
 
-        return build(request, weights, press)  # type: ignore[arg-type]
+def pressed(request, weights, progress):
+    def press(done, phase):
+        if done >= float(sys.argv[1]):
+            os.kill(os.getpid(), signal.SIGINT)
+        return progress(done, phase)
 
-    monkeypatch.setattr(builder, "build", pressed)
-    assert main(["build", *SMALL]) == 130
+    return build(request, weights, press)
 
-    assert capsys.readouterr().err.endswith("animesr: cancelled\n")
+builder.build = pressed
+code = main(["build", "--size", "16x16"])
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("after", ["0", "0.3", "0.8"])
+def test_ctrl_c_ends_a_build_and_leaves_nothing(engines: Path, after: str) -> None:
+    # In a process of its own, as it is for a user.
+    result = subprocess.run([sys.executable, "-c", PRESSED, after], capture_output=True, text=True, timeout=60)
+
+    assert result.returncode == 130, result.stderr
+    assert result.stderr.endswith("animesr: cancelled\n")
+    assert result.stdout == ""
     assert not engines.exists() or not [path for path in engines.iterdir() if path.suffix != ".lock"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

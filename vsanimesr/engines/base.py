@@ -88,7 +88,8 @@ class Engine(ABC):
     """
 
     depth: int = 1
-    """How many tickets may be waiting at once: before ticket i + depth is submitted, ticket i has been waited for."""
+    """How many steps may be unfinished at once: before step i + depth is submitted, step i's ticket, if it has one, has
+    been waited for."""
 
     @abstractmethod
     def __init__(self, setup: Setup) -> None: ...
