@@ -16,7 +16,7 @@ from typing import Literal, Self, get_args
 from .engine_options import CLASSES, parse
 from .errors import OptionError
 
-type Precision = Literal["auto", "fp32", "bf16"]
+type Precision = Literal["auto", "fp32", "bf16", "int8"]
 type Seek = Literal["exact", "preview"]
 
 ENGINE_NAMES = ("auto", *CLASSES)
@@ -43,7 +43,8 @@ class Options:
     that works here."""
 
     precision: Precision = "auto"
-    """`fp32`, `bf16`, or `auto`: bf16 where the processor computes it in hardware, else fp32."""
+    """`fp32`, `bf16`, `int8` (the fastest, and the least exact; for the released weights, where bf16 works), or `auto`:
+    bf16 where the processor computes it in hardware, else fp32."""
 
     device: int = 0
     """Number of the device, for engines that have more than one."""
