@@ -8,15 +8,29 @@ import pytest
 from numpy.typing import NDArray
 
 from vsanimesr.graph import GraphPrecision, build_graph
+from vsanimesr.int8 import Ranges, load_ranges
+from vsanimesr.released import RELEASES
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def ranges_for(precision: GraphPrecision) -> Ranges | None:
+    return load_ranges(RELEASES["v2"].sha256) if precision == "int8" else None
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 @pytest.mark.parametrize(("width", "height"), [(32, 24), (1, 1), (33, 23)])
 def test_the_graph_is_valid_onnx(
     weights_v2: dict[str, NDArray[np.float32]], width: int, height: int, precision: GraphPrecision
 ) -> None:
     """Types and shapes too: each operator takes the type that it is given in the graph's opset."""
-    onnx.checker.check_model(build_graph(weights_v2, (width, height), precision), full_check=True)
+    graph = build_graph(weights_v2, (width, height), precision, ranges_for(precision))
+    onnx.checker.check_model(graph, full_check=True)
+
+
+def test_ranges_belong_to_int8_alone(weights_v2: dict[str, NDArray[np.float32]]) -> None:
+    with pytest.raises(ValueError, match="int8"):
+        build_graph(weights_v2, (32, 24), "int8")
+    with pytest.raises(ValueError, match="int8"):
+        build_graph(weights_v2, (32, 24), "bf16", ranges_for("int8"))
 
 
 def test_bf16_is_written_into_the_graph_and_the_picture_stays_float32(
@@ -55,3 +69,16 @@ def test_the_slope_is_a_number_that_16_bits_hold(
 
     assert len(nodes) == 5
     assert {node.attribute[0].f for node in nodes} == {10.0}
+
+
+def test_a_kernel_in_bf16_keeps_its_sum(weights_v2: dict[str, NDArray[np.float32]]) -> None:
+    stored = {tensor.name: tensor for tensor in build_graph(weights_v2, (4, 4), "bf16").graph.initializer}
+    exact = weights_v2["recurrent_cell.body_s1_first.0.conv2.weight"].astype(np.float64) * -10
+    rounded = onnx.numpy_helper.to_array(stored["body_s1_first.0.conv2.weight"]).astype(np.float64)
+    nearest = exact.astype(onnx.numpy_helper.to_array(stored["body_s1_first.0.conv2.weight"]).dtype).astype(np.float64)
+
+    def error_of_sums(kernels: NDArray[np.float64]) -> float:
+        return float(np.abs((kernels - exact).sum((2, 3))).mean())
+
+    assert error_of_sums(rounded) < error_of_sums(nearest) / 10
+    assert np.abs(rounded - exact).max() <= 2**-7 * np.abs(exact).max()

@@ -16,7 +16,7 @@ from typing import Literal, Self, get_args
 from .engine_options import CLASSES, parse
 from .errors import OptionError
 
-type Precision = Literal["auto", "fp32", "bf16", "fp16"]
+type Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 type Seek = Literal["exact", "preview"]
 
 ENGINE_NAMES = ("auto", *CLASSES)
@@ -39,12 +39,13 @@ class Options:
     `.safetensors` file of the same network."""
 
     engine: str = "auto"
-    """What runs the network: `openvino` (CPU), `onnxruntime` (whatever it has an execution provider for), `torch` (GPUs
-    and CPU), `null` (nearest neighbour, for trying a script), or `auto`, the fastest that works here."""
+    """What runs the network: `openvino` (CPU), `tensorrt_rtx` or `tensorrt` (NVIDIA's GPUs), `onnxruntime` (whatever it
+    has an execution provider for), `torch` (GPUs and CPU), `null` (nearest neighbour, for trying a script), or `auto`,
+    the fastest that works here."""
 
     precision: Precision = "auto"
-    """`fp32`, `bf16`, `fp16`, or `auto`, the fastest that the engine computes in hardware: fp16 on a GPU, bf16 on a CPU
-    that has it, else fp32."""
+    """`fp32`, `bf16`, `fp16`, or `auto`, the fastest of them that the engine computes in hardware: fp16 on a GPU, bf16
+    on a CPU that has it, else fp32. `int8` is faster still and less exact, for the released weights with `openvino`."""
 
     device: int = 0
     """Number of the device, for engines that have more than one."""

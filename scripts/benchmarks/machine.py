@@ -21,6 +21,11 @@ def has_amx() -> bool:
     return BF16[0] in _cpu("flags").split()
 
 
+def has_bf16() -> bool:
+    """Whether the processor computes bf16."""
+    return any(flag in _cpu("flags").split() for flag in BF16)
+
+
 def line() -> str:
     """Processor, cores, what it has for bf16, how busy it is, and the versions of what is compared."""
     flags = _cpu("flags").split()

@@ -17,7 +17,7 @@ from vsanimesr.options import Options, Precision
 from vsanimesr.session import Session
 from vsanimesr.weights import load_weights
 
-from .machine import cores, has_amx
+from .machine import cores, has_amx, has_bf16
 from .rounds import Samples, Turn, per_frame, taken
 from .settings import Settings
 from .table import Table, verdict
@@ -39,6 +39,8 @@ def of_each(settings: Settings) -> Iterator[Table]:
     pictures = _pictures(settings)
     pytorch = f"PyTorch fp32, {cores()} threads"
     engines = {"engine alone, fp32": "fp32", "engine alone, auto": "auto"}
+    if has_bf16():  # what int8 needs as well
+        engines["engine alone, int8"] = "int8"
     runs: dict[str, Run] = {
         pytorch: _pytorch(pictures),
         **{name: _engine(pictures, "openvino", cast(Precision, precision)) for name, precision in engines.items()},

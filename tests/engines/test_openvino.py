@@ -16,6 +16,7 @@ from vsanimesr.engines import openvino
 from vsanimesr.engines.base import Frame, Ticket
 from vsanimesr.engines.openvino import OpenVINOEngine
 from vsanimesr.errors import EngineError
+from vsanimesr.weights import read_weights
 
 from ..setups import setup_for
 
@@ -170,3 +171,26 @@ def test_closing_after_a_failure_and_twice() -> None:
         engine._last._request = Failing(engine._last._request)  # type: ignore[union-attr]
         engine.close()
         engine.close()
+
+
+def test_int8_is_executed_in_integers() -> None:
+    """What is written as pairs of rounding and back has been folded into the convolutions, and none fell out."""
+    with opened("int8") as engine:
+        model = engine._slots[0]._request.get_compiled_model()
+    runtime = model.get_runtime_model()
+    kinds = [
+        node.get_rt_info()["primitiveType"].astype(str)
+        for node in runtime.get_ordered_ops()
+        if node.get_rt_info()["layerType"].astype(str) == "Convolution"
+    ]
+
+    assert len(kinds) == 27
+    assert sum(kind.lower().endswith("i8") and kind.startswith("brgconv") for kind in kinds) == 24
+
+
+def test_int8_of_other_weights_says_what_is_missing(tmp_path: Path) -> None:
+    other = tmp_path / "other.pth"
+    other.write_bytes(read_weights("v2").data + b"\0")
+
+    with pytest.raises(EngineError, match=r"'int8' needs ranges.*'bf16'"):
+        OpenVINOEngine(setup_for("openvino", 16, 16, model=str(other), precision="int8"))

@@ -23,6 +23,7 @@ from ..cache import load_or_build
 from ..engine_options import OpenVINOOptions
 from ..errors import EngineError
 from ..graph import VERSION, GraphPrecision, build_graph
+from ..int8 import Ranges, load_ranges
 from ..quiet import unimportable
 from ..weights import WeightsFile
 from .base import Availability, Engine, Frame, Planes, Setup, Ticket
@@ -45,7 +46,10 @@ SETTINGS = {
 
 
 class OpenVINOEngine(Engine):
-    """The network in fp32 or bf16. A step that fails takes the state with it: nothing is submitted until the reset."""
+    """The network in fp32, bf16 or int8.
+
+    A step that fails takes the state with it: nothing is submitted until the reset.
+    """
 
     depth = 2
 
@@ -154,20 +158,35 @@ def _resolved(core: Core, precision: str) -> GraphPrecision:
         return "bf16" if has_bf16 else "fp32"
     if precision == "fp16":
         raise EngineError("precision='fp16' is not faster than fp32 on a processor; use 'bf16', 'fp32' or 'auto'")
-    if precision == "bf16" and not has_bf16:
-        raise EngineError("precision='bf16' is not computed by this processor; use 'fp32' or 'auto'")
+    # A processor with BF16 also multiplies 8-bit integers as they are written (VNNI or AMX). One without VNNI lets
+    # sums of two products overflow.
+    if precision in {"bf16", "int8"} and not has_bf16:
+        raise EngineError(f"precision={precision!r} is not computed by this processor; use 'fp32' or 'auto'")
     return cast(GraphPrecision, precision)
+
+
+def _ranges(precision: GraphPrecision, weights: WeightsFile) -> Ranges | None:
+    if precision != "int8":
+        return None
+    ranges = load_ranges(weights.digest)
+    if ranges is None:
+        raise EngineError(
+            "precision='int8' needs ranges for these weights, and has those of the released ones, v1 and v2; "
+            "use 'bf16', or measure them with scripts/calibrate.py"
+        )
+    return ranges
 
 
 def _opened(core: Core, setup: Setup, weights: WeightsFile) -> CompiledModel:
     """The network, ready to run: from the cache, or compiled and put there."""
     precision = _resolved(core, setup.precision)
+    ranges = _ranges(precision, weights)
     settings = dict(SETTINGS)
     if threads := cast(OpenVINOOptions, setup.options).threads:
         settings["INFERENCE_NUM_THREADS"] = str(threads)
 
     def build() -> bytes:
-        graph = build_graph(weights.load(), (setup.width, setup.height), precision).SerializeToString()
+        graph = build_graph(weights.load(), (setup.width, setup.height), precision, ranges).SerializeToString()
         compiled = core.compile_model(_channels_last(core.read_model(graph)), DEVICE, settings)
         return cast(bytes, compiled.export_model().getvalue())
 

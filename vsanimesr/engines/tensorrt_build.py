@@ -49,8 +49,16 @@ class BuildCancelled(Exception):  # noqa: N818 - nothing went wrong
 
 
 def resolve(precision: str) -> GraphPrecision:
-    """What `auto` comes to: fp16, which GPUs compute fastest and which is nearer to fp32 than bf16."""
-    return "fp16" if precision == "auto" else cast(GraphPrecision, precision)
+    """What `auto` comes to: fp16, which GPUs compute fastest and which is nearer to fp32 than bf16.
+
+    Raises:
+        EngineError: TensorRT is not given the network in this precision.
+    """
+    if precision == "auto":
+        return "fp16"
+    if precision == "int8":
+        raise EngineError("precision='int8' is not available with TensorRT; use 'fp16' or 'auto'")
+    return cast(GraphPrecision, precision)
 
 
 def package(engine: str) -> Any:
