@@ -31,7 +31,7 @@ null.NullEngine.submit = slowly
 """
 
 
-@pytest.mark.parametrize("engine", ["null", "openvino"])
+@pytest.mark.parametrize("engine", ["null", "openvino", "onnxruntime", "torch"])
 def test_stdout_is_the_video_and_nothing_else(tmp_path: Path, engine: str) -> None:
     clip = "core.resize.Bicubic(numbered(3), format=vs.YUV420P8, matrix=1)"
     path = script(tmp_path, f"core.animesr.Upscale({clip}, engine={engine!r}).set_output()")
