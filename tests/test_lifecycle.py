@@ -66,6 +66,23 @@ core.animesr.Upscale(numbered(2), engine='null', format=vs.GRAY8).set_output()
     assert b"from native code" in result.stderr
 
 
+def test_what_is_printed_while_an_engine_is_chosen_goes_to_stderr(tmp_path: Path) -> None:
+    noisy = """
+import os
+from vsanimesr import session
+def loudly(name):
+    os.write(1, b"a package that was looked at\\n")
+    return "null"
+session.chosen = loudly
+core.animesr.Upscale(numbered(2), format=vs.GRAY8).set_output()
+"""
+    result = vspipe("-c", "y4m", script(tmp_path, noisy), "-")
+
+    assert result.stdout.startswith(b"YUV4MPEG2 ")
+    assert b"a package that was looked at" not in result.stdout
+    assert b"a package that was looked at" in result.stderr
+
+
 def test_a_first_run_that_fetches_weights_keeps_stdout_clean(tmp_path: Path) -> None:
     path = script(tmp_path, "core.animesr.Upscale(numbered(1), format=vs.GRAY8).set_output()")
     fresh = {**environment(), "XDG_CACHE_HOME": str(tmp_path / "cache"), "ANIMESR_WEIGHTS": "", "ANIMESR_CACHE": ""}

@@ -18,16 +18,16 @@ class Session:
     """
 
     def __init__(self, options: Options, *, width: int, height: int) -> None:
-        engine = chosen(options.engine)
-        setup = Setup(
-            width=width,
-            height=height,
-            precision=options.precision,
-            device=options.device,
-            options=parse(engine, options.engine_options),
-            read_weights=lambda: read_weights(options.model),
-        )
         with stdout_to_stderr():
+            engine = chosen(options.engine)
+            setup = Setup(
+                width=width,
+                height=height,
+                precision=options.precision,
+                device=options.device,
+                options=parse(engine, options.engine_options),
+                read_weights=lambda: read_weights(options.model),
+            )
             self._engine = open_engine(engine, setup)
         self.depth = self._engine.depth
         """How many tickets may be waiting at once."""
