@@ -24,6 +24,15 @@ apt_install() { # PACKAGE...: false where apt-get is not to be used or fails
     said=$("${get[@]}" install --no-install-recommends "$@" 2>&1) || { printf '%s\n' "$said" >&2; return 1; }
 }
 
+# After scripts/setup: what tests and benchmarks need, and an environment in which they, and what they start, run against
+# the installed wheel, since the checkout comes last on the path, if at all.
+prepare_run() { # [MODEL ...]: the weights that are needed; all, if none is named
+    "$python" scripts/fetch_data.py >/dev/null
+    "$venv/bin/animesr" weights fetch "$@" >/dev/null
+    use_venv
+    export PYTHONSAFEPATH=1
+}
+
 # vspipe finds Python through a file in the user's configuration folder. Ours lies in .venv, so that nothing is
 # written to the user's home; pip's own file there stays in force.
 use_venv() {

@@ -52,7 +52,7 @@ def load_or_build[T](
     *,
     build: Callable[[], bytes],
     load: Callable[[memoryview], T],
-    also: Callable[[Key], bool] = lambda _: False,
+    also: Callable[[Key], bool] | None = None,
 ) -> T:
     """What `load` makes of the bytes that were built for a key; they are built where they are not here.
 
@@ -64,7 +64,7 @@ def load_or_build[T](
         build: makes the bytes. It says in the log what it does.
         load: is given bytes of which it is known that `build` made them, here or in another process. Where it raises
             EngineError on bytes from a file, they are built again.
-        also: whether what was built for another key will do.
+        also: whether what was built for another key will do; without it nothing else is looked at.
 
     Raises:
         EngineError: from `build`, from `load` on what was built just now, or `ANIMESR_ENGINES` names no folder.
@@ -87,9 +87,21 @@ def load_or_build[T](
     return load(memoryview(data))
 
 
+def store(key: Key, data: bytes) -> Path:
+    """Put what was built for a key into the cache.
+
+    Raises:
+        OSError: it cannot be written there.
+    """
+    path = path_of(key)
+    with locked(path.parent, f"{path.name}.lock"):
+        _write(path, key, data)
+    return path
+
+
 def find(key: Key) -> Path | None:
     """The file with what was built for a key, if it is here and sound."""
-    for path, stated in _candidates(key, lambda _: False):
+    for path, stated in _candidates(key, None):
         with suppress(_UnusableError):
             _read(path, stated)
             return path
@@ -101,15 +113,25 @@ def packed(key: Key, data: bytes) -> bytes:
     return b"".join((_MAGIC, _text_of(key), b"\n", _digest(data), data))
 
 
-def _candidates(key: Key, also: Callable[[Key], bool]) -> Iterator[tuple[Path, Key]]:
+def files() -> list[Path]:
+    """What was built and is kept, of any engine, sound or not."""
+    try:
+        return sorted(path for path in folder().iterdir() if not path.suffix and path.is_file())
+    except OSError:  # there is no such folder yet, or it cannot be read
+        return []
+
+
+def _candidates(key: Key, also: Callable[[Key], bool] | None) -> Iterator[tuple[Path, Key]]:
     """The files that may do, the best first, each with the key that it says it was built for."""
     if given := paths.given_engines_folder():
         for path in sorted(given.iterdir()):
             stated = _stated_key(path)
-            if stated is not None and (stated == key or also(stated)):
+            if stated is not None and (stated == key or (also and also(stated))):
                 yield path, stated
     yield path_of(key), key
-    for path in sorted(folder().glob(f"{key['engine']}-*")):
+    if also is None:
+        return
+    for path in files():
         stated = _stated_key(path)
         if stated is not None and stated != key and also(stated):
             yield path, stated
@@ -127,8 +149,9 @@ def _stated_key(path: Path) -> Key | None:
 
 def _loaded[T](path: Path, key: Key, load: Callable[[memoryview], T]) -> T:
     data = _read(path, key)
-    with suppress(OSError):
-        os.utime(path)  # it is in use
+    if path == path_of(key):  # not one that was given: nothing is written there
+        with suppress(OSError):
+            os.utime(path)  # it is in use
     try:
         return load(data)
     except EngineError as error:
@@ -157,8 +180,7 @@ def _read(path: Path, key: Key) -> memoryview:
 
 def _keep(path: Path, key: Key, data: bytes) -> None:
     try:
-        _make_room(len(data))
-        write_whole(path, packed(key, data))
+        _write(path, key, data)
     except OSError as error:
         _log.warning(
             "%s cannot be kept (%s) and will be built again next time; "
@@ -168,10 +190,14 @@ def _keep(path: Path, key: Key, data: bytes) -> None:
         )
 
 
+def _write(path: Path, key: Key, data: bytes) -> None:
+    _make_room(len(data))
+    write_whole(path, packed(key, data))
+
+
 def _make_room(wanted: int) -> None:
     """Delete what was used longest ago, as far as the cache would be too large with `wanted` bytes more."""
-    files = [path for path in folder().iterdir() if not path.suffix and path.is_file()]
-    for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
+    for path in sorted(files(), key=lambda path: path.stat().st_mtime, reverse=True):
         wanted += path.stat().st_size
         if wanted > _MOST_BYTES:
             path.unlink(missing_ok=True)

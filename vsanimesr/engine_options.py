@@ -5,8 +5,7 @@ One class for each engine, one field for each option.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_type_hints
@@ -61,14 +60,8 @@ class TensorRTRTXOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TensorRTOptions:
-    """Of `tensorrt`."""
-
-    shapes: Literal["static", "dynamic"] = "static"
-    """`static`: an engine for each size of frames, the fastest; `dynamic`: one engine for all sizes."""
-
-    graphs: Literal["yes", "no"] = "yes"
-    """Whether steps are replayed as CUDA graphs."""
+class TensorRTOptions(TensorRTRTXOptions):
+    """Of `tensorrt`: those of `tensorrt_rtx`, and more."""
 
     level: int = 3
     """How long the builder looks for fast kernels, 0 to 5."""
@@ -84,9 +77,7 @@ class TensorRTOptions:
     Each makes it slower."""
 
 
-type EngineOptions = (
-    NoOptions | OpenVINOOptions | OnnxRuntimeOptions | TorchOptions | TensorRTRTXOptions | TensorRTOptions
-)
+type EngineOptions = NoOptions | OpenVINOOptions | OnnxRuntimeOptions | TorchOptions | TensorRTRTXOptions
 
 # The engines, each with the class of its options. `engines` knows their modules.
 CLASSES: dict[str, type[EngineOptions]] = {
@@ -109,23 +100,22 @@ def parse(engine: str, given: Sequence[str]) -> EngineOptions:
         OptionError: a text is not `name=value`, the engine has no such option, it is given twice, or has no such value.
     """
     made = CLASSES[engine]
-    fields = {field.name: field.type for field in dataclasses.fields(made)}
-    hints = get_type_hints(made)
+    types = get_type_hints(made)
     values: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
             raise OptionError(f"engine_options has {text!r}; write name=value")
-        if name not in fields:
-            raise OptionError(f"engine_options has {name!r}, which engine={engine!r} does not know; {_known(fields)}")
+        if name not in types:
+            raise OptionError(f"engine_options has {name!r}, which engine={engine!r} does not know; {_known(types)}")
         if name in values:
             raise OptionError(f"engine_options has {name!r} twice; give it once")
-        values[name] = _number(name, value) if hints[name] is int else _one_of(name, value, get_args(hints[name]))
+        values[name] = _number(name, value) if types[name] is int else _one_of(name, value, get_args(types[name]))
     return made(**values)
 
 
-def _known(fields: Mapping[str, object]) -> str:
-    return f"it knows {', '.join(fields)}" if fields else "it has no options"
+def _known(names: Collection[str]) -> str:
+    return f"it knows {', '.join(names)}" if names else "it has no options"
 
 
 def _number(name: str, value: str) -> int:

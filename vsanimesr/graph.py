@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from . import bfloat16
 from .int8 import Ranges, balance, rounded, step
 from .network import BLOCKS, COLOURS, FEATURES, MULTIPLE, PREFIX, SCALE, SR_CHANNELS
 
@@ -122,8 +123,8 @@ class _Builder:
         features = self.body(self.first(self.node("Concat", *window, axis=1)))
         out = self.activated("fusion.0", features)
         weight, bias = self.layer("fusion.2")
+        weight = weight / self._unit
         order = _fold_order()
-        weight /= self._unit
         change = self.convolve(
             "fusion.2.sr", self.narrowed(out), weight[:SR_CHANNELS][order], bias[:SR_CHANNELS][order]
         )
@@ -185,8 +186,8 @@ class _Builder:
         return self.lrelu(self.convolve(name, self.widened(x), weight, bias, stride=stride))
 
     def layer(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Copies of a convolution's weights and biases."""
-        return self._weights[f"{PREFIX}{name}.weight"].copy(), self._weights[f"{PREFIX}{name}.bias"].copy()
+        """A convolution's weights and biases."""
+        return self._weights[f"{PREFIX}{name}.weight"], self._weights[f"{PREFIX}{name}.bias"]
 
     def convolve(
         self, name: str, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], *, stride: int = 1
@@ -278,7 +279,7 @@ class _Builder:
         """A constant in the precision of the convolutions."""
         if self._type != self._onnx.TensorProto.BFLOAT16:  # numpy knows it
             return self.constant(name, value.astype(self._onnx.helper.tensor_dtype_to_np_dtype(self._type)))
-        raw = _bfloat16(_shaped(value) if value.ndim == 4 else value).tobytes()
+        raw = bfloat16.narrowed(_shaped(value) if value.ndim == 4 else value).tobytes()
         self._constants[name] = self._onnx.helper.make_tensor(name, self._type, value.shape, raw, raw=True)
         return name
 
@@ -342,18 +343,8 @@ def _shaped(kernels: NDArray[np.float32]) -> NDArray[np.float32]:
     left = np.zeros(len(values), np.float32)
     for column in sorted_.T:
         wanted = column + left
-        column[:] = _widened(_bfloat16(wanted))
+        column[:] = bfloat16.widened(bfloat16.narrowed(wanted))
         left = wanted - column
     rounded = np.empty_like(values)
     np.put_along_axis(rounded, order, sorted_, 1)
     return rounded.reshape(kernels.shape)
-
-
-def _widened(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
-    return (bits.astype(np.uint32) << 16).view(np.float32)
-
-
-def _bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """The bits of the nearest bfloat16, which is the upper half of a float32; of two as near, the even one."""
-    bits = np.ascontiguousarray(values).view(np.uint32)
-    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .errors import EngineError, WeightsError
+from .errors import AnimeSRError, EngineError, WeightsError
 
 
 def given_weights_folder() -> Path | None:
@@ -19,10 +19,7 @@ def given_weights_folder() -> Path | None:
     Raises:
         WeightsError: it names something that is not a folder.
     """
-    folder = _folder_from("ANIMESR_WEIGHTS")
-    if folder is not None and not folder.is_dir():
-        raise WeightsError(_not_a_folder("ANIMESR_WEIGHTS", folder, "weights"))
-    return folder
+    return _given_folder("ANIMESR_WEIGHTS", "weights", WeightsError)
 
 
 def given_engines_folder() -> Path | None:
@@ -31,10 +28,7 @@ def given_engines_folder() -> Path | None:
     Raises:
         EngineError: it names something that is not a folder.
     """
-    folder = _folder_from("ANIMESR_ENGINES")
-    if folder is not None and not folder.is_dir():
-        raise EngineError(_not_a_folder("ANIMESR_ENGINES", folder, "engines"))
-    return folder
+    return _given_folder("ANIMESR_ENGINES", "engines", EngineError)
 
 
 def cache_folder() -> Path:
@@ -63,5 +57,8 @@ def _folder_from(variable: str) -> Path | None:
     return user_path(text) if text else None
 
 
-def _not_a_folder(variable: str, folder: Path, what: str) -> str:
-    return f"{variable}={folder} is not a folder; set it to a folder that holds {what}, or unset it"
+def _given_folder(variable: str, what: str, error: type[AnimeSRError]) -> Path | None:
+    folder = _folder_from(variable)
+    if folder is not None and not folder.is_dir():
+        raise error(f"{variable}={folder} is not a folder; set it to a folder that holds {what}, or unset it")
+    return folder

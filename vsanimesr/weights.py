@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from . import bfloat16
 from .errors import WeightsError
 from .files import read_at_most
 from .network import expected_shapes
@@ -104,8 +105,8 @@ def _widened(key: str, dtype: str, data: bytes) -> NDArray[np.float32]:
             return np.frombuffer(data, "<f4")
         case "F16":
             return np.frombuffer(data, "<f2").astype(np.float32)
-        case "BF16":  # the upper half of a float32
-            return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+        case "BF16":
+            return bfloat16.widened(np.frombuffer(data, "<u2"))
         case _:
             raise ValueError(f"{key[:100]!r} is of type {dtype}; F32, F16 and BF16 are read")
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -251,25 +252,17 @@ def failing_openvino(engine: Any) -> Iterator[None]:
 
 
 @contextmanager
-def failing_onnxruntime(engine: Any) -> Iterator[None]:
-    session = engine._session
-    engine._session = Failing(session, "run_with_iobinding")
+def failing_at(engine: Any, attribute: str, method: str) -> Iterator[None]:
+    working = getattr(engine, attribute)
+    setattr(engine, attribute, Failing(working, method))
     yield
-    engine._session = session
-
-
-@contextmanager
-def failing_torch(engine: Any) -> Iterator[None]:
-    recurrence = engine._recurrence
-    engine._recurrence = Failing(recurrence, "step")
-    yield
-    engine._recurrence = recurrence
+    setattr(engine, attribute, working)
 
 
 FAILING: dict[str, Callable[[Engine], Any]] = {
     "openvino": failing_openvino,
-    "onnxruntime": failing_onnxruntime,
-    "torch": failing_torch,
+    "onnxruntime": partial(failing_at, attribute="_session", method="run_with_iobinding"),
+    "torch": partial(failing_at, attribute="_recurrence", method="step"),
 }
 
 

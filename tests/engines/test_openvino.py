@@ -4,52 +4,32 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from vsanimesr.engines import openvino
-from vsanimesr.engines.base import Frame, Ticket
+from vsanimesr.engines.base import Frame
 from vsanimesr.engines.openvino import OpenVINOEngine
 from vsanimesr.errors import EngineError
 from vsanimesr.weights import read_weights
 
 from ..setups import setup_for
+from . import driving
+from .driving import SIZE, Picture, received, step
 
-WIDTH, HEIGHT = 41, 30
-
-type Picture = NDArray[np.float32]
-
-
-@contextmanager
-def opened(precision: str = "fp32") -> Iterator[OpenVINOEngine]:
-    with OpenVINOEngine(setup_for("openvino", WIDTH, HEIGHT, precision=precision)) as engine:
-        yield engine
+WIDTH, HEIGHT = SIZE
 
 
-def frame(n: int) -> Frame:
-    red, green, blue = np.random.default_rng(n).random((3, HEIGHT, WIDTH), np.float32)
-    return Frame(n, (red, green, blue))
-
-
-def step(engine: OpenVINOEngine, n: int, *, output: bool = True) -> Ticket | None:
-    return engine.submit(frame(max(n - 1, 0)), frame(n), frame(n + 1), output=output)
-
-
-def received(ticket: Ticket | None) -> Picture:
-    assert ticket is not None
-    out = np.empty((3, 4 * HEIGHT, 4 * WIDTH), np.float32)
-    ticket.wait((out[0], out[1], out[2]))
-    return out
+def opened(precision: str = "fp32") -> AbstractContextManager[Any]:
+    return driving.opened("openvino", precision=precision)
 
 
 def run(precision: str, steps: int = 4) -> list[Picture]:
-    with opened(precision) as engine:
-        return [received(step(engine, n)) for n in range(steps)]
+    return driving.run("openvino", precision=precision, steps=steps)
 
 
 def supported() -> list[str]:
@@ -151,7 +131,7 @@ def test_nothing_comes_from_the_state_of_a_step_that_failed(output: bool) -> Non
     with opened() as engine:
         received(step(engine, 0))
         ticket = step(engine, 1, output=output)
-        engine._last._request = Failing(engine._last._request)  # type: ignore[union-attr]
+        engine._last._request = Failing(engine._last._request)
         if output:
             with pytest.raises(EngineError, match="failed at a step: out of luck"):
                 received(ticket)
@@ -168,7 +148,7 @@ def test_nothing_comes_from_the_state_of_a_step_that_failed(output: bool) -> Non
 def test_closing_after_a_failure_and_twice() -> None:
     with opened() as engine:
         step(engine, 0)
-        engine._last._request = Failing(engine._last._request)  # type: ignore[union-attr]
+        engine._last._request = Failing(engine._last._request)
         engine.close()
         engine.close()
 

@@ -10,19 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from .. import cache
-from ..engine_options import TensorRTOptions, TensorRTRTXOptions, parse
+from ..engine_options import TensorRTRTXOptions, parse
+from ..engines import tensorrt_build as builder
+from ..engines.cuda import Gpu, find_gpu, load_runtime
 from ..errors import EngineError, OptionError
-from ..files import locked, write_whole
+from ..files import write_whole
 from ..options import MODEL_NAMES
 from ..quiet import stdout_to_stderr
 from ..weights import WeightsFile, read_weights
 from .sizes import size
-
-if TYPE_CHECKING:
-    from ..engines.cuda import Gpu
 
 ENGINES = ("tensorrt_rtx", "tensorrt")
 
@@ -62,14 +61,12 @@ def run(args: argparse.Namespace) -> int:
     """Build, as `args` say."""
     if args.output and len(args.size) > 1 and not args.output.is_dir():
         raise OptionError(f"-o {args.output} is not a folder; name one that exists, for the {len(args.size)} engines")
-    from ..engines.tensorrt_build import package
-
     targets = _targets(args)
-    package(args.engine)
+    builder.package(args.engine)
     options = parse(args.engine, args.option)
     weights = read_weights(args.model)
     for each in args.size or [None]:
-        _build(args, each, targets, cast(TensorRTOptions | TensorRTRTXOptions, options), weights)
+        _build(args, each, targets, cast(TensorRTRTXOptions, options), weights)
     return 0
 
 
@@ -77,11 +74,9 @@ def _build(
     args: argparse.Namespace,
     size: tuple[int, int] | None,
     targets: tuple[str, ...],
-    options: TensorRTOptions | TensorRTRTXOptions,
+    options: TensorRTRTXOptions,
     weights: WeightsFile,
 ) -> None:
-    from ..engines import tensorrt_build as builder
-
     request = builder.BuildRequest(
         engine=args.engine,
         size=size,
@@ -113,19 +108,15 @@ def _build(
 
 
 def _targets(args: argparse.Namespace) -> tuple[str, ...]:
-    from ..engines.tensorrt_build import targets_of
-
     if args.engine == "tensorrt":
         if args.gpu not in {"all", "current"}:
             raise OptionError(f"--gpu {args.gpu} is for tensorrt_rtx; tensorrt builds for the GPU of this machine")
         return ()
     texts = () if args.gpu == "all" else (_gpu().target,) if args.gpu == "current" else tuple(args.gpu.split(","))
-    return targets_of(texts, args.precision)
+    return builder.targets_of(texts, args.precision)
 
 
 def _gpu() -> Gpu:
-    from ..engines.cuda import find_gpu, load_runtime
-
     return find_gpu(load_runtime(), 0)
 
 
@@ -133,11 +124,9 @@ def _written(output: Path | None, key: cache.Key, data: bytes) -> Path:
     place = cache.path_of(key)
     try:
         if output is None:
-            with locked(place.parent, f"{place.name}.lock"):
-                write_whole(place, cache.packed(key, data))
-        else:
-            place = output / place.name if output.is_dir() else output
-            write_whole(place, cache.packed(key, data))
+            return cache.store(key, data)
+        place = output / place.name if output.is_dir() else output
+        write_whole(place, cache.packed(key, data))
     except OSError as error:
         raise EngineError(
             f"{place} cannot be written ({error.strerror}); name another place with -o, or with ANIMESR_CACHE"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import platform
 import shutil
 import textwrap
+from collections.abc import Mapping
 from importlib.metadata import packages_distributions, version
-from pathlib import Path
 
 from .. import __version__, cache
 from ..engines import ENGINES, availability, chosen
@@ -79,16 +80,17 @@ def _memory(width: int, height: int) -> str:
 
 
 def _cache() -> str:
-    folder = cache.folder()
-    files = [path for path in folder.iterdir() if path.suffix != ".lock"] if folder.is_dir() else []
-    return f"{folder} holds {len(files)} built engines, {sum(map(_bytes, files)) / 1e6:.0f} MB."
-
-
-def _bytes(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
+    files = cache.files()
+    total = sum(path.stat().st_size for path in files)
+    return f"{cache.folder()} holds {len(files)} built engines, {total / 1e6:.0f} MB."
 
 
 def _version(package: str) -> str:
     """Of whichever distribution brings the package; a dash where none does."""
-    names = packages_distributions().get(package, [])
+    names = _distributions().get(package, [])
     return version(names[0]) if names else "-"
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()  # looks through everything that is installed

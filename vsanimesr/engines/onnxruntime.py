@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -22,10 +21,12 @@ from numpy.typing import NDArray
 from ..cache import path_of
 from ..engine_options import OnnxRuntimeOptions
 from ..errors import EngineError
-from ..graph import VERSION, GraphPrecision, build_graph, padded
-from ..network import COLOURS, FEATURES, SCALE, SR_CHANNELS
+from ..graph import GraphPrecision, build_graph
 from ..weights import WeightsFile
 from .base import Availability, Engine, Frame, Planes, Setup, Ticket
+from .failures import told_by
+from .keys import key_of_network
+from .tensors import STATE, WINDOW, step_tensors
 
 # Read when the library is loaded, which is when it would send its first event and store an identifier of the machine.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -37,7 +38,6 @@ ort.disable_telemetry_events()  # on Windows the variable is not read by every b
 
 _log = logging.getLogger(__name__)
 
-WINDOW = ("prev", "cur", "next")
 WARNING = 2  # of ONNX Runtime's severities; what it says goes to stderr
 BFLOAT16 = 16  # of ONNX's types; numpy has none
 ERRORS: tuple[type[Exception], ...] = (  # they share no base
@@ -49,6 +49,7 @@ ERRORS: tuple[type[Exception], ...] = (  # they share no base
         if isinstance(found, type) and issubclass(found, Exception)
     ),
 )
+_errors = partial(told_by, "onnxruntime", failures=ERRORS)
 
 
 class Provider(NamedTuple):
@@ -87,12 +88,11 @@ class OnnxRuntimeEngine(Engine):
         weights = setup.read_weights()
         name, precision, session = _opened(setup, weights)
         self._session = session
-        self._window = [np.zeros((1, COLOURS, setup.height, setup.width), np.float32) for _ in WINDOW]
-        frame = (1, COLOURS, SCALE * setup.height, SCALE * setup.width)
+        tensors = step_tensors(setup.width, setup.height, precision)
+        self._window = [np.zeros(tensors[name].shape, np.float32) for name in WINDOW]
         # Frames take turns with each other, not with the steps: a step without output leaves them alone.
-        self._frames = [np.zeros(frame, np.float32) for _ in range(self.depth)]
-        sides = (padded(setup.height), padded(setup.width))
-        shapes = {"sr": (1, SR_CHANNELS, *sides), "hidden": (1, FEATURES, *sides)}
+        self._frames = [np.zeros(tensors["frame"].shape, np.float32) for _ in range(self.depth)]
+        shapes = {state: tensors[state].shape for state in STATE}
         self._zero = {state: _zeros(shape, precision) for state, shape in shapes.items()}
         self._buffers = [
             {state: _buffer(shape, precision, PROVIDERS[name], setup.device) for state, shape in shapes.items()}
@@ -236,15 +236,9 @@ def _settings(name: str, precision: GraphPrecision, setup: Setup, weights: Weigh
     match name:
         case "tensorrt":
             # Its own names of engines do not tell weights apart, so each graph gets a folder.
-            key = {
-                "engine": "onnxruntime-tensorrt",
-                "library": ort.__version__,
-                "graph": VERSION,
-                "weights": weights.digest,
-                "size": f"{setup.width}x{setup.height}",
-                "precision": precision,
-                "device": setup.device,
-            }
+            size = (setup.width, setup.height)
+            network = key_of_network("onnxruntime-tensorrt", ort.__version__, weights, size, precision)
+            key = {**network, "device": setup.device}
             kept = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(path_of(key))}
             return {**device, **kept, **({} if precision == "fp32" else {f"trt_{precision}_enable": "1"})}
         case "cuda":
@@ -270,16 +264,3 @@ def _buffer(shape: tuple[int, ...], precision: GraphPrecision, provider: Provide
         return ort.OrtValue.ortvalue_from_shape_and_type(
             shape, types[precision], provider.memory, device, provider.vendor
         )
-
-
-@contextmanager
-def _errors(what: str) -> Iterator[None]:
-    try:
-        yield
-    except MemoryError as error:
-        raise EngineError(
-            f"engine='onnxruntime' {what}: not enough memory; free some, or use a smaller clip"
-        ) from error
-    except ERRORS as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise EngineError(f"engine='onnxruntime' {what}: {lines[-1]}") from error

@@ -12,8 +12,8 @@ order in which they sum does not depend on the number of threads.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -22,11 +22,14 @@ import numpy as np
 from ..cache import load_or_build
 from ..engine_options import OpenVINOOptions
 from ..errors import EngineError
-from ..graph import VERSION, GraphPrecision, build_graph
+from ..graph import GraphPrecision, build_graph
 from ..int8 import Ranges, load_ranges
 from ..quiet import unimportable
 from ..weights import WeightsFile
 from .base import Availability, Engine, Frame, Planes, Setup, Ticket
+from .failures import told_by
+from .keys import key_of_network
+from .tensors import STATE, WINDOW
 
 # OpenVINO's model converter is of no use here, takes most of the time of the import, and brings a telemetry client
 # along. OpenVINO does without it where it cannot be imported.
@@ -36,13 +39,13 @@ with unimportable("openvino.tools.ovc"):
     from openvino.preprocess import PrePostProcessor
 
 DEVICE = "CPU"
-WINDOW = ("prev", "cur", "next")
-STATE = ("sr", "hidden")
 SETTINGS = {
     "EXECUTION_MODE_HINT": "ACCURACY",  # what the graph says in which precision is computed so
     "PERFORMANCE_HINT": "LATENCY",
     "NUM_STREAMS": "1",  # steps depend on each other: all cores work on one
 }
+
+_errors = partial(told_by, "openvino")
 
 
 class OpenVINOEngine(Engine):
@@ -180,14 +183,15 @@ def _ranges(precision: GraphPrecision, weights: WeightsFile) -> Ranges | None:
 def _opened(core: Core, setup: Setup, weights: WeightsFile) -> CompiledModel:
     """The network, ready to run: from the cache, or compiled and put there."""
     precision = _resolved(core, setup.precision)
-    ranges = _ranges(precision, weights)
+    size = (setup.width, setup.height)
     settings = dict(SETTINGS)
     if threads := cast(OpenVINOOptions, setup.options).threads:
         settings["INFERENCE_NUM_THREADS"] = str(threads)
 
     def build() -> bytes:
-        graph = build_graph(weights.load(), (setup.width, setup.height), precision, ranges).SerializeToString()
-        compiled = core.compile_model(_channels_last(core.read_model(graph)), DEVICE, settings)
+        graph = build_graph(weights.load(), size, precision, _ranges(precision, weights))
+        model = core.read_model(graph.SerializeToString())
+        compiled = core.compile_model(_channels_last(model), DEVICE, settings)
         return cast(bytes, compiled.export_model().getvalue())
 
     def load(built: memoryview) -> CompiledModel:
@@ -195,12 +199,7 @@ def _opened(core: Core, setup: Setup, weights: WeightsFile) -> CompiledModel:
             return core.import_model(Tensor(np.frombuffer(built, np.uint8)), DEVICE, settings)
 
     key = {
-        "engine": "openvino",
-        "library": openvino.get_version(),
-        "graph": VERSION,
-        "weights": weights.digest,
-        "size": f"{setup.width}x{setup.height}",
-        "precision": precision,
+        **key_of_network("openvino", openvino.get_version(), weights, size, precision),
         "settings": [f"{name}={value}" for name, value in SETTINGS.items()],
         "processor": _processor(core),
     }
@@ -231,14 +230,3 @@ def _channels_last(model: Model) -> Model:
             edge.tensor().set_layout(Layout("NHWC"))
             edge.model().set_layout(Layout("NCHW"))
     return edges.build()
-
-
-@contextmanager
-def _errors(what: str) -> Iterator[None]:
-    try:
-        yield
-    except MemoryError as error:
-        raise EngineError(f"engine='openvino' {what}: not enough memory; free some, or use a smaller clip") from error
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise EngineError(f"engine='openvino' {what}: {reason}") from error

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple, cast
 
 from ..cache import Key, load_or_build
-from ..engine_options import TensorRTOptions, TensorRTRTXOptions
+from ..engine_options import TensorRTRTXOptions
 from ..errors import EngineError
 from ..graph import GraphPrecision
 from ..weights import WeightsFile
@@ -46,8 +46,7 @@ class _TensorRT(Engine):
         logger = make_logger(trt)
 
         def build_once() -> bytes:
-            what = "any size" if request.size is None else "{}x{}".format(*request.size)
-            _log.info("building the engine for %s in %s with %s, once", what, precision, self.name)
+            _log.info("building the engine for %s with %s, once", request.described, self.name)
             return build(request, weights)
 
         def load(built: memoryview) -> Loaded:
@@ -55,10 +54,9 @@ class _TensorRT(Engine):
             check_tensors(loaded.engine, tensors)
             return loaded
 
-        also = _runs_on(gpu.target, key) if self.name == "tensorrt_rtx" else lambda _: False
+        also = _runs_on(gpu.target, key) if self.name == "tensorrt_rtx" else None
         program = TensorRTProgram(load_or_build(key, build=build_once, load=load, also=also), tensors, logger)
-        graphs = cast(TensorRTOptions | TensorRTRTXOptions, setup.options).graphs == "yes"
-        self._pipeline = Pipeline(device, program, engine=self.name, graphs=graphs)
+        self._pipeline = Pipeline(device, program, engine=self.name, graphs=request.options.graphs == "yes")
 
     @classmethod
     def availability(cls) -> Availability:
@@ -190,7 +188,7 @@ def _plan(engine: str, setup: Setup, precision: GraphPrecision, gpu: Gpu) -> tup
     Raises:
         EngineError: the GPU is not among them.
     """
-    options = cast(TensorRTOptions | TensorRTRTXOptions, setup.options)
+    options = cast(TensorRTRTXOptions, setup.options)
     targets: tuple[str, ...] = ()
     if engine == "tensorrt_rtx":
         targets = targets_of((), precision)

@@ -17,10 +17,11 @@ from typing import Any, cast
 from ..cache import Key
 from ..engine_options import TensorRTOptions, TensorRTRTXOptions
 from ..errors import EngineError, MissingDependencyError
-from ..graph import VERSION, GraphPrecision, build_graph, padded
-from ..network import COLOURS, FEATURES, SR_CHANNELS
+from ..graph import GraphPrecision, build_graph
 from ..weights import WeightsFile
 from . import ENGINES
+from .keys import key_of_network
+from .tensors import STATE, WINDOW, step_tensors
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +42,13 @@ class BuildRequest:
     """Width and height of LR frames, or None for any size."""
     precision: GraphPrecision
     targets: tuple[str, ...]
-    options: TensorRTOptions | TensorRTRTXOptions
+    options: TensorRTRTXOptions
+
+    @property
+    def described(self) -> str:
+        """Size and precision, for people."""
+        size = "any size" if self.size is None else "{}x{}".format(*self.size)
+        return f"{size} in {self.precision}"
 
 
 class BuildCancelled(Exception):  # noqa: N818 - nothing went wrong
@@ -78,7 +85,7 @@ def package(engine: str) -> Any:
 def supported_targets(precision: GraphPrecision) -> tuple[str, ...]:
     """The compute capabilities that TensorRT-RTX builds for in a precision: `("sm75", "sm80", ...)`."""
     known = package("tensorrt_rtx").ComputeCapability.__members__
-    found = sorted((name.lower() for name in known if name.startswith("SM")), key=lambda name: int(name[2:]))
+    found = sorted((name.lower() for name in known if name.startswith("SM")), key=_number)
     return tuple(name for name in found if not (precision == "bf16" and _number(name) < 80))
 
 
@@ -102,13 +109,9 @@ def key_of(request: BuildRequest, weights: WeightsFile, gpu: str = "") -> Key:
     """Everything that an engine depends on. `gpu` names the GPU and its driver, which is for TensorRT to depend on."""
     built_here = [gpu, sys.platform, platform.machine()] if request.engine == "tensorrt" else list(request.targets)
     settings = {name: value for name, value in vars(request.options).items() if name not in {"graphs", "shapes"}}
+    library = package(request.engine).__version__
     return {
-        "engine": request.engine,
-        "library": package(request.engine).__version__,
-        "graph": VERSION,
-        "weights": weights.digest,
-        "size": "any" if request.size is None else "{}x{}".format(*request.size),
-        "precision": request.precision,
+        **key_of_network(request.engine, library, weights, request.size, request.precision),
         "for": built_here,
         "settings": [f"{name}={value}" for name, value in settings.items()],
     }
@@ -137,7 +140,8 @@ def build(request: BuildRequest, weights: WeightsFile, progress: Progress = lamb
     if monitor.cancelled:
         raise BuildCancelled
     if built is None:
-        raise EngineError(f"engine={request.engine!r} cannot be built for {_described(request)}: {log.last}")
+        targets = f" for {', '.join(request.targets)}" if request.targets else ""
+        raise EngineError(f"engine={request.engine!r} cannot be built for {request.described}{targets}: {log.last}")
     return bytes(built)
 
 
@@ -180,7 +184,7 @@ def _configured(trt: Any, builder: Any, request: BuildRequest) -> Any:
         for i, target in enumerate(request.targets):
             config.set_compute_capability(trt.ComputeCapability.__members__[target.upper()], i)
     if request.size is None:
-        config.add_optimization_profile(_any_size(builder))
+        config.add_optimization_profile(_any_size(builder, request.precision))
     return config
 
 
@@ -196,13 +200,11 @@ def _apply(trt: Any, config: Any, options: TensorRTOptions) -> None:
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
 
 
-def _any_size(builder: Any) -> Any:
+def _any_size(builder: Any, precision: GraphPrecision) -> Any:
     profile = builder.create_optimization_profile()
-    for name in ("prev", "cur", "next"):
-        profile.set_shape(name, *((1, COLOURS, height, width) for width, height in (SMALLEST, USUAL, LARGEST)))
-    for name, channels in (("sr", SR_CHANNELS), ("hidden", FEATURES)):
-        sizes = ((padded(height), padded(width)) for width, height in (SMALLEST, USUAL, LARGEST))
-        profile.set_shape(name, *((1, channels, *size) for size in sizes))
+    sizes = [step_tensors(*size, precision) for size in (SMALLEST, USUAL, LARGEST)]
+    for name in (*WINDOW, *STATE):
+        profile.set_shape(name, *(tensors[name].shape for tensors in sizes))
     return profile
 
 
@@ -239,11 +241,6 @@ def _make_monitor(trt: Any, progress: Progress) -> Any:
             return not self.cancelled
 
     return Monitor()
-
-
-def _described(request: BuildRequest) -> str:
-    size = "any size" if request.size is None else "{}x{}".format(*request.size)
-    return f"{size} in {request.precision}{' for ' if request.targets else ''}{', '.join(request.targets)}"
 
 
 def _number(target: str) -> int:

@@ -9,8 +9,9 @@ set while a step is being submitted and put back after it, since PyTorch may ser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, cast
 
@@ -25,14 +26,18 @@ from ..graph import GraphPrecision, padded
 from ..network import SCALE
 from ..torch_network import AnimeSR
 from .base import Availability, Engine, Frame, Planes, Setup, Ticket
+from .failures import told_by
+from .torch_graphs import ReplayedRecurrence, Step
 
 DTYPES: dict[GraphPrecision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 HAS_BF16 = ("avx512_bf16", "amx_bf16")
 """Features of a CPU with which bfloat16 was measured to be faster than float32, by half."""
 
 type State = tuple[Tensor, Tensor]
-type Step = Callable[..., tuple[Tensor, Tensor, Tensor]]
-"""`AnimeSR`, or what a compiler made of it."""
+
+_errors = partial(
+    told_by, "torch", failures=(RuntimeError,), out_of_memory=(MemoryError, torch.OutOfMemoryError), line=0
+)
 
 
 class TorchEngine(Engine):
@@ -248,8 +253,6 @@ def _compiled(network: AnimeSR, how: str, inputs: tuple[Tensor, ...]) -> Step:
 def _recurrence(step: Step, zero: State, blank: Tensor, options: TorchOptions) -> Any:
     if blank.device.type != "cuda" or options.graphs == "no" or options.compile == "tensorrt":
         return _Recurrence(step, zero)
-    from .torch_graphs import ReplayedRecurrence
-
     return ReplayedRecurrence(step, zero, blank)
 
 
@@ -260,14 +263,3 @@ def _channels_last(state: State) -> State:
 
 def _nothing(*_: Tensor) -> Any:
     raise AssertionError("a closed engine runs no steps")
-
-
-@contextmanager
-def _errors(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise EngineError(f"engine='torch' {what}: not enough memory; free some, or use a smaller clip") from error
-    except RuntimeError as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise EngineError(f"engine='torch' {what}: {lines[0]}") from error
