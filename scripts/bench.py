@@ -15,13 +15,15 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parent
 sys.path += [str(SCRIPTS), str(SCRIPTS.parent)]  # last: what is measured is the installed package
 
-from benchmarks import imports, machine, memory, speed, start  # noqa: E402
+from benchmarks import convolution, imports, machine, memory, sizes, speed, start  # noqa: E402
 from benchmarks.settings import Settings  # noqa: E402
 from benchmarks.table import Table  # noqa: E402
 
 SECTIONS: dict[str, Callable[[Settings], Iterator[Table]]] = {
     "speed": speed.of_each,
     "filter": speed.of_the_filter,
+    "convolution": convolution.throughput,
+    "sizes": sizes.per_pixel,
     "start": start.first_frame,
     "memory": memory.peak,
     "import": imports.seconds,

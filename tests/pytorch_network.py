@@ -17,24 +17,39 @@ from torch.nn import functional
 class Network:
     """Runs clips of float32 frames in [0, 1], (3, height, width), through the network."""
 
-    def __init__(self, weights: Mapping[str, NDArray[np.float32]], dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, NDArray[np.float32]],
+        dtype: torch.dtype = torch.float32,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        self.dtype = dtype
+        self._memory_format = memory_format
+        tensors = ((key.removeprefix("recurrent_cell."), torch.from_numpy(value)) for key, value in weights.items())
         self._weights = {
-            key.removeprefix("recurrent_cell."): torch.from_numpy(value).to(dtype) for key, value in weights.items()
+            key: tensor.to(dtype, memory_format=memory_format if tensor.ndim == 4 else torch.preserve_format)
+            for key, tensor in tensors
         }
-        self._dtype = dtype
 
     def run(self, frames: Iterable[NDArray[np.float32]], preroll: int = 0) -> Iterator[NDArray[np.float64]]:
         """Upscale one scene: (3, 4 * height, 4 * width) for each frame. Frames are padded as the runtime pads them."""
         clip = [self._padded(frame) for frame in frames]
         height, width = clip[0].shape[-2:]
-        sr = torch.zeros(1, 3, 4 * height, 4 * width, dtype=self._dtype)
-        hidden = torch.zeros(1, 64, height, width, dtype=self._dtype)
+        sr, hidden = self.start(height, width)
         with torch.inference_mode():
             for _ in range(preroll):
                 sr, hidden = self.step(clip[0], clip[0], clip[0], sr, hidden)
             for n, (cur, frame) in enumerate(zip(clip, frames, strict=True)):
                 sr, hidden = self.step(clip[max(n - 1, 0)], cur, clip[min(n + 1, len(clip) - 1)], sr, hidden)
                 yield sr[0, :, : 4 * frame.shape[1], : 4 * frame.shape[2]].double().numpy()
+
+    def start(self, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """The recurrent state before the first frame."""
+        shapes = ((1, 3, 4 * height, 4 * width), (1, 64, height, width))
+        sr, hidden = (
+            torch.empty(shape, dtype=self.dtype, memory_format=self._memory_format).zero_() for shape in shapes
+        )
+        return sr, hidden
 
     def step(self, prev: Tensor, cur: Tensor, next: Tensor, sr: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         cell = torch.cat([prev, cur, next, functional.pixel_unshuffle(sr, 4), hidden], 1)
@@ -70,7 +85,7 @@ class Network:
         _, height, width = frame.shape
         bottom, right = -height % 4, -width % 4
         frame = np.pad(np.clip(frame, 0, 1), ((0, 0), (0, bottom), (0, right)), mode="edge")
-        return torch.from_numpy(frame).to(self._dtype)[None]
+        return torch.from_numpy(frame).to(self.dtype)[None]
 
 
 def lrelu(x: Tensor) -> Tensor:

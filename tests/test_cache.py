@@ -205,10 +205,13 @@ def test_a_cache_that_cannot_be_is_done_without(
     assert all("cannot be kept" in text and "ANIMESR_CACHE" in text for text in said)
 
 
-def test_a_full_disk_is_borne(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), OSError("No space left")])
+def test_a_full_disk_is_borne(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: OSError
+) -> None:
     builder = Builder()
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
+        patched.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(error))
         assert builder.get() == BUILT
     assert "cannot be kept (No space left)" in caplog.text
     assert [path.name for path in path_of(KEY).parent.iterdir()] == [f"{path_of(KEY).name}.lock"]

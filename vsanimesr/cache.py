@@ -165,7 +165,7 @@ def _read(path: Path, key: Key) -> memoryview:
     except (FileNotFoundError, NotADirectoryError):
         raise _UnusableError("") from None
     except OSError as error:
-        raise _UnusableError(f"cannot be read ({error.strerror})") from error
+        raise _UnusableError(f"cannot be read ({error.strerror or error})") from error
     if data[: len(_MAGIC)] != _MAGIC:
         raise _UnusableError("is not from here")
     text = _text_of(key)
@@ -186,7 +186,7 @@ def _keep(path: Path, key: Key, data: bytes) -> None:
             "%s cannot be kept (%s) and will be built again next time; "
             "set ANIMESR_CACHE to a folder that can be written",
             path,
-            error.strerror,
+            error.strerror or error,
         )
 
 

@@ -30,8 +30,8 @@ class OpenVINOOptions:
 class OnnxRuntimeOptions:
     """Of `onnxruntime`."""
 
-    provider: Literal["auto", "tensorrt", "cuda", "migraphx", "dml", "coreml", "cpu"] = "auto"
-    """The execution provider; `auto`: the first of these that the installed onnxruntime has."""
+    provider: Literal["auto", "cuda", "migraphx", "dml", "coreml", "cpu", "tensorrt"] = "auto"
+    """The execution provider; `auto`: the first of these that the installed onnxruntime has and that starts."""
 
     threads: int = 0
     """Threads of the provider `cpu`; 0: one for each core."""

@@ -41,7 +41,7 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError:
+    except BaseException:  # Ctrl-C too
         with suppress(OSError):  # the disk may be full: do not add to it
             part.unlink(missing_ok=True)
         raise

@@ -119,7 +119,7 @@ def _examined(release: Release, path: Path, *, given: bool = False) -> Copy | No
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        return Copy(path, fault=f"cannot be read: {error.strerror}", given=given)
+        return Copy(path, fault=f"cannot be read: {error.strerror or error}", given=given)
     return Copy(path, data, fault_of(release, data), given)
 
 
@@ -155,5 +155,5 @@ def _keep(folder: Path, contents: Mapping[str, bytes]) -> None:
                 "%s cannot be kept (%s) and will be fetched again next time; "
                 "set ANIMESR_CACHE to a folder that can be written",
                 path,
-                error.strerror,
+                error.strerror or error,
             )

@@ -118,7 +118,7 @@ def _read_file(path: Path) -> bytes:
     try:
         data = read_at_most(path, _MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: the path has a character that no path can have
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason = getattr(error, "strerror", None) or error
         raise WeightsError(f"model={str(path)!r} cannot be read: {reason}; check the path") from error
     if len(data) > _MAX_FILE_BYTES:
         raise WeightsError(

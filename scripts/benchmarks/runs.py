@@ -72,8 +72,13 @@ def seconds_by_part(script: Path) -> dict[str, float]:
 
 def peak_memory(script: Path) -> float:
     """The most memory that a whole run keeps resident, in bytes."""
-    command = (sys.executable, peak.__file__, *VSPIPE, script, "-")
-    done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
+    return peak_memory_of(*VSPIPE, str(script), "-")
+
+
+def peak_memory_of(*command: str) -> float:
+    """The most memory that a command keeps resident, in bytes."""
+    watched = (sys.executable, peak.__file__, *command)
+    done = subprocess.run(watched, env=_environment(), capture_output=True, text=True)
     if done.returncode:
         raise RunError(done.stderr)
     return float(done.stdout)

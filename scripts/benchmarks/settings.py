@@ -20,3 +20,8 @@ class Settings:
     @property
     def size(self) -> str:
         return f"{self.width}x{self.height}"
+
+    @property
+    def pixels(self) -> int:
+        """Of a frame."""
+        return self.width * self.height

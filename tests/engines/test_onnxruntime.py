@@ -67,6 +67,13 @@ def test_availability_names_the_providers() -> None:
     assert engine_class("onnxruntime").availability().what == "cuda, cpu (auto: cuda, fp16)"
 
 
+def test_auto_leaves_alone_what_times_its_kernels_at_each_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [known.name for known in module.PROVIDERS.values()]
+    monkeypatch.setattr(module.ort, "get_available_providers", lambda: names)
+
+    assert engine_class("onnxruntime").availability().what.endswith("cpu, tensorrt (auto: cuda, fp16)")
+
+
 @pytest.mark.parametrize("provider", ["dml", "coreml", "cpu", "cuda"])
 def test_bf16_is_refused_where_it_is_not_computed(monkeypatch: pytest.MonkeyPatch, provider: str) -> None:
     names = [known.name for known in module.PROVIDERS.values()]

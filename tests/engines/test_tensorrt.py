@@ -58,7 +58,7 @@ def test_what_is_asked_of_the_package_exists(trt: Any) -> None:
         ],
         "IExecutionContext": ["execute_async_v3", "is_stream_capturable", "set_input_shape", "set_tensor_address"],
         "ILogger": ["Severity", "log"],
-        "EngineValidity": ["INVALID"],
+        "EngineValidity": ["INVALID", "SUBOPTIMAL"],
         "EngineInvalidityDiagnostics": ["__members__"],
         "TensorIOMode": ["INPUT"],
         "DataType": list(TYPES),
@@ -104,6 +104,20 @@ def test_an_engine_is_built_here_and_loaded_only_where_there_is_a_gpu(trt: Any, 
             continue
         with pytest.raises(EngineError, match=f"does not run on this GPU .*{reason}.*; update the NVIDIA driver"):
             load_engine(trt, make_logger(trt), memoryview(damaged))
+
+
+def test_an_engine_that_could_be_faster_is_told(
+    trt: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = object()
+    runtime = SimpleNamespace(
+        get_engine_validity=lambda _: (trt.EngineValidity.SUBOPTIMAL, 4), deserialize_cuda_engine=lambda _: engine
+    )
+    monkeypatch.setattr(trt, "Runtime", lambda _: runtime)
+
+    with caplog.at_level(logging.INFO):
+        assert load_engine(trt, make_logger(trt), memoryview(b"built")).engine is engine
+    assert "not as fast as it could (OLD_CUDA_DRIVER)" in caplog.text
 
 
 def has_gpu() -> bool:

@@ -129,7 +129,7 @@ def _written(output: Path | None, key: cache.Key, data: bytes) -> Path:
         write_whole(place, cache.packed(key, data))
     except OSError as error:
         raise EngineError(
-            f"{place} cannot be written ({error.strerror}); name another place with -o, or with ANIMESR_CACHE"
+            f"{place} cannot be written ({error.strerror or error}); name another place with -o, or with ANIMESR_CACHE"
         ) from error
     return place
 

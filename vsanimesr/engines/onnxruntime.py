@@ -4,8 +4,10 @@ A step runs within `submit`. The state stays on the device, in two sets of buffe
 written; frames come from and go to ordinary memory, and ONNX Runtime copies what has to be copied.
 
 The same steps give the same bits on a CPU: algorithms are chosen by shape, and the order of sums does not depend on
-the number of threads. On GPUs, deterministic algorithms are asked for and none is chosen by timing, except by TensorRT,
-whose choice is kept on disk.
+the number of threads. On GPUs, deterministic algorithms are asked for and none is chosen by timing, except by the
+provider `tensorrt`: it times kernels each time it is opened, so that two runs may differ in their last bits. It could
+keep its choice on disk, but would load from there whatever lies there. `auto` comes to it last: the engine `tensorrt`
+does the same with engines that are kept and verified.
 """
 
 from __future__ import annotations
@@ -18,14 +20,12 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cache import path_of
 from ..engine_options import OnnxRuntimeOptions
 from ..errors import EngineError
 from ..graph import GraphPrecision, build_graph
 from ..weights import WeightsFile
 from .base import Availability, Engine, Frame, Planes, Setup, Ticket
 from .failures import told_by
-from .keys import key_of_network
 from .tensors import STATE, WINDOW, step_tensors
 
 # Read when the library is loaded, which is when it would send its first event and store an identifier of the machine.
@@ -69,12 +69,12 @@ class Provider(NamedTuple):
 
 # bfloat16: ONNX Runtime's own kernels for CUDA, DirectML and the CPU have no convolution or no enlargement in it.
 PROVIDERS = {
-    "tensorrt": Provider("TensorrtExecutionProvider", "onnxruntime-gpu", "cuda", -1, ("fp16", "bf16", "fp32")),
     "cuda": Provider("CUDAExecutionProvider", "onnxruntime-gpu", "cuda", -1, ("fp16", "fp32")),
     "migraphx": Provider("MIGraphXExecutionProvider", "onnxruntime-migraphx", "gpu", 0x1002, ("fp16", "bf16", "fp32")),
     "dml": Provider("DmlExecutionProvider", "onnxruntime-directml", "dml", -1, ("fp16", "fp32")),
     "coreml": Provider("CoreMLExecutionProvider", "onnxruntime (on macOS)", "cpu", -1, ("fp16", "fp32")),
     "cpu": Provider("CPUExecutionProvider", "onnxruntime", "cpu", -1, ("fp32", "fp16")),
+    "tensorrt": Provider("TensorrtExecutionProvider", "onnxruntime-gpu", "cuda", -1, ("fp16", "bf16", "fp32")),
 }
 """The execution providers, in the order in which `auto` tries them."""
 
@@ -217,7 +217,7 @@ def _session(name: str, precision: GraphPrecision, setup: Setup, weights: Weight
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if name == "dml":  # it asks for this
         settings.enable_mem_pattern = False
-    chosen = [(provider.name, _settings(name, precision, setup, weights))]
+    chosen = [(provider.name, _settings(name, precision, setup.device))]
     if name != "cpu":  # for the little that the provider leaves over
         chosen.append((PROVIDERS["cpu"].name, {}))
     with _errors(f"cannot be opened for {setup.width}x{setup.height} with provider={name!r}"):
@@ -231,16 +231,11 @@ def _session(name: str, precision: GraphPrecision, setup: Setup, weights: Weight
     return session
 
 
-def _settings(name: str, precision: GraphPrecision, setup: Setup, weights: WeightsFile) -> dict[str, str]:
-    device = {"device_id": str(setup.device)}
+def _settings(name: str, precision: GraphPrecision, number: int) -> dict[str, str]:
+    device = {"device_id": str(number)}
     match name:
         case "tensorrt":
-            # Its own names of engines do not tell weights apart, so each graph gets a folder.
-            size = (setup.width, setup.height)
-            network = key_of_network("onnxruntime-tensorrt", ort.__version__, weights, size, precision)
-            key = {**network, "device": setup.device}
-            kept = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(path_of(key))}
-            return {**device, **kept, **({} if precision == "fp32" else {f"trt_{precision}_enable": "1"})}
+            return {**device, **({} if precision == "fp32" else {f"trt_{precision}_enable": "1"})}
         case "cuda":
             return {**device, "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
         case "coreml":

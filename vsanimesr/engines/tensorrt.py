@@ -153,8 +153,12 @@ def load_engine(trt: Any, logger: Any, built: memoryview) -> Loaded:
     runtime = trt.Runtime(logger)
     if hasattr(runtime, "get_engine_validity"):  # of TensorRT-RTX: says why, instead of only failing
         validity, bits = runtime.get_engine_validity(built)
+        reasons = [name for name, bit in trt.EngineInvalidityDiagnostics.__members__.items() if bits & bit.value]
+        if validity == trt.EngineValidity.SUBOPTIMAL:
+            _log.info(
+                "the engine that was built runs on this GPU, but not as fast as it could (%s)", ", ".join(reasons)
+            )
         if validity == trt.EngineValidity.INVALID:
-            reasons = [name for name, bit in trt.EngineInvalidityDiagnostics.__members__.items() if bits & bit.value]
             raise EngineError(
                 f"the engine that was built does not run on this GPU ({', '.join(reasons) or logger.last}); "
                 "update the NVIDIA driver, or use engine='openvino'"
