@@ -62,6 +62,7 @@ def test_the_wheel_of_the_sdist(sdist: Path) -> None:
     assert "vsanimesr/py.typed" in names
     assert "vapoursynth/__init__.py" not in names
     assert {name.split("/")[0] for name in names} == {
+        "trainer",
         "vsanimesr",
         "vapoursynth",
         f"{wheel.name.split('-')[0]}-{wheel.name.split('-')[1]}.dist-info",

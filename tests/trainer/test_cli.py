@@ -1,0 +1,101 @@
+"""`python -m trainer`: the grid that `degrade` draws, and what is said where it cannot."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trainer.cli import main
+from trainer.degradation.settings import PRESETS
+from trainer.grid import FRAMES, LABEL, MARGIN, SIDE, drawn_grid
+
+from .clips import drawn_clip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clip")
+    for n, picture in enumerate(drawn_clip(FRAMES + 1, 272, 300).permute(0, 2, 3, 1).numpy()):
+        Image.fromarray(picture).save(folder / f"{n:08d}.png")
+    return folder
+
+
+def cell(grid: Path, row: int, column: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    with Image.open(grid) as picture:
+        left, top = column * (SIDE + MARGIN) + MARGIN, row * (SIDE + LABEL + MARGIN) + MARGIN + LABEL
+        return np.asarray(picture.crop((left, top, left + SIDE, top + SIDE)), np.float64)
+
+
+def distance(
+    a: np.ndarray[tuple[int, ...], np.dtype[np.float64]], b: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+) -> float:
+    return float(np.abs(a - b).mean())
+
+
+def test_degrade_draws_each_operator_from_weak_to_strong(clip: Path, tmp_path: Path) -> None:
+    grid = tmp_path / "grid.png"
+
+    assert main(["degrade", str(clip), "--show", str(grid), "--frame", "1", "noise.sigma=[1,20]"]) == 0
+
+    hq = cell(grid, 0, 0)
+    shown = drawn_clip(FRAMES + 1, 272, 300)[1 + FRAMES // 2, :, 8:264, 22:278].permute(1, 2, 0).numpy()
+    assert np.array_equal(hq, shown)
+    for row in (1, 2, 3, 4, 6, 7, 8):  # all that have a range
+        weak, _, strong = (distance(cell(grid, row, column), hq) for column in range(3))
+        assert 0 <= weak < strong, f"row {row}"
+    for row in (9, 10):
+        assert all(5 < distance(cell(grid, row, column), hq) < 60 for column in range(3))
+    with Image.open(grid) as picture:
+        assert picture.height == 11 * (SIDE + LABEL + MARGIN) + MARGIN
+
+
+def test_a_seed_gives_one_grid(clip: Path) -> None:
+    from trainer.clips import open_clip
+
+    opened = open_clip(clip)
+    assert opened is not None
+    first, again, other = (np.asarray(drawn_grid(opened, PRESETS["paper"], first=0, seed=seed)) for seed in (3, 3, 4))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["noise.sgima=1"], "error: 'noise.sgima' is not a setting; did you mean 'noise.sigma'?"),
+        (["--frame", "2"], "has 8 frames, and 7 from 2 on are wanted"),
+        (["--frame", "-1"], "has 8 frames, and 7 from -1 on are wanted"),
+    ],
+)
+def test_what_is_wrong_is_told(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    assert main(["degrade", str(clip), "--show", str(tmp_path / "grid.png"), *arguments]) == 1
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_read_or_written(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["degrade", str(tmp_path / "nothing"), "--show", str(tmp_path / "grid.png")]) == 1
+    assert "nothing is no clip; name a video, or a folder of pictures" in capsys.readouterr().err
+    for name in ("grid.qqq", "no/where/grid.png"):
+        assert main(["degrade", str(clip), "--show", str(tmp_path / name)]) == 1
+        assert f"{name} cannot be written" in capsys.readouterr().err
+
+
+def test_unknown_options_and_commands_are_refused(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["degrade", str(clip), "--show", "x.png", "--sed", "3"], ["degrad"], []):
+        with pytest.raises(SystemExit) as refused:
+            main(arguments)
+        assert refused.value.code == 2
+    assert "--sed" in capsys.readouterr().err
+
+
+def test_it_is_a_program() -> None:
+    done = subprocess.run([sys.executable, "-m", "trainer", "--help"], capture_output=True, text=True, check=True)
+    assert "degrade" in done.stdout

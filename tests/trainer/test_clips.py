@@ -1,0 +1,124 @@
+"""Clips: the right pictures by number, out of folders and out of video files."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from trainer.clips import Clip, Picture, find_clips, open_clip
+from trainer.errors import ClipError
+
+LENGTH = 50
+SIZE = (48, 64)
+
+
+def numbered(n: int) -> Picture:
+    """A picture that tells its number, also after a codec: 4 grey levels apart."""
+    picture = np.full((*SIZE, 3), 20 + 4 * n, np.uint8)
+    picture[: SIZE[0] // 2, :, 0] = 255 - 4 * n
+    return picture
+
+
+def number_of(picture: Picture) -> int:
+    return round((float(picture[SIZE[0] // 2 + 4 :, :, 1].mean()) - 20) / 4)
+
+
+def write_video(path: Path, length: int = LENGTH, *, codec: str = "libx264", start: int = 0) -> None:
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=Fraction(24000, 1001))
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.codec_context.gop_size = 12
+        stream.codec_context.max_b_frames = 3
+        stream.options = {"crf": "10"} if codec == "libx264" else {"qmin": "2", "qmax": "2"}
+        for n in range(length):
+            frame = av.VideoFrame.from_ndarray(numbered(n), "rgb24")
+            frame.pts = start + n
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def write_pictures(folder: Path, length: int = LENGTH) -> None:
+    folder.mkdir()
+    for n in range(length):
+        Image.fromarray(numbered(n)).save(folder / f"{n:08d}.png")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_pictures(folder / "a pictures")
+    write_video(folder / "b.mp4")
+    write_video(folder / "c.mkv", start=90)
+    write_video(folder / "d.m2ts", codec="mpeg2video")
+    (folder / "notes.txt").write_text("not a clip")
+    (folder / "empty").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clips(root: Path) -> list[Clip]:
+    return find_clips(root)
+
+
+def test_clips_are_found_by_name_and_nothing_else(clips: list[Clip]) -> None:
+    assert [(clip.name, len(clip)) for clip in clips] == [(name, LENGTH) for name in ("a pictures", "b", "c", "d")]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 3), st.lists(st.integers(0, LENGTH - 1), min_size=1, max_size=8))
+def test_the_pictures_that_are_asked_for_come_in_that_order(clips: list[Clip], which: int, numbers: list[int]) -> None:
+    found = clips[which].read(numbers)
+
+    assert [number_of(picture) for picture in found] == numbers
+    assert all(picture.shape == (*SIZE, 3) and picture.dtype == np.uint8 for picture in found)
+    assert all(picture[4, :, 0].mean() > 255 - 4 * LENGTH - 30 for picture in found)  # red came first
+
+
+def test_pictures_are_read_exactly(clips: list[Clip]) -> None:
+    assert all(np.array_equal(picture, numbered(n)) for n, picture in enumerate(clips[0].read(range(LENGTH))))
+
+
+def test_a_folder_that_holds_no_clips(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(
+        ClipError, match=r"data=.* holds no clips; each is a folder of pictures .*\.png.* or a video .*\.mkv"
+    ):
+        find_clips(tmp_path)
+    with pytest.raises(ClipError, match=r"data=.*nowhere.* cannot be read .No such file.*; name a folder of clips"):
+        find_clips(tmp_path / "nowhere")
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "clip", 2)
+    damaged = tmp_path / "clip" / "00000001.png"
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    (tmp_path / "noise.mkv").write_bytes(bytes(range(256)) * 40)
+    write_video(tmp_path / "sound.mp4", 3)
+
+    pictures, video = open_clip(tmp_path / "clip"), open_clip(tmp_path / "noise.mkv")
+    assert pictures is not None
+    assert video is not None
+    with pytest.raises(ClipError, match=r"00000001\.png cannot be read"):
+        pictures.read([0, 1])
+    with pytest.raises(ClipError, match=r"noise\.mkv cannot be opened"):
+        len(video)
+
+
+def test_a_video_that_ends_too_early_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "cut.mkv"
+    write_video(path)
+    clip = open_clip(path)
+    assert clip is not None
+    assert len(clip) == LENGTH
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    with pytest.raises(ClipError, match=r"cut\.mkv (gives no frame 49|cannot be decoded)"):
+        clip.read([49])

@@ -1,0 +1,202 @@
+"""Samples: the windows, crops and turns that the settings allow, and the same whoever makes them."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.random import SeedSequence
+from torch.utils.data import DataLoader
+
+from trainer.clips import Clip, Picture
+from trainer.dataset import DegradedClips, Position, Sample, Sampling, Shuffled, _turned, _window
+from trainer.degradation.settings import PRESETS
+from trainer.errors import ClipError, SettingError
+from trainer.settings import changed
+
+SMALL = Sampling(frames=3, size=32)
+
+
+class GridClip:
+    """Pictures that tell each pixel's place and their number: red is the column, green the row, blue the number."""
+
+    def __init__(self, name: str, length: int, height: int = 48, width: int = 64) -> None:
+        self.name = name
+        self._length = length
+        self._size = (height, width)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, numbers: Sequence[int]) -> list[Picture]:
+        rows, columns = np.indices(self._size, np.uint8)
+        return [np.stack([columns, rows, np.full(self._size, n, np.uint8)], -1) for n in numbers]
+
+
+CLIPS: list[Clip] = [GridClip("a", 9), GridClip("b", 5), GridClip("c", 30)]
+
+
+def dataset(sampling: Sampling = SMALL, seed: int = 0, clips: Sequence[Clip] = CLIPS) -> DegradedClips:
+    return DegradedClips(clips, sampling, PRESETS["paper"], seed)
+
+
+def equal(a: Sample, b: Sample) -> bool:
+    return torch.equal(a.hq, b.hq) and torch.equal(a.lr, b.lr)
+
+
+def first(batch: list[Sample]) -> Sample:
+    return batch[0]
+
+
+def test_there_is_an_index_for_each_frame_and_it_is_in_the_window() -> None:
+    plain = changed(SMALL, ["strides=[1]", "reversed=false", "turned=false"])
+    data = dataset(plain)
+
+    assert len(data) == 9 + 5 + 30
+    for index, (length, begin) in enumerate((clip, n) for clip in (9, 5, 30) for n in range(clip)):
+        numbers = data[0, index].hq[:, 2, 0, 0].tolist()
+        assert numbers == list(range(numbers[0], numbers[0] + 3))
+        assert numbers[-1] < length
+        assert begin in numbers or begin in (0, length - 1)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(1, 15), st.sets(st.integers(1, 4), min_size=1), st.integers(0, 60), st.data())
+def test_a_window_is_evenly_spaced_and_within_the_clip(
+    frames: int, strides: set[int], more: int, data: st.DataObject
+) -> None:
+    sampling = Sampling(frames=frames, strides=tuple(strides))
+    length = (frames - 1) * min(strides) + 1 + more
+    around = data.draw(st.integers(0, length - 1))
+
+    numbers = _window(sampling, np.random.default_rng(data.draw(st.integers(0, 99))), around, length)
+
+    assert len(numbers) == frames
+    assert 0 <= min(numbers) <= max(numbers) < length
+    steps = {b - a for a, b in itertools.pairwise(numbers)}
+    assert len(steps) <= 1
+    assert all(abs(step) in strides for step in steps)
+
+
+def test_strides_and_directions_come_equally_often() -> None:
+    sampling = Sampling(frames=5)
+    steps = Counter[int]()
+    for seed in range(1200):
+        numbers = _window(sampling, np.random.default_rng(seed), 50, 100)
+        steps[numbers[1] - numbers[0]] += 1
+        assert numbers[2] == 50
+
+    assert set(steps) == {-3, -2, -1, 1, 2, 3}
+    assert all(count == pytest.approx(200, abs=60) for count in steps.values())
+
+
+def test_a_crop_is_one_place_for_all_frames_anywhere_in_the_picture() -> None:
+    still = changed(SMALL, ["turned=false"])
+    places = set()
+    for epoch in range(200):
+        hq = dataset(still)[epoch, 20].hq
+        left, top = int(hq[0, 0, 0, 0]), int(hq[0, 1, 0, 0])
+        assert torch.equal(hq[:, 0], torch.arange(left, left + 32, dtype=torch.uint8).expand(3, 32, 32))
+        assert torch.equal(hq[:, 1], torch.arange(top, top + 32, dtype=torch.uint8)[:, None].expand(3, 32, 32))
+        places.add((left, top))
+
+    columns, rows = ({place[axis] for place in places} for axis in (0, 1))
+    assert (min(columns), max(columns), min(rows), max(rows)) == (0, 32, 0, 16)
+
+
+def test_all_eight_turns_come_and_all_frames_turn_alike() -> None:
+    clip = torch.arange(2 * 3 * 16 * 16).reshape(2, 3, 16, 16)
+    seen = Counter[tuple[int, int, int]]()
+    for seed in range(800):
+        turned = _turned(clip, SMALL, np.random.default_rng(seed))
+        corner, right, below = (int(value) for value in (turned[0, 0, 0, 0], turned[0, 0, 0, 1], turned[0, 0, 1, 0]))
+        seen[corner, right, below] += 1
+        assert torch.equal(turned[1] - turned[0], clip[1] - clip[0])
+        assert sorted(turned[0, 0].flatten().tolist()) == list(range(256))
+
+    assert len(seen) == 8
+    assert all(count == pytest.approx(100, abs=40) for count in seen.values())
+
+
+def test_lr_is_a_quarter_of_hq_and_of_the_same_place() -> None:
+    sample = dataset()[0, 3]
+
+    assert (sample.hq.shape, sample.hq.dtype) == ((3, 3, 32, 32), torch.uint8)
+    assert (sample.lr.shape, sample.lr.dtype) == ((3, 3, 8, 8), torch.float32)
+    small = torch.nn.functional.avg_pool2d(sample.hq.float() / 255, 4)
+    assert (sample.lr - small).abs().mean() < 0.05
+
+
+def test_a_sample_is_a_function_of_seed_epoch_and_index() -> None:
+    data = dataset()
+
+    assert equal(data[2, 7], dataset()[2, 7])
+    for other in (data[3, 7], data[2, 8], dataset(seed=1)[2, 7]):
+        assert not equal(data[2, 7], other)
+
+
+@pytest.mark.parametrize(("workers", "ranks"), [(0, 2), (1, 1), (2, 2)])
+def test_neither_workers_nor_ranks_change_the_samples(workers: int, ranks: int) -> None:
+    alone = [dataset()[position] for position in itertools.islice(Shuffled(44, 5), 12)]
+
+    shared: list[Sample] = []
+    loaders = [
+        iter(
+            DataLoader(
+                dataset(),
+                sampler=Positions(list(itertools.islice(Shuffled(44, 5, rank=rank, ranks=ranks), 12 // ranks))),
+                batch_size=1,
+                num_workers=workers,
+                collate_fn=first,
+            )
+        )
+        for rank in range(ranks)
+    ]
+    for _ in range(12 // ranks):
+        shared += [next(loader) for loader in loaders]
+
+    assert len(shared) == 12
+    assert all(equal(a, b) for a, b in zip(alone, shared, strict=True))
+
+
+class Positions(torch.utils.data.Sampler[Position]):
+    def __init__(self, positions: list[Position]) -> None:
+        self._positions = positions
+
+    def __iter__(self) -> itertools.chain[Position]:
+        return itertools.chain(self._positions)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(0, 100))
+def test_ranks_share_each_epoch_and_a_resume_goes_on(length: int, ranks: int, taken: int) -> None:
+    whole = list(itertools.islice(Shuffled(length, 3), 3 * length + 200))
+
+    for epoch in range(3):
+        assert sorted(whole[epoch * length : (epoch + 1) * length]) == [(epoch, index) for index in range(length)]
+    for rank in range(ranks):
+        resumed = Shuffled(length, 3, rank=rank, ranks=ranks, begin=taken)
+        assert list(itertools.islice(resumed, 10)) == whole[taken + rank :: ranks][:10]
+
+
+def test_epochs_and_seeds_differ_in_order() -> None:
+    orders = [tuple(index for _, index in itertools.islice(Shuffled(50, seed), 100)) for seed in (0, 1)]
+
+    assert len({orders[0][:50], orders[0][50:], orders[1][:50]}) == 3
+    assert SeedSequence((0, 1)).entropy != SeedSequence((1, 0)).entropy
+
+
+def test_clips_that_are_too_short_or_too_small_are_named() -> None:
+    with pytest.raises(ClipError, match="clip 'a' has 9 frames, and 15 at every 1 take 15; leave it out, or set fewer"):
+        dataset(Sampling(size=32))
+    with pytest.raises(ClipError, match="clip 'a' has 64x48 pixels, and size=64 is larger; leave it out, or set size"):
+        dataset(Sampling(frames=3, size=64))[0, 0]
+    for assignment in ("size=20", "size=8", "frames=0", "strides=[]", "strides=[0]"):
+        with pytest.raises(SettingError, match=assignment.partition("=")[0]):
+            changed(SMALL, [assignment])

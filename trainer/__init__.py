@@ -1,0 +1,1 @@
+"""Trains AnimeSR: degradations, losses, stages, export. Needs `pip install "vapoursynth-animesr[train]"`."""

@@ -1,0 +1,165 @@
+"""HQ clips: folders of numbered pictures, or video files.
+
+A dataset is a folder of clips. A clip is a folder of pictures in the order of their names (AVC's layout: 00000000.png
+and so on), or a video file, of which a table of its key frames is made once, so that any window can be decoded alone.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+from PIL import Image
+
+from .errors import ClipError
+
+type Picture = NDArray[np.uint8]
+"""uint8 (height, width, 3), R, G, B."""
+
+PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+VIDEOS = {".mkv", ".mp4", ".avi", ".mov", ".webm", ".m2ts", ".ts", ".mpg", ".vob"}
+
+
+class Clip(Protocol):
+    """Pictures by number, all of one size."""
+
+    name: str
+
+    def __len__(self) -> int: ...
+
+    def read(self, numbers: Sequence[int]) -> list[Picture]:
+        """The pictures with these numbers, in this order.
+
+        Raises:
+            ClipError: one of them cannot be read.
+        """
+        ...
+
+
+def find_clips(folder: Path) -> list[Clip]:
+    """The clips of a dataset, by name.
+
+    Raises:
+        ClipError: it is no folder, or holds none.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise ClipError(
+            f"data={str(folder)!r} cannot be read ({error.strerror or error}); name a folder of clips"
+        ) from error
+    clips = [clip for entry in entries if (clip := open_clip(entry))]
+    if not clips:
+        raise ClipError(
+            f"data={str(folder)!r} holds no clips; each is a folder of pictures ({', '.join(sorted(PICTURES))}) "
+            f"or a video ({', '.join(sorted(VIDEOS))})"
+        )
+    return clips
+
+
+def open_clip(path: Path) -> Clip | None:
+    """The clip at a path; None if there is none: another kind of file, or a folder without pictures."""
+    if path.is_file():
+        return VideoClip(path) if path.suffix.lower() in VIDEOS else None
+    if not path.is_dir():
+        return None
+    pictures = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in PICTURES)
+    return PictureClip(path, pictures) if pictures else None
+
+
+class PictureClip:
+    """A folder of pictures."""
+
+    def __init__(self, folder: Path, pictures: Sequence[Path]) -> None:
+        self.name = folder.name
+        self._pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def read(self, numbers: Sequence[int]) -> list[Picture]:
+        return [self._read(self._pictures[n]) for n in numbers]
+
+    @staticmethod
+    def _read(path: Path) -> Picture:
+        try:
+            with Image.open(path) as picture:
+                return np.asarray(picture.convert("RGB"))
+        except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises on damaged files
+            raise ClipError(f"{path} cannot be read ({error}); remove it, or make it again") from error
+
+
+class VideoClip:
+    """A video file. Frames are numbered in the order in which they are shown."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.stem
+        self._path = path
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def read(self, numbers: Sequence[int]) -> list[Picture]:
+        wanted = {self._times[n] for n in numbers}
+        try:
+            found = self._decoded(wanted, self._key_before(min(wanted)))
+            if len(found) < len(wanted):  # containers without an index may seek too far
+                found = self._decoded(wanted, None)
+        except av.FFmpegError as error:
+            raise ClipError(f"{self._path} cannot be decoded ({error}); remux it, or leave it out") from error
+        if missing := [n for n in numbers if self._times[n] not in found]:
+            raise ClipError(f"{self._path} gives no frame {missing[0]}; remux it, or leave it out")
+        return [found[self._times[n]] for n in numbers]
+
+    def _decoded(self, wanted: Collection[int], begin: int | None) -> dict[int, Picture]:
+        """Pictures by time, decoded from a key frame on, or from the start."""
+        found: dict[int, Picture] = {}
+        to_rgb = VideoReformatter()
+        with av.open(self._path) as container:
+            stream = container.streams.video[0]
+            if begin is not None:
+                container.seek(begin, stream=stream)
+            for frame in container.decode(stream):
+                if frame.pts is not None and frame.pts in wanted:
+                    rgb = to_rgb.reformat(frame, format="rgb24", interpolation=Interpolation.BICUBIC)
+                    found[frame.pts] = np.asarray(rgb.to_ndarray(), np.uint8)
+                    if len(found) == len(wanted):
+                        break
+        return found
+
+    def _key_before(self, time: int) -> int:
+        return self._keys[max(bisect_right(self._keys, time) - 1, 0)]
+
+    @property
+    def _times(self) -> list[int]:
+        return self._table[0]
+
+    @property
+    def _keys(self) -> list[int]:
+        return self._table[1]
+
+    @cached_property
+    def _table(self) -> tuple[list[int], list[int]]:
+        """The times of all frames, and of key frames, in order; without decoding any."""
+        times, keys = [], []
+        try:
+            with av.open(self._path) as container:
+                if not container.streams.video:
+                    raise ClipError(f"{self._path} has no video; leave it out")
+                for packet in container.demux(container.streams.video[0]):
+                    if packet.pts is not None and packet.size:
+                        times.append(packet.pts)
+                        if packet.is_keyframe:
+                            keys.append(packet.pts)
+        except (av.FFmpegError, OSError) as error:
+            raise ClipError(f"{self._path} cannot be opened ({error}); remux it, or leave it out") from error
+        if not keys:
+            raise ClipError(f"{self._path} has no frame with a time; remux it, or leave it out")
+        return sorted(times), sorted(keys)

@@ -1,0 +1,99 @@
+"""What a clip goes through: drawn once, from nothing but the settings and a generator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from ..settings import Shares
+from . import codec
+from .settings import Codec, Degradation, Down
+
+MOST = 2**63  # seeds of PyTorch's generators are below it
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of scaling down."""
+
+    factor: int
+    mode: str
+    lbo: int | None
+    """Which of the learnable basic operators it has, if any."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A codec and the options of its encoder."""
+
+    name: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Everything that happens to one clip."""
+
+    sigma_x: float
+    sigma_y: float
+    angle: float
+    """Of the blur: pixels, pixels, radians."""
+    sigmas: tuple[float, ...]
+    """Of the noise for each frame, in units of [0, 1]."""
+    grey: tuple[bool, ...]
+    noise_seed: int
+    stages: tuple[Stage, ...]
+    encodings: tuple[Encoding, ...]
+    """The first is used; where it fails, the next."""
+
+
+ATTEMPTS = 4
+"""How many encodings are drawn."""
+
+
+def drawn(settings: Degradation, generator: Generator, frames: int, operators: int = 0) -> Draw:
+    """Draw what happens to a clip.
+
+    Args:
+        generator: where the numbers come from. As many are taken whatever comes out.
+        frames: of the clip.
+        operators: how many learnable basic operators there are to choose from.
+    """
+    blur, noise = settings.blur, settings.noise
+    isotropic = generator.random() < blur.isotropic
+    round_sigma, sigma_x, sigma_y = (generator.uniform(*ends) for ends in (blur.sigma, blur.sigma_x, blur.sigma_y))
+    angle = generator.uniform(-math.pi, math.pi)
+    return Draw(
+        sigma_x=round_sigma if isotropic else sigma_x,
+        sigma_y=round_sigma if isotropic else sigma_y,
+        angle=0.0 if isotropic else angle,
+        sigmas=tuple(float(sigma) / 255 for sigma in generator.uniform(*noise.sigma, frames)),
+        grey=tuple(bool(draw < noise.grey) for draw in generator.random(frames)),
+        noise_seed=int(generator.integers(MOST)),
+        stages=tuple(_stage(settings.down, factor, generator, operators) for factor in settings.down.factors),
+        encodings=tuple(_encoding(settings.codec, generator) for _ in range(ATTEMPTS)),
+    )
+
+
+def _stage(settings: Down, factor: int, generator: Generator, operators: int) -> Stage:
+    mode = _one_of(settings.modes, generator)
+    learned = generator.random() < settings.lbo
+    which = int(generator.random() * operators)
+    return Stage(factor, mode, which if learned and operators else None)
+
+
+def _encoding(settings: Codec, generator: Generator) -> Encoding:
+    name, profile = _one_of(settings.names, generator), _one_of(settings.profiles, generator)
+    crf, scale = generator.uniform(*settings.crf), generator.uniform(*settings.scale)
+    return Encoding(name, codec.h264(crf, profile) if name == "h264" else codec.quantised(scale))
+
+
+def _one_of(settings: Shares, generator: Generator) -> str:
+    """A name, as often as its share says."""
+    shares = settings.shares
+    ends = np.cumsum(list(shares.values()))
+    return list(shares)[int(np.searchsorted(ends, generator.random() * ends[-1], side="right"))]

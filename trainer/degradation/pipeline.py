@@ -1,0 +1,78 @@
+"""A clip goes through what was drawn for it: blur, noise, scaling down, codec (the paper's equation 2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import CodecError
+from .blur import blurred
+from .codec import Pictures, transcoded
+from .draw import Draw, Encoding, Stage
+from .noise import noisy
+from .scaling import scaled_down
+from .settings import Codec, Degradation
+
+_log = logging.getLogger(__name__)
+
+LEVELS = 255
+
+type Operator = Callable[[Tensor], Tensor]
+"""A learnable basic operator: with `after_down` it keeps the size, with `replace` it halves it."""
+
+
+def degraded(clip: Tensor, settings: Degradation, draw: Draw, operators: Sequence[Operator] = ()) -> tuple[Tensor, int]:
+    """The LR clip of an HQ clip.
+
+    Args:
+        clip: uint8 (frames, 3, height, width), R, G, B; sides are multiples of 8, above 10.
+        settings: those that `draw` was drawn from.
+        operators: those that `draw` chose from.
+
+    Returns:
+        float32 (frames, 3, height / 4, width / 4) in [0, 1], values of 8 bits; and how many encodings failed before one
+        did not.
+
+    Raises:
+        CodecError: all of them failed. A clip that no codec has touched is never passed on.
+    """
+    picture = clip.float().div_(LEVELS)
+    picture = blurred(picture, draw.sigma_x, draw.sigma_y, draw.angle)
+    picture = noisy(picture, draw.sigmas, draw.grey, draw.noise_seed, frozen_grey=settings.noise.frozen_grey)
+    for stage in draw.stages:
+        picture = _down(picture, stage, settings.down.lbo_mode, operators)
+    pictures, failures = _transcoded(_bytes(picture, settings.codec), settings.codec, draw.encodings)
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(LEVELS), failures
+
+
+def _down(clip: Tensor, stage: Stage, mode: Literal["after_down", "replace"], operators: Sequence[Operator]) -> Tensor:
+    learned = None if stage.lbo is None else operators[stage.lbo]
+    if learned is not None and mode == "replace":
+        return learned(clip)
+    scaled = scaled_down(clip, stage.factor, stage.mode)
+    return scaled if learned is None else learned(scaled)
+
+
+def _bytes(clip: Tensor, settings: Codec) -> Pictures:
+    """As a codec takes it: uint8 (frames, height, width, 3)."""
+    levels = clip.permute(0, 2, 3, 1) * LEVELS
+    if not settings.truncated:
+        levels = levels.round()
+    pictures: Pictures = levels.clamp(0, LEVELS).to(torch.uint8).numpy()
+    return np.ascontiguousarray(pictures)
+
+
+def _transcoded(pictures: Pictures, settings: Codec, encodings: Sequence[Encoding]) -> tuple[Pictures, int]:
+    order = slice(None, None, -1 if settings.swapped else 1)
+    for failures, encoding in enumerate(encodings):
+        try:
+            given = np.ascontiguousarray(pictures[..., order])
+            return np.ascontiguousarray(transcoded(given, encoding.name, encoding.options)[..., order]), failures
+        except CodecError as error:
+            _log.warning("%s; another encoding is tried", error)
+    raise CodecError(f"a clip could not be encoded in any of {len(encodings)} ways, which the log tells; check PyAV")

@@ -1,0 +1,19 @@
+"""What can go wrong, as a tree. The message names the setting or file, its value, and the remedy."""
+
+from __future__ import annotations
+
+
+class TrainerError(Exception):
+    """Base of every error that is meant for the user."""
+
+
+class SettingError(TrainerError):
+    """A setting is unknown, of the wrong type, or out of its range."""
+
+
+class ClipError(TrainerError):
+    """A clip cannot be read, or is too short or too small."""
+
+
+class CodecError(TrainerError):
+    """A codec did not give back the frames that went in."""
