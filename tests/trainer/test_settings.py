@@ -35,7 +35,7 @@ def test_settings_come_back_from_what_a_run_keeps_of_them() -> None:
         ("nois.sigma=[0,1]", "'nois' is not a setting; did you mean 'noise'?"),
         ("codec.names.h265=1", "'codec.names.h265' is not a setting; did you mean 'codec.names.h264'?"),
         ("codec.crf.low=1", "'codec.crf' is not a setting"),
-        ("zzz=1", "'zzz' is not a setting; there are blur, noise, down, codec"),
+        ("zzz=1", "'zzz' is not a setting; there are blur, noise, down, analogue, codec"),
         ("noise.sigma", "'noise.sigma' is not name=value"),
         ("=3", "'=3' is not name=value"),
         ("noise.grey=2", r"noise\.grey=2 is refused: .*less than or equal to 1"),
@@ -75,6 +75,8 @@ def test_the_presets_have_the_numbers_of_the_facts() -> None:
         assert codec.names.shares == {"h264": 1, "mpeg2": 0, "mpeg4": 0}
         assert not codec.swapped
         assert settings.down.lbo == 0
+        analogue = settings.analogue
+        assert analogue.chroma_bleed == analogue.dot_crawl == analogue.halo == analogue.interlace == 0
     paper, release = PRESETS["paper"].down, PRESETS["release"].down
     assert (paper.factors, len(set(paper.modes.shares.values()))) == ((2, 2), 1)
     assert (release.factors, release.modes.shares) == ((4,), {"area": 0.3, "bilinear": 0.3, "bicubic": 0.4})

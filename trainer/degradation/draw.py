@@ -11,7 +11,7 @@ from numpy.random import Generator
 
 from ..settings import Shares
 from . import codec
-from .settings import Codec, Degradation, Down
+from .settings import Analogue, Codec, Degradation, Down
 
 MOST = 2**63  # seeds of PyTorch's generators are below it
 
@@ -24,6 +24,14 @@ class Stage:
     mode: str
     lbo: int | None
     """Which of the learnable basic operators it has, if any."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An analogue fault: the name of its function, and how strong it is."""
+
+    name: str
+    arguments: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Draw:
     grey: tuple[bool, ...]
     noise_seed: int
     stages: tuple[Stage, ...]
+    faults: tuple[Fault, ...]
     encodings: tuple[Encoding, ...]
     """The first is used; where it fails, the next."""
 
@@ -75,6 +84,7 @@ def drawn(settings: Degradation, generator: Generator, frames: int, operators: i
         grey=tuple(bool(draw < noise.grey) for draw in generator.random(frames)),
         noise_seed=int(generator.integers(MOST)),
         stages=tuple(_stage(settings.down, factor, generator, operators) for factor in settings.down.factors),
+        faults=_faults(settings.analogue, generator),
         encodings=tuple(_encoding(settings.codec, generator) for _ in range(ATTEMPTS)),
     )
 
@@ -84,6 +94,27 @@ def _stage(settings: Down, factor: int, generator: Generator, operators: int) ->
     learned = generator.random() < settings.lbo
     which = int(generator.random() * operators)
     return Stage(factor, mode, which if learned and operators else None)
+
+
+def _faults(settings: Analogue, generator: Generator) -> tuple[Fault, ...]:
+    """Those that come, in the order of tape, composite video, player, deinterlacer."""
+
+    def drawn(ends: tuple[float, float]) -> float:
+        return float(generator.uniform(*ends))
+
+    bleed = {"width": drawn(settings.bleed_width), "shift": drawn(settings.bleed_shift)}
+    dots = {"strength": drawn(settings.dot_strength), "phase": drawn((0, 2 * math.pi))}
+    dots |= {"rainbow": drawn(settings.dot_rainbow), "comb": drawn(settings.dot_comb)}
+    halo = {"strength": drawn(settings.halo_strength), "radius": drawn(settings.halo_radius)}
+    interlace = {"strength": drawn(settings.interlace_strength), "parity": int(generator.random() < 0.5)}
+    all_of_them = (
+        (settings.chroma_bleed, Fault("chroma_bleed", bleed)),
+        (settings.dot_crawl, Fault("dot_crawl", dots)),
+        (settings.halo, Fault("halo", halo)),
+        (settings.interlace, Fault("interlace_residue", interlace)),
+    )
+    points = generator.random(len(all_of_them))
+    return tuple(fault for (share, fault), point in zip(all_of_them, points, strict=True) if point < share)
 
 
 def _encoding(settings: Codec, generator: Generator) -> Encoding:

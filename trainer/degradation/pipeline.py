@@ -1,4 +1,4 @@
-"""A clip goes through what was drawn for it: blur, noise, scaling down, codec (the paper's equation 2)."""
+"""A clip goes through what was drawn for it: blur, noise, scaling down, faults, codec (the paper's equation 2)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CodecError
+from .analogue import chroma_bleed, dot_crawl, halo, interlace_residue
 from .blur import blurred
 from .codec import Pictures, transcoded
 from .draw import Draw, Encoding, Stage
@@ -21,6 +22,9 @@ from .settings import Codec, Degradation
 _log = logging.getLogger(__name__)
 
 LEVELS = 255
+FAULTS: dict[str, Callable[..., Tensor]] = {
+    function.__name__: function for function in (chroma_bleed, dot_crawl, halo, interlace_residue)
+}
 
 type Operator = Callable[[Tensor], Tensor]
 """A learnable basic operator: with `after_down` it keeps the size, with `replace` it halves it."""
@@ -46,6 +50,8 @@ def degraded(clip: Tensor, settings: Degradation, draw: Draw, operators: Sequenc
     picture = noisy(picture, draw.sigmas, draw.grey, draw.noise_seed, frozen_grey=settings.noise.frozen_grey)
     for stage in draw.stages:
         picture = _down(picture, stage, settings.down.lbo_mode, operators)
+    for fault in draw.faults:
+        picture = FAULTS[fault.name](picture, **fault.arguments)
     pictures, failures = _transcoded(_bytes(picture, settings.codec), settings.codec, draw.encodings)
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(LEVELS), failures
 

