@@ -17,9 +17,9 @@ from .clips import Clip
 from .degradation.analogue import chroma_bleed, dot_crawl, halo, interlace_residue
 from .degradation.blur import blurred
 from .degradation.codec import h264, quantised, transcoded
-from .degradation.draw import drawn
+from .degradation.draw import LEVELS, drawn
 from .degradation.noise import noisy
-from .degradation.pipeline import LEVELS, degraded
+from .degradation.pipeline import degraded
 from .degradation.scaling import MODES, scaled_down
 from .degradation.settings import Analogue, Degradation
 from .errors import ClipError
@@ -150,7 +150,7 @@ def _middle(clip: Tensor) -> Tensor:
 
 def _with_noise(picture: Tensor, sigma: float, grey: bool, seed: int) -> Tensor:
     frames = len(picture)
-    return noisy(picture, frames * [sigma / LEVELS], frames * [grey], seed, frozen_grey=False)
+    return noisy(picture, frames * [sigma / LEVELS], frames * [grey], range(seed, seed + frames))
 
 
 def _coded(small: Tensor, name: str, options: dict[str, str]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -55,12 +56,12 @@ def test_blur_is_a_convolution(sigma_x: float, sigma_y: float, angle: float) -> 
     found = blurred(clip, sigma_x, sigma_y, angle)
 
     expected = np.array([[convolved(plane, weights) for plane in frame] for frame in clip.double().numpy()])
-    assert np.abs(found.numpy() - expected).max() < 2e-5  # of which 1e-5 is what lies beyond 4.5 sigmas
+    assert np.abs(found.numpy() - expected).max() < 1e-4  # what lies beyond 4 sigmas; a grey level is 40 times that
 
 
-def noise(grey: bool, *, frozen_grey: bool = False, seed: int = 7) -> Tensor:
+def noise(grey: bool, seeds: Sequence[int] = range(7, 13)) -> Tensor:
     clip = torch.full((6, 3, 64, 80), 0.5)
-    return (noisy(clip, [0.01 * (n + 1) for n in range(6)], 6 * [grey], seed, frozen_grey=frozen_grey) - 0.5).double()
+    return (noisy(clip, [0.01 * (n + 1) for n in range(6)], 6 * [grey], seeds) - 0.5).double()
 
 
 @pytest.mark.parametrize("grey", [False, True])
@@ -86,21 +87,17 @@ def test_grey_noise_is_the_same_in_all_colours_and_coloured_noise_is_not() -> No
     assert abs(correlation(colour[1], colour[2])) < 0.05
 
 
-def test_noise_differs_from_frame_to_frame_unless_it_is_frozen() -> None:
-    assert abs(correlation(noise(True)[4], noise(True)[5])) < 0.05
-    frozen = noise(True, frozen_grey=True)
-    assert correlation(frozen[0], frozen[5]) > 0.999
-    assert abs(correlation(noise(False, frozen_grey=True)[4], noise(False, frozen_grey=True)[5])) < 0.05
-
-
-def test_a_seed_gives_one_noise() -> None:
+def test_a_seed_gives_one_pattern() -> None:
     assert torch.equal(noise(False), noise(False))
-    assert abs(correlation(noise(False), noise(False, seed=8))) < 0.05
+    assert abs(correlation(noise(True)[4], noise(True)[5])) < 0.05
+    assert abs(correlation(noise(False)[4], noise(False)[5])) < 0.05
+    frozen = noise(True, 6 * [7])
+    assert correlation(frozen[0], frozen[5]) > 0.999
 
 
 def test_noise_stays_within_black_and_white() -> None:
-    black = noisy(torch.zeros(1, 3, 32, 32), [0.1], [False], 0, frozen_grey=False)
-    white = noisy(torch.ones(1, 3, 32, 32), [0.1], [False], 0, frozen_grey=False)
+    black = noisy(torch.zeros(1, 3, 32, 32), [0.1], [False], [0])
+    white = noisy(torch.ones(1, 3, 32, 32), [0.1], [False], [0])
 
     assert black.min() == 0
     assert white.max() == 1

@@ -58,7 +58,7 @@ def test_draws_have_the_ranges_and_shares_of_the_settings() -> None:
     assert [each["profile"] for each in options].count("high") / len(found) == pytest.approx(0.7, abs=0.03)
     rates = [float(each["crf"]) for each in options]
     assert 18 <= min(rates) < 18.2 < 34.8 < max(rates) <= 35
-    assert len({draw.noise_seed for draw in found}) == len(found)
+    assert len({seed for draw in found for seed in draw.seeds}) == 15 * len(found)
 
 
 def test_codecs_come_as_often_as_they_should() -> None:
@@ -66,6 +66,15 @@ def test_codecs_come_as_often_as_they_should() -> None:
 
     assert names.count("h264") / len(names) == pytest.approx(1 / 4, abs=0.03)
     assert names.count("mpeg4") / len(names) == pytest.approx(1 / 2, abs=0.03)
+
+
+def test_frozen_noise_is_one_pattern_for_all_grey_frames_and_no_coloured_one() -> None:
+    for draw in draws(changed(PAPER, ["noise.frozen_grey=true"]), 50):
+        grey = {seed for seed, same in zip(draw.seeds, draw.grey, strict=True) if same}
+        coloured = [seed for seed, same in zip(draw.seeds, draw.grey, strict=True) if not same]
+        assert len(grey) <= 1
+        assert len(set(coloured)) == len(coloured)
+        assert not grey & set(coloured)
 
 
 def test_a_draw_follows_from_the_generator_alone() -> None:
@@ -81,7 +90,7 @@ def test_as_many_numbers_are_drawn_whatever_comes_out() -> None:
             one, other = draw_of(always, seed, operators=operators), draw_of(never, seed, operators=operators)
             assert one.angle != other.angle
             assert one.encodings == other.encodings
-            assert one.noise_seed == other.noise_seed
+            assert one.seeds == other.seeds
         alone, among = draw_of(always, seed), draw_of(always, seed, operators=3)
         assert alone.encodings == among.encodings
 
@@ -90,18 +99,18 @@ def test_as_many_numbers_are_drawn_whatever_comes_out() -> None:
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_the_order_is_blur_noise_down_bytes(preset: str) -> None:
     settings = PRESETS[preset]
-    clip, draw = drawn_clip(3), draw_of(settings, 4, 3)
+    clip, draw = drawn_clip(7), draw_of(settings, 4, 7)
 
     found, failures = degraded(clip, settings, draw)
 
     picture = blurred(clip.float() / 255, draw.sigma_x, draw.sigma_y, draw.angle)
-    picture = noisy(picture, draw.sigmas, draw.grey, draw.noise_seed, frozen_grey=False)
+    picture = noisy(picture, draw.sigmas, draw.grey, draw.seeds)
     for stage in draw.stages:
         picture = scaled_down(picture, stage.factor, stage.mode)
     levels = 255 * picture.clamp(0, 1)
     levels = levels.floor() if preset == "release" else levels.round()
     assert failures == 0
-    assert (found.shape, found.dtype) == ((3, 3, 32, 32), torch.float32)
+    assert (found.shape, found.dtype) == ((7, 3, 32, 32), torch.float32)
     assert torch.allclose(255 * found, levels, atol=1e-3)
 
 

@@ -74,12 +74,10 @@ def _encoded(pictures: Pictures, name: str, options: Mapping[str, str]) -> list[
     context.framerate, context.time_base = Fraction(RATE), Fraction(1, RATE)
     context.options = dict(options)
     context.thread_count = 1  # small frames; other clips have the other cores
-    to_yuv = VideoReformatter()
+    converter = VideoReformatter()
     packets = []
     for n, picture in enumerate(pictures):
-        frame = to_yuv.reformat(
-            av.VideoFrame.from_ndarray(picture, "rgb24"), format="yuv420p", interpolation=Interpolation.BICUBIC
-        )
+        frame = _converted(converter, av.VideoFrame.from_ndarray(picture, "rgb24"), "yuv420p")
         frame.pts = n
         packets += context.encode(frame)
     return packets + context.encode(None)
@@ -90,8 +88,10 @@ def _decoded(name: str, packets: list[Packet]) -> list[Pictures]:
     assert isinstance(context, av.VideoCodecContext)
     context.thread_count = 1
     frames = [frame for packet in packets for frame in context.decode(packet)] + context.decode(None)
-    to_rgb = VideoReformatter()
-    return [
-        cast(Pictures, to_rgb.reformat(frame, format="rgb24", interpolation=Interpolation.BICUBIC).to_ndarray())
-        for frame in frames
-    ]
+    converter = VideoReformatter()
+    return [cast(Pictures, _converted(converter, frame, "rgb24").to_ndarray()) for frame in frames]
+
+
+def _converted(converter: VideoReformatter, frame: av.VideoFrame, format: str) -> av.VideoFrame:
+    """Between RGB and YUV, as ffmpeg does it; more threads take longer to start than to work."""
+    return converter.reformat(frame, format=format, interpolation=Interpolation.BICUBIC, threads=1)

@@ -13,6 +13,7 @@ from ..settings import Shares
 from . import codec
 from .settings import Analogue, Codec, Degradation, Down
 
+LEVELS = 255  # of 8 bits
 MOST = 2**63  # seeds of PyTorch's generators are below it
 
 
@@ -53,7 +54,8 @@ class Draw:
     sigmas: tuple[float, ...]
     """Of the noise for each frame, in units of [0, 1]."""
     grey: tuple[bool, ...]
-    noise_seed: int
+    seeds: tuple[int, ...]
+    """Of the noise for each frame."""
     stages: tuple[Stage, ...]
     faults: tuple[Fault, ...]
     encodings: tuple[Encoding, ...]
@@ -76,13 +78,16 @@ def drawn(settings: Degradation, generator: Generator, frames: int, operators: i
     isotropic = generator.random() < blur.isotropic
     round_sigma, sigma_x, sigma_y = (generator.uniform(*ends) for ends in (blur.sigma, blur.sigma_x, blur.sigma_y))
     angle = generator.uniform(-math.pi, math.pi)
+    sigmas = generator.uniform(*noise.sigma, frames) / LEVELS
+    grey = tuple(bool(point < noise.grey) for point in generator.random(frames))
+    frozen, *seeds = (int(seed) for seed in generator.integers(MOST, size=frames + 1))
     return Draw(
         sigma_x=round_sigma if isotropic else sigma_x,
         sigma_y=round_sigma if isotropic else sigma_y,
         angle=0.0 if isotropic else angle,
-        sigmas=tuple(float(sigma) / 255 for sigma in generator.uniform(*noise.sigma, frames)),
-        grey=tuple(bool(draw < noise.grey) for draw in generator.random(frames)),
-        noise_seed=int(generator.integers(MOST)),
+        sigmas=tuple(map(float, sigmas)),
+        grey=grey,
+        seeds=tuple(frozen if noise.frozen_grey and same else seed for seed, same in zip(seeds, grey, strict=True)),
         stages=tuple(_stage(settings.down, factor, generator, operators) for factor in settings.down.factors),
         faults=_faults(settings.analogue, generator),
         encodings=tuple(_encoding(settings.codec, generator) for _ in range(ATTEMPTS)),

@@ -14,14 +14,15 @@ from ..errors import CodecError
 from .analogue import chroma_bleed, dot_crawl, halo, interlace_residue
 from .blur import blurred
 from .codec import Pictures, transcoded
-from .draw import Draw, Encoding, Stage
+from .draw import LEVELS, Draw, Encoding, Stage
 from .noise import noisy
 from .scaling import scaled_down
 from .settings import Codec, Degradation
 
 _log = logging.getLogger(__name__)
 
-LEVELS = 255
+TOGETHER = 5
+"""Frames that are worked on at once while they are HQ: their 15 planes fill a vector, and stay in the cache."""
 FAULTS: dict[str, Callable[..., Tensor]] = {
     function.__name__: function for function in (chroma_bleed, dot_crawl, halo, interlace_residue)
 }
@@ -45,15 +46,23 @@ def degraded(clip: Tensor, settings: Degradation, draw: Draw, operators: Sequenc
     Raises:
         CodecError: all of them failed. A clip that no codec has touched is never passed on.
     """
-    picture = clip.float().div_(LEVELS)
-    picture = blurred(picture, draw.sigma_x, draw.sigma_y, draw.angle)
-    picture = noisy(picture, draw.sigmas, draw.grey, draw.noise_seed, frozen_grey=settings.noise.frozen_grey)
-    for stage in draw.stages:
-        picture = _down(picture, stage, settings.down.lbo_mode, operators)
+    parts = [slice(first, first + TOGETHER) for first in range(0, len(clip), TOGETHER)]
+    picture = torch.cat([_lr(clip[part], settings.down.lbo_mode, draw, part, operators) for part in parts])
     for fault in draw.faults:
         picture = FAULTS[fault.name](picture, **fault.arguments)
     pictures, failures = _transcoded(_bytes(picture, settings.codec), settings.codec, draw.encodings)
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(LEVELS), failures
+
+
+def _lr(
+    clip: Tensor, mode: Literal["after_down", "replace"], draw: Draw, part: slice, operators: Sequence[Operator]
+) -> Tensor:
+    """Some frames of a clip, as far as each is for itself."""
+    picture = blurred(clip.float().div_(LEVELS), draw.sigma_x, draw.sigma_y, draw.angle)
+    picture = noisy(picture, draw.sigmas[part], draw.grey[part], draw.seeds[part])
+    for stage in draw.stages:
+        picture = _down(picture, stage, mode, operators)
+    return picture
 
 
 def _down(clip: Tensor, stage: Stage, mode: Literal["after_down", "replace"], operators: Sequence[Operator]) -> Tensor:
