@@ -65,6 +65,12 @@ def test_one_of_several_has_to_be_possible() -> None:
         changed(PAPER, [f"down.modes.{name}=0" for name in ("area", "bilinear", "bicubic")])
 
 
+def test_an_operator_in_the_place_of_a_stage_needs_stages_of_two() -> None:
+    with pytest.raises(SettingError, match=r"down=.* is refused: .*divides by 2: set down\.factors=\[2,2\]"):
+        changed(PRESETS["release"], ["down.lbo=0.5"])
+    assert changed(PRESETS["release"], ["down.lbo=0.5", "down.factors=[2,2]"]).down.lbo == 0.5
+
+
 def test_the_presets_have_the_numbers_of_the_facts() -> None:
     """Facts 2.2 and 2.3."""
     for settings in PRESETS.values():

@@ -6,9 +6,9 @@ Source: the paper's section 3 and equation 2, facts 2.2 and 2.3.
 from __future__ import annotations
 
 from math import prod
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from vsanimesr.network import SCALE
 
@@ -62,6 +62,12 @@ class Down(Settings):
     """How often a stage has a learnable basic operator, where there are any."""
     lbo_mode: Literal["after_down", "replace"] = "after_down"
     """`after_down`: after a stage, as in the paper; `replace`: in its place, as in the release (facts 8.1)."""
+
+    @model_validator(mode="after")
+    def _halved(self) -> Self:
+        if self.lbo and self.lbo_mode == "replace" and set(self.factors) != {2}:
+            raise ValueError("an operator in the place of a stage divides by 2: set down.factors=[2,2]")
+        return self
 
 
 class Analogue(Settings):
