@@ -269,7 +269,8 @@ def test_what_is_compared_comes_in_the_order_that_it_must(sections: dict[str, li
     assert parts[-2][0] == runs.LAST
     assert abs(sum(float(row[1]) for row in parts[:-1]) - float(parts[-1][1])) < 10  # each is rounded
     assert 0.5 < float(parts[-1][1]) / 1000 / float(start[2][1]) < 2
-    assert float(memory[0][1]) < float(memory[1][1]) < float(memory[2][1]) < float(more_memory[2][1])
-    assert float(alone[0][1]) < float(more_memory[2][1])  # there is no video around it
+    for with_engine in (memory[2], more_memory[2]):  # on so small a clip the filter alone is within a megabyte
+        assert max(float(memory[0][1]), float(memory[1][1])) + 50 < float(with_engine[1])
+    assert float(alone[0][1]) < float(more_memory[2][1])  # there is no video around it, nor VapourSynth
     assert imports[0][2] == "none"
     assert len(degraded) == 1 or float(degraded[0][1]) > float(degraded[1][1])  # clips per second
