@@ -17,3 +17,7 @@ class ClipError(TrainerError):
 
 class CodecError(TrainerError):
     """A codec did not give back the frames that went in."""
+
+
+class LossError(TrainerError):
+    """A loss or a measure cannot be computed: its weights cannot be had, or frames are of the wrong shape."""

@@ -1,0 +1,175 @@
+"""PSNR and LPIPS are what the field's papers mean by them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainer.errors import LossError
+from trainer.metrics import CEILING, Lpips, psnr_y
+from trainer.stand_in import StandIn, parsed
+
+from .features import pictures, random_tensors
+
+type Floats = NDArray[np.float64]
+
+
+def random_stand_in() -> StandIn:
+    heads = tuple(pictures(channels, seed=channels + block) for block, channels in enumerate((64, 128, 256, 512, 512)))
+    return StandIn(random_tensors(16), heads)
+
+
+def convolved(values: Floats, weight: Floats, bias: Floats) -> Floats:
+    """3x3, zeros around, as a sum of nine shifted products."""
+    _, height, width = values.shape
+    padded = np.pad(values, ((0, 0), (1, 1), (1, 1)))
+    total = np.broadcast_to(bias[:, None, None], (len(bias), height, width)).copy()
+    for y in range(3):
+        for x in range(3):
+            total += np.einsum("oi,ihw->ohw", weight[:, :, y, x], padded[:, y : y + height, x : x + width])
+    return total
+
+
+def lpips_of(sr: Floats, hq: Floats, weights: StandIn) -> float:
+    """LPIPS v0.1 of two pictures (3, height, width) in [0, 1], in numpy, by the paper's own shift and scale."""
+    tensors = {key: value.double().numpy() for key, value in weights.features.items()}
+    indices = [key.split(".")[1] for key in tensors if key.endswith("weight")]
+    shift, scale = (np.array(each)[:, None, None] for each in ((-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)))
+    both = [(2 * picture - 1 - shift) / scale for picture in (sr, hq)]
+    distance = 0.0
+    for head, convolutions in zip(weights.heads, (2, 2, 3, 3, 3), strict=True):
+        for index in [indices.pop(0) for _ in range(convolutions)]:
+            weight, bias = tensors[f"features.{index}.weight"], tensors[f"features.{index}.bias"]
+            both = [np.maximum(convolved(values, weight, bias), 0) for values in both]
+        first, second = (values / (np.sqrt((values**2).sum(0)) + 1e-10) for values in both)
+        distance += float((head.double().numpy()[:, None, None] * (first - second) ** 2).sum(0).mean())
+        channels, height, width = both[0].shape
+        both = [
+            values[:, : height // 2 * 2, : width // 2 * 2].reshape(channels, height // 2, 2, width // 2, 2).max((2, 4))
+            for values in both
+        ]
+    return distance
+
+
+@settings(deadline=None, max_examples=5)
+@given(height=st.integers(16, 36), width=st.integers(16, 36))
+def test_lpips_is_its_definition(height: int, width: int) -> None:
+    weights = random_stand_in()
+    sr, hq = pictures(2, 3, height, width, seed=1), pictures(2, 3, height, width, seed=2)
+
+    found = Lpips(weights)(sr, hq)
+
+    expected = [lpips_of(one.double().numpy(), two.double().numpy(), weights) for one, two in zip(sr, hq, strict=True)]
+    assert found.tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def waves(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Two pictures that differ, the same on every machine."""
+    y, x = torch.meshgrid(torch.arange(height) / height, torch.arange(width) / width, indexing="ij")
+    return torch.stack([x**2, y, 1 - x * y])[None], torch.stack([x, y, x * y])[None]
+
+
+def test_lpips_is_that_of_the_package_lpips(ckpt: bytes) -> None:
+    """Measured with lpips 0.1.4, its own heads, and the same VGG16."""
+    lpips = Lpips(parsed(ckpt))
+    assert lpips(*waves(64, 64)).item() == pytest.approx(0.489133954, rel=1e-5)
+    assert lpips(*waves(33, 50)).item() == pytest.approx(0.431953490, rel=1e-5)
+
+
+def test_lpips_of_black_frames_is_a_number() -> None:
+    """Channels that are all 0 have no direction; nothing is divided by their length."""
+    weights = random_stand_in()
+    silent = StandIn({key: torch.zeros_like(value) for key, value in weights.features.items()}, weights.heads)
+    assert Lpips(silent)(torch.zeros(1, 3, 16, 16), pictures(1, 3, 16, 16)).item() == 0
+
+
+def test_lpips_is_frozen() -> None:
+    lpips = Lpips(random_stand_in())
+    frames = pictures(1, 3, 16, 16).requires_grad_()
+    assert not lpips(frames, frames).requires_grad
+    assert not [parameter for parameter in lpips.parameters() if parameter.requires_grad]
+
+
+def psnr_of(sr: Floats, hq: Floats) -> float:
+    """Of two pictures (3, height, width) of whole numbers to 255, by the coefficients for those."""
+    coefficients = np.array([65.481, 128.553, 24.966]) / 255
+    luma = [16 + np.tensordot(coefficients, picture, 1) for picture in (sr, hq)]
+    error = ((luma[0] - luma[1]) ** 2).mean()
+    return float(20 * np.log10(255 / np.sqrt(error)))
+
+
+@settings(deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 3), st.just(3), st.integers(1, 9), st.integers(1, 9)),
+    seed=st.integers(0, 1000),
+    distance=st.sampled_from([0.01, 0.3, 2]),
+)
+def test_psnr_is_its_definition(shape: tuple[int, int, int, int], seed: int, distance: float) -> None:
+    hq = pictures(*shape, seed=seed)
+    sr = hq + distance * (pictures(*shape, seed=seed + 1) - 0.5)  # beyond [0, 1] too
+
+    found = psnr_y(sr, hq)
+
+    assert found.dtype == torch.float64
+    eight_bits = [np.clip(np.rint(frames.double().numpy() * 255), 0, 255) for frames in (sr, hq)]
+    for value, one, two in zip(found.tolist(), *eight_bits, strict=True):
+        expected = CEILING if np.array_equal(one, two) else min(CEILING, psnr_of(one, two))
+        assert value == pytest.approx(expected, rel=1e-9)
+
+
+def test_psnr_of_known_frames() -> None:
+    black, white = torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4)
+    assert psnr_y(white, black).item() == pytest.approx(20 * math.log10(255 / 219))  # 16 to 235
+    green = torch.tensor([0, 10 / 255, 0]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    assert psnr_y(green, black).item() == pytest.approx(20 * math.log10(255 / (128.553 * 10 / 255)))
+    red = torch.tensor([10 / 255, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    assert psnr_y(red, black).item() == pytest.approx(20 * math.log10(255 / (65.481 * 10 / 255)))
+
+
+def test_psnr_is_of_each_frame_and_equal_ones_count_the_ceiling() -> None:
+    hq = pictures(2, 3, 4, 4)
+    sr = hq.clone()
+    sr[1] = 1 - sr[1]
+    equal, different = psnr_y(sr, hq).tolist()
+    assert equal == CEILING
+    assert different < 30
+    eight_bits = torch.round(hq * 255) / 255
+    assert psnr_y(eight_bits, hq).tolist() == [CEILING, CEILING], "frames are compared as a file would hold them"
+
+
+def test_psnr_never_exceeds_what_equal_frames_count() -> None:
+    hq = torch.zeros(1, 3, 512, 512)
+    sr = hq.clone()
+    sr[0, 2, 0, 0] = 1 / 255
+    assert psnr_y(sr, hq).item() == CEILING
+
+
+def test_psnr_of_what_is_no_number() -> None:
+    assert psnr_y(torch.full((1, 3, 2, 2), math.nan), torch.zeros(1, 3, 2, 2)).isnan().all()
+
+
+@pytest.mark.parametrize("name", ["psnr_y", "lpips"])
+@pytest.mark.parametrize(
+    ("sr", "hq", "told"),
+    [
+        ((2, 3, 16, 16), (1, 3, 16, 16), r"SR is of shape \(2, 3, 16, 16\), and HQ of \(1, 3, 16, 16\)"),
+        ((16, 3, 16), (16, 3, 16), r"frames are of shape \(16, 3, 16\)"),
+        ((1, 1, 16, 16), (1, 1, 16, 16), r"frames are of shape \(1, 1, 16, 16\)"),
+    ],
+)
+def test_frames_that_cannot_be_compared(name: str, sr: tuple[int, ...], hq: tuple[int, ...], told: str) -> None:
+    measure = psnr_y if name == "psnr_y" else Lpips(random_stand_in())
+    with pytest.raises(LossError, match=told):
+        measure(torch.zeros(sr), torch.zeros(hq))
+
+
+def test_lpips_of_small_frames() -> None:
+    with pytest.raises(LossError, match="15x16 pixels, and VGG needs 16x16"):
+        Lpips(random_stand_in())(torch.zeros(1, 3, 16, 15), torch.zeros(1, 3, 16, 15))
