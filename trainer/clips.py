@@ -6,6 +6,7 @@ and so on), or a video file, of which a table of its key frames is made once, so
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from functools import cached_property
@@ -39,6 +40,14 @@ class Clip(Protocol):
 
         Raises:
             ClipError: one of them cannot be read.
+        """
+        ...
+
+    def check(self) -> None:
+        """Look at every picture, without decoding it, so that what is wrong shows before hours of training.
+
+        Raises:
+            ClipError: one of them is damaged, or of another size than the first.
         """
         ...
 
@@ -87,13 +96,48 @@ class PictureClip:
     def read(self, numbers: Sequence[int]) -> list[Picture]:
         return [self._read(self._pictures[n]) for n in numbers]
 
+    def check(self) -> None:
+        first: tuple[int, int] | None = None
+        for path in self._pictures:
+            size = _size(path)
+            first = first or size
+            if size != first:
+                raise ClipError(
+                    f"{path} has {size[0]}x{size[1]} pixels, and the first of clip {self.name!r} has "
+                    f"{first[0]}x{first[1]}; make them one size, or make two clips of them"
+                )
+
     @staticmethod
     def _read(path: Path) -> Picture:
         try:
             with Image.open(path) as picture:
                 return np.asarray(picture.convert("RGB"))
-        except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises on damaged files
-            raise ClipError(f"{path} cannot be read ({error}); remove it, or make it again") from error
+        except DAMAGED as error:
+            raise _unreadable(path, error) from error
+
+
+DAMAGED = (OSError, ValueError, SyntaxError)
+"""What Pillow raises."""
+PNG_END = b"IEND\xaeB`\x82"
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Width and height, by the file's head; of a PNG also whether its end is there."""
+    try:
+        with Image.open(path) as picture:
+            size = picture.size
+        if picture.format == "PNG":
+            with path.open("rb") as file:
+                file.seek(-len(PNG_END), os.SEEK_END)
+                if file.read() != PNG_END:
+                    raise OSError("its end is missing")
+    except DAMAGED as error:
+        raise _unreadable(path, error) from error
+    return size
+
+
+def _unreadable(path: Path, error: Exception) -> ClipError:
+    return ClipError(f"{path} cannot be read ({error}); remove it, or make it again")
 
 
 class VideoClip:
@@ -117,6 +161,9 @@ class VideoClip:
         if missing := [n for n in numbers if self._times[n] not in found]:
             raise ClipError(f"{self._path} gives no frame {missing[0]}; remux it, or leave it out")
         return [found[self._times[n]] for n in numbers]
+
+    def check(self) -> None:
+        len(self)  # a video has one size, and its packets are read for the table of frames
 
     def _decoded(self, wanted: Collection[int], begin: int | None) -> dict[int, Picture]:
         """Pictures by time, decoded from a key frame on, or from the start."""

@@ -90,6 +90,10 @@ class DegradedClips(Dataset[Sample]):
     def __len__(self) -> int:
         return int(self._ends[-1])
 
+    def lengths(self) -> dict[str, int]:
+        """How many frames each clip has, by name: what tells whether they are the same clips."""
+        return {clip.name: len(clip) for clip in self._clips}
+
     def __getitem__(self, position: Position) -> Sample:
         epoch, index = position
         generator = np.random.default_rng(SeedSequence((self._seed, epoch, index)))

@@ -21,3 +21,15 @@ class CodecError(TrainerError):
 
 class LossError(TrainerError):
     """A loss or a measure cannot be computed: its weights cannot be had, or frames are of the wrong shape."""
+
+
+class CheckpointError(TrainerError):
+    """A checkpoint cannot be read or written, or is of another run."""
+
+
+class DivergedError(TrainerError):
+    """A loss or a gradient is no longer finite."""
+
+
+class ExportError(TrainerError):
+    """A network cannot be written as asked."""

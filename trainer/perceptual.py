@@ -16,8 +16,9 @@ from .vgg_weights import VggWeights
 
 
 class Perceptual(Settings):
-    """Which network's features are compared, and how much each of its blocks counts."""
+    """How much it counts, which network's features are compared, and how much each of its blocks counts."""
 
+    weight: NonNegative = 0.0
     weights: str = "auto"
     """`torchvision` (VGG19), `stand-in` (VGG16), `auto` (the first, or else the second), or the path of a file."""
     blocks: Annotated[tuple[NonNegative, NonNegative, NonNegative, NonNegative, NonNegative], Field(strict=False)] = (

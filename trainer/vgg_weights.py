@@ -50,7 +50,7 @@ class VggWeights:
 
 
 def read_vgg(weights: str) -> VggWeights:
-    """Find and read weights of VGG, the setting `perceptual.weights`.
+    """Find and read weights of VGG, the setting `losses.perceptual.weights`.
 
     Args:
         weights: `torchvision`: VGG19, taken from torch's cache or fetched into it, 575 MB. `stand-in`: VGG16, fetched
@@ -88,7 +88,7 @@ def _stand_in() -> VggWeights:
     try:
         return VggWeights(16, RELEASE.model, read_stand_in().features)
     except LossError as error:
-        raise LossError(f"perceptual.weights='stand-in': {error}") from error
+        raise LossError(f"losses.perceptual.weights='stand-in': {error}") from error
 
 
 def _torchvision() -> VggWeights:
@@ -102,7 +102,9 @@ def _torchvision() -> VggWeights:
         with path.open("rb") as file:
             return VggWeights(19, "VGG19 of torchvision", _checked(_read_checkpoint(file))[1])
     except (OSError, ValueError) as error:
-        raise LossError(f"perceptual.weights='torchvision': {path} cannot be read: {error}; remove it") from error
+        raise LossError(
+            f"losses.perceptual.weights='torchvision': {path} cannot be read: {error}; remove it"
+        ) from error
 
 
 def _fault(path: Path) -> str:
@@ -128,8 +130,8 @@ def _fetch(path: Path, fault: str) -> None:
             torch.hub.download_url_to_file(_URL, str(path), path.stem.rpartition("-")[2], progress=False)
     except (OSError, RuntimeError, http.client.HTTPException) as error:  # RuntimeError: what came has another hash
         raise LossError(
-            f"perceptual.weights='torchvision': {path} {fault}, and {_URL} cannot be fetched ({error}). Connect to the "
-            f"network once, put the file there, or set perceptual.weights to its path or to 'stand-in'"
+            f"losses.perceptual.weights='torchvision': {path} {fault}, and {_URL} cannot be fetched ({error}). "
+            f"Connect to the network once, put the file there, or set losses.perceptual.weights to its path or to 'stand-in'"
         ) from error
 
 
@@ -150,7 +152,7 @@ def _file(weights: str) -> VggWeights:
         close = get_close_matches(weights, SOURCES, n=1)
         known = ", ".join(map(repr, SOURCES))
         hint = f"did you mean {close[0]!r}?" if close else f"use {known} or the path of a .pth or .safetensors file"
-        raise LossError(f"perceptual.weights={weights!r} is unknown; {hint}")
+        raise LossError(f"losses.perceptual.weights={weights!r} is unknown; {hint}")
     try:
         if path.suffix.lower() == ".safetensors":
             tensors: object = _read_safetensors(path)
@@ -160,11 +162,11 @@ def _file(weights: str) -> VggWeights:
         depth, checked = _checked(tensors)
     except OSError as error:
         raise LossError(
-            f"perceptual.weights={weights!r} cannot be read: {error.strerror or error}; check the path"
+            f"losses.perceptual.weights={weights!r} cannot be read: {error.strerror or error}; check the path"
         ) from error
     except ValueError as error:
         raise LossError(
-            f"perceptual.weights={weights!r}: {error}. Use a state dict of torchvision's vgg16 or vgg19"
+            f"losses.perceptual.weights={weights!r}: {error}. Use a state dict of torchvision's vgg16 or vgg19"
         ) from error
     return VggWeights(depth, f"VGG{depth} of {path}", checked)
 

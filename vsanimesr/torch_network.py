@@ -108,18 +108,20 @@ class _Cell(nn.Module):
         quarter = self.conv_s4_first(half)
         features = self._body([full, half, quarter])
         out = self.fusion(torch.cat([_upsample(x, self._stride**scale) for scale, x in enumerate(features)], 1))
-        return out[:, :SR_CHANNELS], functional.leaky_relu(out[:, SR_CHANNELS:], SLOPE)
+        change, new_hidden = out.split([SR_CHANNELS, out.shape[1] - SR_CHANNELS], 1)
+        return change, functional.leaky_relu(new_hidden, SLOPE)
 
     def _first(self, window: Tensor, sr: Tensor, hidden: Tensor) -> Tensor:
         """The first convolution. A bfloat16 would round a pixel by up to a grey level: two of them make it up."""
         conv = cast(nn.Conv2d, self.conv_s1_first[0])
+        computed = _type_of_products(conv.weight)
         weight: Tensor = conv.weight
         parts = [window]
-        if conv.weight.dtype == torch.bfloat16:
+        if computed == torch.bfloat16:
             coarse = torch.floor(window / COARSE) * COARSE
             parts = [coarse, window - coarse]
-            weight = torch.cat([conv.weight[:, : window.shape[1]], conv.weight], 1)
-        cell = torch.cat([*(part.to(weight.dtype) for part in parts), sr, hidden], 1)
+            weight = torch.cat([weight[:, : window.shape[1]], weight], 1)
+        cell = torch.cat([each.to(computed) for each in (*parts, sr, hidden)], 1)
         return functional.leaky_relu(functional.conv2d(cell, weight, conv.bias, padding=1), SLOPE)
 
     def _body(self, features: list[Tensor]) -> list[Tensor]:
@@ -156,6 +158,12 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.conv2(functional.relu(self.conv1(x)))
         return x + out
+
+
+def _type_of_products(weight: Tensor) -> torch.dtype:
+    """What a convolution is computed in: its weights' type, or where there is autocast that of autocast."""
+    device = weight.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
 
 
 def _bilinear() -> Tensor:

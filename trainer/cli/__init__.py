@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import TrainerError
-from . import degrade
+from . import debug, degrade, train
 
-COMMANDS = (degrade,)
+COMMANDS = (train, degrade, debug)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.assignments += rest
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        given.run(given)
+        given.run_command(given)
     except TrainerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

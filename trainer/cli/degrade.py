@@ -27,7 +27,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--show", type=Path, required=True, metavar="PNG", help="the picture to write")
     parser.add_argument("--frame", type=int, default=0, help="of the clip, the first of those that are shown")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run_command=run)
 
 
 def run(given: argparse.Namespace) -> None:

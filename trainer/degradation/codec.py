@@ -7,7 +7,7 @@ yuv420p by swscale's bicubic, x264's preset medium.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import cast
 
@@ -41,6 +41,23 @@ def quantised(scale: float) -> dict[str, str]:
     """Options of MPEG-2 and MPEG-4 ASP as DVDs and their rips had them: constant quantiser, two B-frames."""
     # A fixed quantiser would be written on each frame, which PyAV does not do; this leaves the encoder no choice.
     return {"qmin": str(round(scale)), "qmax": str(round(scale)), "bf": "2", "g": "15"}
+
+
+def require(names: Iterable[str]) -> None:
+    """Refuse to begin where PyAV's FFmpeg lacks one of these codecs.
+
+    Raises:
+        CodecError: it lacks one.
+    """
+    for name in names:
+        try:
+            av.Codec(ENCODERS[name], "w")
+            av.Codec(DECODERS[name], "r")
+        except (av.FFmpegError, ValueError) as error:  # an unknown codec is a ValueError
+            raise CodecError(
+                f"PyAV's FFmpeg cannot do {name}; install PyAV's wheel (pip install --only-binary=av av), or set "
+                f"degradation.codec.names.{name}=0"
+            ) from error
 
 
 def transcoded(pictures: Pictures, name: str, options: Mapping[str, str]) -> Pictures:

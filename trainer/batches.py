@@ -1,0 +1,66 @@
+"""Samples in batches, made by other processes while the network trains."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from .dataset import DegradedClips, Sample, Shuffled
+from .degradation.draw import LEVELS
+from .stages import Training
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips, HQ and LR."""
+
+    hq: Tensor
+    """uint8 (batch, frames, 3, size, size); float32 in [0, 1] once it is where it is used."""
+    lr: Tensor
+    """float32 (batch, frames, 3, size / 4, size / 4) in [0, 1]."""
+    failures: int
+    """How many encodings failed on the way."""
+
+    def on(self, device: torch.device) -> Self:
+        """Where it is used. Colours cross the bus as bytes."""
+        hq, lr = (each.to(device, non_blocking=True) for each in (self.hq, self.lr))
+        return replace(self, hq=hq.float() / LEVELS, lr=lr)
+
+    def pin_memory(self) -> Self:  # called by the loader
+        return replace(self, hq=self.hq.pin_memory(), lr=self.lr.pin_memory())
+
+
+def batches(
+    clips: DegradedClips, settings: Training, *, step: int, rank: int, ranks: int, pinned: bool
+) -> Iterator[Batch]:
+    """Batches from a step on, without end: which ones, depends on seed, step and rank only."""
+    begin = step * settings.batch * ranks
+    loader = DataLoader(
+        clips,
+        settings.batch,
+        sampler=Shuffled(len(clips), settings.seed, rank=rank, ranks=ranks, begin=begin),
+        num_workers=settings.workers,
+        collate_fn=_together,
+        pin_memory=pinned,
+        worker_init_fn=_deaf,
+        # A fork would inherit the locks of this process's threads, and its open files.
+        multiprocessing_context="spawn" if settings.workers else None,
+    )
+    return iter(loader)
+
+
+def _together(samples: Sequence[Sample]) -> Batch:
+    hq, lr = (torch.stack([getattr(sample, name) for sample in samples]) for name in ("hq", "lr"))
+    return Batch(hq, lr, sum(sample.failures for sample in samples))
+
+
+def _deaf(_worker: int) -> None:
+    """Ctrl-C and SIGTERM go to a whole group of processes: the one that trains decides when its workers end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

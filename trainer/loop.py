@@ -1,0 +1,99 @@
+"""The training loop: what happens in a step, in order.
+
+One loop for every stage: a loss whose weight is 0 is left out, and without the GAN's there is no second half. Any
+number of processes, one for each GPU: each takes its own samples, gradients are the mean over all of them.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .batches import Batch, batches
+from .dataset import DegradedClips
+from .errors import DivergedError
+from .objective import Figures, Objective, total
+from .players import Players
+from .run import Run
+from .stages import Training
+from .stopping import Stopping
+
+_log = logging.getLogger(__name__)
+
+
+def steps(
+    settings: Training, fabric: Fabric, clips: DegradedClips, players: Players, objective: Objective, run: Run
+) -> None:
+    """Train from where the run is to its last step, or until somebody asks to stop.
+
+    Raises:
+        DivergedError: a loss or gradient is not finite; the batch is saved, the weights of that step are not.
+        TrainerError: a clip cannot be read, or a checkpoint not be written.
+    """
+    supply = batches(
+        clips,
+        settings,
+        step=run.step,
+        rank=fabric.global_rank,
+        ranks=fabric.world_size,
+        pinned=fabric.device.type == "cuda",
+    )
+    with Stopping() as stopping, run:
+        while run.step < settings.steps:
+            batch = next(supply).on(fabric.device)
+            players.set_rates(run.step)
+
+            # 1. The network: its frames have to be like the HQ ones, and to be taken for them.
+            sr = players.run_network(batch.lr)
+            with fabric.autocast():
+                losses = objective.of_network(sr, batch.hq, players.discriminator)
+            fabric.backward(total(losses))
+            losses |= players.gradient()
+            figures = _agreed(fabric, losses, batch, run, failures=batch.failures, stop=stopping.asked)
+            players.optimiser.step()
+            players.optimiser.zero_grad()
+
+            # 2. The discriminator: it has to tell these frames from the HQ ones.
+            if players.discriminator:
+                frames = torch.cat([batch.hq.flatten(0, 1), sr.detach().flatten(0, 1)])
+                losses = objective.of_discriminator(players.run_discriminator(frames))
+                fabric.backward(total(losses))
+                figures |= _agreed(fabric, losses, batch, run)
+                players.discriminator_optimiser.step()
+                players.discriminator_optimiser.zero_grad()
+
+            # 3. The moving average, which is what is exported.
+            players.average.follow(players.network)
+
+            # 4. What is written; the last step, asked for or not, always is.
+            stop = figures.pop("stop") > 0
+            run.advance(figures, last=stop)
+            if stop:
+                _log.info("stopped after step %d, as asked; the same command goes on from there", run.step)
+                return
+
+
+def _agreed(fabric: Fabric, losses: Figures, batch: Batch, run: Run, **more: float) -> dict[str, float]:
+    """The means over all processes, so that each decides the same.
+
+    Raises:
+        DivergedError: one of them is not finite; before a weight has changed by it.
+    """
+    device = fabric.device
+    own = [*(each.detach().float() for each in losses.values())]
+    own += [torch.tensor(float(each), device=device) for each in more.values()]
+    means: Tensor = fabric.all_reduce(torch.stack(own), reduce_op="mean")  # type: ignore[assignment]
+    figures = dict(zip([*losses, *more], means.tolist(), strict=True))
+    if not torch.isfinite(means).all():
+        file = run.folder / f"diverged-step-{run.step:08}-rank-{fabric.global_rank}.safetensors"
+        save_file({"hq": batch.hq.contiguous(), "lr": batch.lr.contiguous()}, file)
+        wrong = ", ".join(f"{name}={figure}" for name, figure in figures.items() if figure - figure != 0)
+        raise DivergedError(
+            f"in step {run.step} {wrong}: the batch is in {file}, the weights before it in the last checkpoint. Lower "
+            "optimiser.rate, or use precision=fp32"
+        )
+    return figures

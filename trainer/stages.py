@@ -1,0 +1,182 @@
+"""The stages of training and their presets: everything that can be set about a run, in one tree.
+
+Source: the paper's section 5.1, facts 4.1 to 4.5.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from math import cos, pi
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from vsanimesr.network import BLOCKS, FEATURES
+
+from .dataset import Sampling
+from .degradation.settings import PRESETS as DEGRADATIONS
+from .degradation.settings import Degradation
+from .discriminator import smallest_side
+from .errors import SettingError
+from .losses import RADIUS
+from .perceptual import Perceptual
+from .settings import NonNegative, Probability, Settings
+
+type Count = Annotated[int, Field(ge=1)]
+type Rate = Annotated[float, Field(gt=0)]
+
+
+class Network(Settings):
+    """What is trained; the default is the released network."""
+
+    features: Annotated[int, Field(ge=1, le=1024)] = FEATURES
+    """Channels of each layer but the fusion's."""
+    blocks: Annotated[tuple[int, int, int], Field(strict=False)] = BLOCKS
+    """Residual blocks at full, half and quarter size."""
+    multi_scale: bool = True
+    """False: the same layers, all at full size (the paper's table 2)."""
+
+    @field_validator("blocks")
+    @classmethod
+    def _fewer(cls, blocks: tuple[int, int, int]) -> tuple[int, int, int]:
+        if not blocks[0] >= blocks[1] >= blocks[2] >= 0:
+            raise ValueError(f"a coarser scale has more blocks than a finer one; write for example {list(BLOCKS)}")
+        return blocks
+
+
+class Discriminator(Settings):
+    """What judges the frames of a GAN stage (facts 4.4)."""
+
+    features: Annotated[int, Field(ge=1, le=1024)] = 64
+    layers: Annotated[tuple[Annotated[int, Field(ge=1, le=6)], ...], Field(strict=False, min_length=1)] = (3, 3, 3)
+    """For each scale, how many layers halve the size."""
+
+
+class Losses(Settings):
+    """What is minimised: a weight of 0 leaves a loss out."""
+
+    l1: NonNegative = 1.0
+    sharpened: bool = False
+    """L1 against the sharpened HQ frame, as in the release's first stage (facts 4.2); the paper does not say so."""
+    perceptual: Perceptual = Perceptual()
+    gan: NonNegative = 0.0
+
+
+class Optimiser(Settings):
+    """Adam, without weight decay."""
+
+    rate: Rate = 2e-4
+    """Of the network."""
+    discriminator_rate: Rate = 1e-4
+    betas: Annotated[tuple[Probability, Probability], Field(strict=False)] = (0.9, 0.99)
+    schedule: Literal["constant", "cosine"] = "constant"
+    """`constant` as in the paper; `cosine` goes down to nothing at the last step: for short runs."""
+
+    def share_at(self, step: int, steps: int) -> float:
+        """Of the rates, at a step."""
+        return 1.0 if self.schedule == "constant" else 0.5 * (1 + cos(pi * step / steps))
+
+
+class Records(Settings):
+    """What is written, every how many steps; 0 is never."""
+
+    log: Count = 100
+    """A row of metrics.csv, and TensorBoard's scalars: means since the last one."""
+    save: Count = 5000
+    """A checkpoint."""
+    keep: Count = 3
+    """So many checkpoints stay."""
+    show: Annotated[int, Field(ge=0)] = 1000
+    """A strip of pictures: LR, SR, HQ."""
+
+
+class Training(Settings):
+    """A run."""
+
+    stage: Literal["vsr-l1", "vsr-gan"] = "vsr-l1"
+    data: str = ""
+    """A folder of HQ clips."""
+    start: str = ""
+    """Where the network begins: `v1`, `v2`, a file of weights, a checkpoint or a run; nothing: from scratch."""
+    steps: Count = 300_000
+    batch: Count = 4
+    """Clips in a step, for each process."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    network: Network = Network()
+    discriminator: Discriminator = Discriminator()
+    sampling: Sampling = Sampling()
+    degradation: Degradation = Degradation()
+    losses: Losses = Losses()
+    optimiser: Optimiser = Optimiser()
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """How much of the moving average of the weights stays in a step."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of what autocast puts in 16 bits; weights stay in fp32. fp16 needs a GPU."""
+    channels_last: bool = False
+    recompute: bool = False
+    """Compute each frame again on the way back: the memory of one frame instead of all (see `recurrence`)."""
+    compile: bool = False
+    """By torch.compile: minutes at the start, faster steps on a GPU."""
+    workers: Annotated[int, Field(ge=0, le=256)] = 4
+    """Processes that make samples, for each process that trains; 0: itself."""
+    records: Records = Records()
+
+    @model_validator(mode="after")
+    def _large_enough(self) -> Self:
+        least = {
+            "discriminator.layers": smallest_side(self.discriminator.layers) if self.losses.gan else 0,
+            "losses.sharpened=true": RADIUS + 1 if self.losses.sharpened else 0,
+        }
+        for name, side in least.items():
+            if self.sampling.size < side:
+                raise ValueError(f"sampling.size={self.sampling.size} is too small for {name}; set at least {side}")
+        return self
+
+
+FREE = {"data", "steps", "workers", "records"}
+"""What may change when a run goes on: nothing in it changes what a step computes, but `steps` the end of a cosine.
+
+Clips may move to another folder: that they are the same ones is checked by their names and lengths."""
+
+_TINY: dict[str, object] = {
+    "network": Network(features=8, blocks=(2, 1, 1)),
+    "discriminator": Discriminator(features=8),
+    "sampling": Sampling(frames=5, size=96),
+    "steps": 10,
+    "batch": 2,
+    "workers": 0,
+    "records": Records(log=1, save=5, show=5),
+}
+
+
+def preset(stage: str, name: str) -> Training:
+    """The settings of a stage, before the user's own.
+
+    `paper` is what the paper says, `release` what its code does where that differs, `debug` a network and clips so
+    small that ten steps take seconds.
+
+    Raises:
+        SettingError: there is no such preset.
+    """
+    if name not in PRESETS:
+        close = get_close_matches(name, PRESETS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PRESETS)}"
+        raise SettingError(f"{name!r} is not a preset; {hint}")
+    gan = stage == "vsr-gan"
+    losses = Losses(
+        sharpened=name == "release" and not gan,
+        perceptual=Perceptual(weight=float(gan and name != "debug")),
+        gan=float(gan),
+    )
+    given = {
+        "stage": stage,
+        "losses": losses,
+        "optimiser": Optimiser(rate=1e-4 if gan else 2e-4),
+        "degradation": DEGRADATIONS["release" if name == "release" else "paper"],
+        **(_TINY if name == "debug" else {}),
+    }
+    return Training.model_validate(given)
+
+
+PRESETS = ("paper", "release", "debug")
+STAGES = ("vsr-l1", "vsr-gan")
