@@ -131,7 +131,8 @@ def _fetch(path: Path, fault: str) -> None:
     except (OSError, RuntimeError, http.client.HTTPException) as error:  # RuntimeError: what came has another hash
         raise LossError(
             f"losses.perceptual.weights='torchvision': {path} {fault}, and {_URL} cannot be fetched ({error}). "
-            f"Connect to the network once, put the file there, or set losses.perceptual.weights to its path or to 'stand-in'"
+            "Connect to the network once, put the file there, or set losses.perceptual.weights to its path or to "
+            "'stand-in'"
         ) from error
 
 
