@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import signal
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from .dataset import DegradedClips, Sample, Shuffled
 from .degradation.draw import LEVELS
+from .errors import TrainerError
 from .stages import Training
 
 
@@ -48,11 +50,16 @@ def batches(
         num_workers=settings.workers,
         collate_fn=_together,
         pin_memory=pinned,
-        worker_init_fn=_deaf,
+        worker_init_fn=_apart,
         # A fork would inherit the locks of this process's threads, and its open files.
         multiprocessing_context="spawn" if settings.workers else None,
     )
-    return iter(loader)
+    supply = iter(loader)
+    while True:
+        try:
+            yield next(supply)
+        except TrainerError as error:
+            raise type(error)(_said(error)) from error
 
 
 def _together(samples: Sequence[Sample]) -> Batch:
@@ -60,7 +67,12 @@ def _together(samples: Sequence[Sample]) -> Batch:
     return Batch(hq, lr, sum(sample.failures for sample in samples))
 
 
-def _deaf(_worker: int) -> None:
+def _said(error: TrainerError) -> str:
+    """The message: what comes from another process has its traceback in front."""
+    return str(error).rstrip().rpartition(f"{type(error).__module__}.{type(error).__qualname__}: ")[2]
+
+
+def _apart(_worker: int) -> None:
     """Ctrl-C and SIGTERM go to a whole group of processes: the one that trains decides when its workers end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if sys.platform != "win32":
+        os.setpgrp()

@@ -43,8 +43,11 @@ class Clip(Protocol):
         """
         ...
 
-    def check(self) -> None:
+    def check(self) -> tuple[int, int]:
         """Look at every picture, without decoding it, so that what is wrong shows before hours of training.
+
+        Returns:
+            Width and height of all of them.
 
         Raises:
             ClipError: one of them is damaged, or of another size than the first.
@@ -96,16 +99,15 @@ class PictureClip:
     def read(self, numbers: Sequence[int]) -> list[Picture]:
         return [self._read(self._pictures[n]) for n in numbers]
 
-    def check(self) -> None:
-        first: tuple[int, int] | None = None
-        for path in self._pictures:
-            size = _size(path)
-            first = first or size
-            if size != first:
+    def check(self) -> tuple[int, int]:
+        first = _size(self._pictures[0])
+        for path in self._pictures[1:]:
+            if (size := _size(path)) != first:
                 raise ClipError(
                     f"{path} has {size[0]}x{size[1]} pixels, and the first of clip {self.name!r} has "
                     f"{first[0]}x{first[1]}; make them one size, or make two clips of them"
                 )
+        return first
 
     @staticmethod
     def _read(path: Path) -> Picture:
@@ -162,8 +164,11 @@ class VideoClip:
             raise ClipError(f"{self._path} gives no frame {missing[0]}; remux it, or leave it out")
         return [found[self._times[n]] for n in numbers]
 
-    def check(self) -> None:
-        len(self)  # a video has one size, and its packets are read for the table of frames
+    def check(self) -> tuple[int, int]:
+        len(self)  # makes the table of frames, for which all packets are read
+        with av.open(self._path) as container:
+            stream = container.streams.video[0]
+            return stream.width, stream.height
 
     def _decoded(self, wanted: Collection[int], begin: int | None) -> dict[int, Picture]:
         """Pictures by time, decoded from a key frame on, or from the start."""

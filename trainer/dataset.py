@@ -90,6 +90,15 @@ class DegradedClips(Dataset[Sample]):
     def __len__(self) -> int:
         return int(self._ends[-1])
 
+    def check(self) -> None:
+        """Look at every picture of every clip, without decoding it.
+
+        Raises:
+            ClipError: one is damaged, or of another size than others of its clip, or smaller than the crop.
+        """
+        for clip in self._clips:
+            _require_size(clip.name, *clip.check(), self._sampling.size)
+
     def lengths(self) -> dict[str, int]:
         """How many frames each clip has, by name: what tells whether they are the same clips."""
         return {clip.name: len(clip) for clip in self._clips}
@@ -155,15 +164,19 @@ def _window(sampling: Sampling, generator: Generator, around: int, length: int) 
 def _cropped(pictures: Sequence[Picture], sampling: Sampling, generator: Generator, name: str) -> Tensor:
     height, width, _ = pictures[0].shape
     size = sampling.size
-    if min(height, width) < size:
-        raise ClipError(
-            f"clip {name!r} has {width}x{height} pixels, and size={size} is larger; leave it out, or set size"
-        )
+    _require_size(name, width, height, size)
     if any(picture.shape != pictures[0].shape for picture in pictures):
         raise ClipError(f"clip {name!r} has pictures of different sizes; leave it out")
     top, left = (int(generator.integers(side - size + 1)) for side in (height, width))
     crop = np.stack([picture[top : top + size, left : left + size] for picture in pictures])
     return torch.from_numpy(crop).permute(0, 3, 1, 2)
+
+
+def _require_size(name: str, width: int, height: int, size: int) -> None:
+    if min(height, width) < size:
+        raise ClipError(
+            f"clip {name!r} has {width}x{height} pixels, and sampling.size={size} is larger; leave it out, or set less"
+        )
 
 
 def _turned(clip: Tensor, sampling: Sampling, generator: Generator) -> Tensor:

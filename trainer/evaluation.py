@@ -49,8 +49,9 @@ def scores(
     settings: Degradation,
     lpips: Lpips,
     *,
-    seed: int,
-    frames: int,
+    seed: int = 0,
+    frames: int = 24,
+    every: int = 1,
 ) -> Iterator[Score]:
     """Degrade each clip once, and measure what bicubic and each network make of it.
 
@@ -59,6 +60,8 @@ def scores(
         clips: HQ.
         settings: of the degradation; what is drawn depends on `seed` and a clip's place among the clips only.
         frames: of a clip, from its start, at most.
+        every: LPIPS, which takes longer than the network, is of every so manieth of them, from the middle of the first
+            so many on.
 
     Raises:
         ClipError: a clip is too small, or cannot be read.
@@ -71,7 +74,7 @@ def scores(
         draw = drawn(settings, np.random.default_rng(SeedSequence((seed, number))), len(hq))
         lr, _ = degraded(hq, settings, draw)
         for name, upscale in upscalers.items():
-            yield _score(clip.name, name, upscale(lr.to(device)), hq.to(device), lpips)
+            yield _score(clip.name, name, upscale(lr.to(device)), hq.to(device), lpips, every)
 
 
 def means(found: Sequence[Score]) -> list[Score]:
@@ -115,11 +118,12 @@ def _whole(clip: Clip, frames: int) -> Tensor:
     return torch.from_numpy(pictures[:, :height, :width]).permute(0, 3, 1, 2).contiguous()
 
 
-def _score(clip: str, upscaler: str, sr: Tensor, hq: Tensor, lpips: Lpips) -> Score:
+def _score(clip: str, upscaler: str, sr: Tensor, hq: Tensor, lpips: Lpips, every: int) -> Score:
     """Frame by frame: features of a whole clip would fill the memory."""
     psnrs, distances = [], []
-    for own, right in zip(torch.split(sr.clamp(0, 1), 1), torch.split(hq, 1), strict=True):
+    for n, (own, right) in enumerate(zip(torch.split(sr.clamp(0, 1), 1), torch.split(hq, 1), strict=True)):
         wanted = right.float() / LEVELS
         psnrs.append(psnr_y(own, wanted).item())
-        distances.append(lpips((LEVELS * own).round() / LEVELS, wanted).item())
+        if n % every == min(every, len(hq)) // 2:
+            distances.append(lpips((LEVELS * own).round() / LEVELS, wanted).item())
     return Score(clip, upscaler, float(np.mean(psnrs)), float(np.mean(distances)))

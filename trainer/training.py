@@ -35,8 +35,7 @@ def train(settings: Training, folder: Path) -> None:
     samples = DegradedClips(clips, settings.sampling, settings.degradation, settings.seed)
     fabric, scaler = launched(settings)
     if fabric.is_global_zero:
-        for clip in clips:
-            clip.check()
+        samples.check()
     players = Players(settings, fabric, scaler)
     vgg = _vgg(settings, fabric)
     perceptual = PerceptualLoss(settings.losses.perceptual, vgg).to(fabric.device) if vgg else None

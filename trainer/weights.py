@@ -40,6 +40,12 @@ def load(start: str, network: AnimeSR, average: AnimeSR) -> None:
             ) from error
 
 
+def is_run(start: str) -> bool:
+    """Whether it is a run or one of its checkpoints, and not released weights or a file of weights."""
+    path = Path(start).expanduser()
+    return start not in MODEL_NAMES and (path.is_dir() or path.suffix == ".pt")
+
+
 def checkpoint_at(path: Path) -> Path:
     """A checkpoint, or the newest one of a run.
 
@@ -56,9 +62,8 @@ def checkpoint_at(path: Path) -> Path:
 
 def _found(start: str) -> tuple[StateDict, StateDict]:
     """The weights, and their moving average where one is kept."""
-    path = Path(start).expanduser()
-    if start not in MODEL_NAMES and (path.is_dir() or path.suffix == ".pt"):
-        state = checkpoints.read(checkpoint_at(path))
+    if is_run(start):
+        state = checkpoints.read(checkpoint_at(Path(start).expanduser()))
         return state["network"], state["average"]
     try:
         weights = {name: torch.from_numpy(array) for name, array in load_weights(start).items()}

@@ -38,7 +38,8 @@ class GridClip:
         rows, columns = np.indices(self._size, np.uint8)
         return [np.stack([columns, rows, np.full(self._size, n, np.uint8)], -1) for n in numbers]
 
-    def check(self) -> None: ...
+    def check(self) -> tuple[int, int]:
+        return self._size[1], self._size[0]
 
 
 CLIPS: list[Clip] = [GridClip("a", 9), GridClip("b", 5), GridClip("c", 30)]
@@ -197,7 +198,7 @@ def test_epochs_and_seeds_differ_in_order() -> None:
 def test_clips_that_are_too_short_or_too_small_are_named() -> None:
     with pytest.raises(ClipError, match="clip 'a' has 9 frames, and 15 at every 1 take 15; leave it out, or set fewer"):
         dataset(Sampling(size=32))
-    with pytest.raises(ClipError, match="clip 'a' has 64x48 pixels, and size=64 is larger; leave it out, or set size"):
+    with pytest.raises(ClipError, match=r"'a' has 64x48 pixels, and sampling.size=64 is larger; leave it out, or set"):
         dataset(Sampling(frames=3, size=64))[0, 0]
     for assignment in ("size=20", "size=8", "frames=0", "strides=[]", "strides=[0]"):
         with pytest.raises(SettingError, match=assignment.partition("=")[0]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -319,6 +320,11 @@ def spoilt(clips: Path, folder: Path, spoil: Callable[[Path], object]) -> Path:
     return folder
 
 
+def _smaller(clip: Path) -> None:
+    for path in clip.iterdir():
+        Image.new("RGB", (24, 24)).save(path)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -327,6 +333,7 @@ def spoilt(clips: Path, folder: Path, spoil: Callable[[Path], object]) -> Path:
         (lambda path: Image.new("RGB", (128, 120)).save(path), "00000008.png has 128x120 pixels, .* has 128x128"),
         (lambda path: [other.unlink() for other in path.parent.glob("0000001*.png")], "clip 'shapes-1' has 10 frames"),
         (lambda path: shutil.rmtree(path.parent.parent), "cannot be read"),
+        (lambda path: _smaller(path.parent), "'shapes-1' has 24x24 pixels, and sampling.size=32 is larger"),
         (lambda path: [shutil.rmtree(clip) for clip in path.parent.parent.iterdir()], "holds no clips"),
     ],
 )
@@ -339,6 +346,28 @@ def test_clips_are_checked_before_training_begins(
         train(small(f"data={data}", f"sampling.frames={FRAMES}"), run)
 
     assert not run.exists()
+
+
+def _break_inside(path: Path) -> None:
+    """Head and end are there, what is between them is not."""
+    data = bytearray(path.read_bytes())
+    data[60:-12] = bytes(len(data) - 72)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_breaks_training_is_named_and_the_job_ends(workers: int, clips: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(clips, data)
+    for path in data.glob("*/*.png"):
+        _break_inside(path)
+
+    process = started("vsr-l1", "debug", *SMALL, f"data={data}", f"workers={workers}", "-o", str(tmp_path / "run"))
+    said, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert re.search(r"error: .*/shapes-\d/\d{8}.png cannot be read \(.*\); remove it, or make it again$", said.strip())
+    assert "Traceback" not in said
 
 
 def test_a_codec_that_is_missing_is_told_before_training_begins(

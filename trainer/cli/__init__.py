@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import TrainerError
-from . import debug, degrade, train
+from . import debug, degrade, evaluate, export, train
 
-COMMANDS = (train, degrade, debug)
+COMMANDS = (train, evaluate, export, degrade, debug)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,60 @@
+"""The losses of each run over its steps, as a picture."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+LOSSES = ("l1", "perceptual", "gan", "real", "made")
+COLOURS = {"l1": "#1b6ca8", "perceptual": "#2e8b57", "gan": "#c2410c", "real": "#7c3aed", "made": "#a16207"}
+WIDTH, HEIGHT, MARGIN, TITLE = 560, 300, 56, 30
+PAPER, INK, FAINT = "#fcfcfa", "#1f2024", "#d9d9d4"
+SMOOTH = 5
+"""Rows, whose mean is drawn: samples differ more than a step changes."""
+
+
+def drawn(folders: Mapping[str, Path]) -> Image.Image:
+    """A chart for each run, side by side."""
+    picture = Image.new("RGB", (WIDTH * len(folders), HEIGHT), PAPER)
+    for number, (name, folder) in enumerate(folders.items()):
+        picture.paste(_chart(name, _columns(folder / "metrics.csv")), (number * WIDTH, 0))
+    return picture
+
+
+def _columns(file: Path) -> dict[str, list[float]]:
+    with file.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    return {name: [float(row[name]) for row in rows] for name in ("step", *LOSSES) if name in rows[0]}
+
+
+def _chart(name: str, columns: Mapping[str, Sequence[float]]) -> Image.Image:
+    chart = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
+    draw = ImageDraw.Draw(chart)
+    curves = {loss: _smoothed(columns[loss]) for loss in LOSSES if loss in columns}
+    last, highest = columns["step"][-1], max(max(curve) for curve in curves.values())
+    draw.text((MARGIN, 8), f"{name}, to step {last:.0f}", INK, font_size=15)
+    for share in (0.0, 0.5, 1.0):
+        y = _y(share)
+        draw.line((MARGIN, y, WIDTH - MARGIN / 2, y), FAINT)
+        draw.text((6, y - 8), f"{share * highest:.3g}", INK, font_size=13)
+    for number, (loss, curve) in enumerate(curves.items()):
+        places = [(_x(step / last), _y(value / highest)) for step, value in zip(columns["step"], curve, strict=True)]
+        draw.line(places, COLOURS[loss], 2, joint="curve")
+        draw.text((MARGIN + 90 * number, HEIGHT - 26), loss, COLOURS[loss], font_size=14)
+    return chart
+
+
+def _smoothed(values: Sequence[float]) -> list[float]:
+    parts = [values[max(0, n - SMOOTH + 1) : n + 1] for n in range(len(values))]
+    return [sum(part) / len(part) for part in parts]
+
+
+def _x(share: float) -> float:
+    return MARGIN + share * (WIDTH - 1.5 * MARGIN)
+
+
+def _y(share: float) -> float:
+    return TITLE + (1 - share) * (HEIGHT - TITLE - MARGIN)
