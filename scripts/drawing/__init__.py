@@ -1,0 +1,1 @@
+"""Clips of drawn art, in the manner of limited animation. See ../draw_clips.py."""
