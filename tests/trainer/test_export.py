@@ -1,0 +1,154 @@
+"""Exported files: `core.animesr.Upscale` computes from them what the trainer's own network does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+import vapoursynth as vs
+from torch import Tensor
+
+from trainer import checkpoints
+from trainer.cli import main
+from trainer.errors import CheckpointError, ExportError
+from trainer.export import export
+from trainer.recurrence import Recurrence
+from trainer.stages import Network, Training
+from vsanimesr import cache
+from vsanimesr.torch_network import AnimeSR
+from vsanimesr.weights import load_weights
+
+core = vs.core
+
+WIDTH, HEIGHT, FRAMES = 24, 16, 4
+
+
+def network(seed: int) -> AnimeSR:
+    torch.manual_seed(seed)
+    return AnimeSR()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As training leaves it: the last weights, and their average."""
+    folder = tmp_path_factory.mktemp("run")
+    save(folder, Training(), network(1).state_dict(), network(2).state_dict())
+    return folder
+
+
+def save(folder: Path, settings: Training, raw: dict[str, Tensor], average: dict[str, Tensor]) -> None:
+    state = {"step": 3, "settings": settings.model_dump_json(), "network": raw, "average": average}
+    checkpoints.save(folder, 3, state, keep=1)
+
+
+def clip() -> Tensor:
+    return torch.rand(1, FRAMES, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(3))
+
+
+def forward(net: AnimeSR) -> Tensor:
+    with torch.no_grad():
+        frames: Tensor = Recurrence(net)(clip())[0]
+    return frames
+
+
+def upscaled(model: Path) -> Tensor:
+    """By the filter, as a script calls it, in the way in which training runs a clip."""
+    blank = core.std.BlankClip(format=vs.RGBS, width=WIDTH, height=HEIGHT, length=FRAMES)
+
+    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        frame = f.copy()
+        for plane in range(3):
+            np.asarray(frame[plane])[:] = clip()[0, n, plane].numpy()
+        return frame
+
+    sr = core.animesr.Upscale(
+        blank.std.ModifyFrame(blank, fill),
+        model=str(model),
+        engine="openvino",
+        precision="fp32",
+        preroll=0,
+        scene_change="none",
+    )
+    return torch.stack([torch.from_numpy(np.stack([np.asarray(frame[p]) for p in range(3)])) for frame in sr.frames()])
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_the_filter_gives_the_frames_of_the_trainer(suffix: str, run: Path, tmp_path: Path) -> None:
+    file = tmp_path / f"mine{suffix}"
+
+    assert main(["export", str(run), "--to", str(file)]) == 0
+
+    expected = forward(network(2))
+    assert (upscaled(file) - expected).abs().max() < 2e-5
+    assert (expected - forward(network(1))).abs().max() > 0.1
+
+
+def test_raw_weights_are_those_of_the_last_step(run: Path, tmp_path: Path) -> None:
+    export(checkpoints.path_of(run, 3), tmp_path / "raw.safetensors", which="raw")
+
+    written = load_weights(str(tmp_path / "raw.safetensors"))
+    assert all(np.array_equal(written[name], value.numpy()) for name, value in network(1).state_dict().items())
+
+
+@pytest.mark.parametrize("size", [None, (WIDTH, HEIGHT)])
+def test_the_graph_computes_a_step(size: tuple[int, int] | None, run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "step.onnx"
+    export(run, file, size=size)
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
+    frames = clip()[0].numpy()
+    inputs = {"prev": frames[:1], "cur": frames[:1], "next": frames[1:2]}
+    inputs |= {name: np.zeros((1, n, HEIGHT, WIDTH), np.float32) for name, n in (("sr", 48), ("hidden", 64))}
+    frame = session.run(["frame"], inputs)[0]
+
+    assert np.abs(frame[0] - forward(network(2))[0].numpy()).max() < 2e-5
+
+
+def test_an_engine_is_built_where_the_filter_finds_it(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    monkeypatch.setenv("ANIMESR_CACHE", str(tmp_path / "cache"))
+
+    assert main(["export", str(run), "--to", "engine", "--size", "16x16"]) == 0
+
+    weights = checkpoints.path_of(run, 3).with_suffix(".safetensors")
+    built, said = capsys.readouterr().out.strip().splitlines()
+    assert Path(built).parent == cache.folder()
+    assert Path(built).stat().st_size > 1_000_000
+    assert f'model="{weights}", engine="tensorrt_rtx"' in said
+    assert set(load_weights(str(weights))) == set(network(2).state_dict())
+
+
+def test_a_network_that_only_the_trainer_runs_is_refused(tmp_path: Path) -> None:
+    settings = Training(network=Network(multi_scale=False))
+    save(tmp_path, settings, network(1).state_dict(), network(1).state_dict())
+
+    with pytest.raises(ExportError, match="multi_scale=false, which only the trainer runs"):
+        export(tmp_path, tmp_path / "mine.pth")
+    assert not (tmp_path / "mine.pth").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "said"),
+    [
+        (lambda folder: folder / "mine.ckpt", ExportError, r"'.ckpt' is not a format; use .safetensors, .pth, .onnx"),
+        (lambda folder: folder / "nowhere" / "mine.pth", ExportError, "mine.pth cannot be written"),
+    ],
+)
+def test_what_cannot_be_written_is_told(
+    place: Callable[[Path], Path], error: type[Exception], said: str, run: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=said):
+        export(run, place(tmp_path))
+
+
+def test_a_folder_without_a_checkpoint_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="holds no checkpoint"):
+        export(tmp_path, tmp_path / "mine.pth")
