@@ -119,6 +119,8 @@ class Training(Settings):
     """By torch.compile: minutes at the start, faster steps on a GPU."""
     workers: Annotated[int, Field(ge=0, le=256)] = 4
     """Processes that make samples, for each process that trains; 0: itself."""
+    memory: Annotated[int, Field(ge=0)] = 0
+    """MB of decoded pictures that each of these keeps: worth it where all clips nearly fit."""
     records: Records = Records()
 
     @model_validator(mode="after")
@@ -133,7 +135,7 @@ class Training(Settings):
         return self
 
 
-FREE = {"data", "steps", "workers", "records"}
+FREE = {"data", "steps", "workers", "memory", "records"}
 """What may change when a run goes on: nothing in it changes what a step computes, but `steps` the end of a cosine.
 
 Clips may move to another folder: that they are the same ones is checked by their names and lengths."""

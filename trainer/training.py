@@ -15,6 +15,7 @@ from .loop import steps
 from .objective import Objective
 from .perceptual import PerceptualLoss
 from .players import Players
+from .remembered import Memory, RememberedClip
 from .run import Run, Sources
 from .stages import Training
 from .vgg_weights import VggWeights, read_vgg
@@ -48,7 +49,11 @@ def train(settings: Training, folder: Path) -> None:
 def _clips(settings: Training) -> list[Clip]:
     if not settings.data:
         raise SettingError("data is not set; name a folder of HQ clips, for example data=clips")
-    return find_clips(Path(settings.data).expanduser())
+    clips = find_clips(Path(settings.data).expanduser())
+    if not settings.memory:
+        return clips
+    memory = Memory(settings.memory * 1_000_000)
+    return [RememberedClip(clip, memory) for clip in clips]
 
 
 def _vgg(settings: Training, fabric: Fabric) -> VggWeights | None:
