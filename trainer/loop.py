@@ -43,7 +43,8 @@ def steps(
         pinned=fabric.device.type == "cuda",
     )
     with Stopping() as stopping, run:
-        while run.step < settings.steps:
+        stop = False
+        while run.step < settings.steps and not stop:
             batch = next(supply).on(fabric.device)
             players.set_rates(run.step)
 
@@ -72,9 +73,10 @@ def steps(
             # 4. What is written; the last step, asked for or not, always is.
             stop = figures.pop("stop") > 0
             run.advance(figures, last=stop)
-            if stop:
-                _log.info("stopped after step %d, as asked; the same command goes on from there", run.step)
-                return
+    if run.step < settings.steps:
+        _log.info("stopped after step %d, as asked; the same command goes on from there", run.step)
+    else:
+        _log.info("%s has its %d steps", run.folder, settings.steps)
 
 
 def _agreed(fabric: Fabric, losses: Figures, batch: Batch, run: Run, **more: float) -> dict[str, float]:

@@ -45,10 +45,11 @@ def sharpened(frames: Tensor) -> Tensor:
     Returns:
         The same shape, in [0, 1].
     """
-    residue = frames - _blurred(frames)
-    edges = _blurred((residue.abs() > THRESHOLD).float())
-    sharp = (frames + SHARPENING * residue).clamp(0, 1)
-    return edges * sharp + (1 - edges) * frames
+    with torch.autocast(frames.device.type, enabled=False):  # in bfloat16 the target would be a grey level off
+        residue = frames - _blurred(frames)
+        edges = _blurred((residue.abs() > THRESHOLD).float())
+        sharp = (frames + SHARPENING * residue).clamp(0, 1)
+        return edges * sharp + (1 - edges) * frames
 
 
 def _blurred(frames: Tensor) -> Tensor:

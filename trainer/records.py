@@ -97,7 +97,7 @@ class Records:
         for name, figure in row.items():
             if name != "step":
                 self._board.add_scalar(name, figure, step)
-        said = "  ".join(f"{name} {figure:.4g}" for name, figure in row.items() if name != "step")
+        said = "  ".join(f"{name} {figure:.4g}" for name, figure in row.items() if name != "step" and figure)
         if self._bar and self._task is not None:
             self._bar.update(self._task, said=said)
         else:
@@ -117,7 +117,7 @@ class Records:
 def _bar() -> Progress:
     from rich.console import Console
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"))
+    columns = (BarColumn(16), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"))
     return Progress(*columns, console=Console(stderr=True))
 
 

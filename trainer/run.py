@@ -64,11 +64,14 @@ class Run:
         self._open = ExitStack()
         self._records: Records | None = None
         self._writes = writes
-        if writes:
-            self._take()
-        self._go_on()
-        if writes:
-            write_whole(folder / SETTINGS, settings.model_dump_json(indent=2).encode())
+        with ExitStack() as failing:
+            failing.push(self._open)
+            if writes:
+                self._take()
+            self._go_on()
+            if writes:
+                write_whole(folder / SETTINGS, settings.model_dump_json(indent=2).encode())
+            failing.pop_all()
 
     def _take(self) -> None:
         """The folder, for this process alone."""

@@ -41,6 +41,15 @@ def test_the_sharpened_target_is_what_opencv_makes_of_the_formula(seed: int, hei
     assert on_the_threshold or np.abs(found - expected).max() < 1e-5
 
 
+def test_the_sharpened_target_is_as_exact_with_autocast() -> None:
+    drawn = drawn_clip(1).float() / 255
+
+    with torch.autocast("cpu", torch.bfloat16):
+        found = sharpened(drawn)
+
+    assert torch.equal(found, sharpened(drawn))
+
+
 def test_sharpening_leaves_flat_areas_alone_and_stays_in_range() -> None:
     flat = torch.full((1, 3, 64, 64), 0.3)
     drawn = drawn_clip(1).float() / 255
