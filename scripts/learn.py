@@ -30,7 +30,7 @@ from trainer.evaluation import Score, scores  # noqa: E402
 from trainer.metrics import Lpips  # noqa: E402
 from trainer.stand_in import read_stand_in  # noqa: E402
 
-QUICK = ("steps=4", "records.log=2", "records.show=0", "batch=1", "sampling.frames=3")
+QUICK = ("steps=4", "records.log=2", "records.show=0", "batch=1", "sampling.frames=3", "sampling.size=96")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FAST = ("precision=bf16", "channels_last=true", "workers=1", "sampling.strides=[1,2]", "optimiser.schedule=cosine")
+FAST = (
+    *("precision=bf16", "channels_last=true", "workers=1", "memory=600", "sampling.strides=[1,2]"),
+    *("optimiser.schedule=cosine", "average=0.99"),
+)
 
 
 @dataclass(frozen=True)
@@ -18,41 +21,35 @@ class Part:
     settings: tuple[str, ...]
 
 
-PARTS = {
-    part.name: part
-    for part in (
-        Part(
-            "scratch",
-            "vsr-l1",
-            "",
-            (
-                *FAST,
-                *("network.features=24", "network.blocks=[3,2,1]", "optimiser.rate=0.001", "average=0.99"),
-                *("sampling.frames=7", "sampling.size=128", "batch=4", "steps=5000"),
-                *("records.log=50", "records.show=500", "records.save=500"),
-            ),
-        ),
-        Part(
-            "finetune",
-            "vsr-l1",
-            "v2",
-            (
-                *FAST,
-                *("optimiser.rate=0.0001", "average=0.99"),
-                *("sampling.frames=7", "sampling.size=160", "batch=2", "steps=1500"),
-                *("records.log=20", "records.show=250", "records.save=100"),
-            ),
-        ),
-        Part(
-            "gan",
-            "vsr-gan",
-            "finetune",
-            (
-                *FAST,
-                *("optimiser.rate=0.00005", "optimiser.discriminator_rate=0.0001", "average=0.99"),
-                *("sampling.frames=5", "sampling.size=128", "batch=1", "steps=400"),
-                *("records.log=5", "records.show=100", "records.save=50"),
-            ),
-        ),
-    )
-}
+SCRATCH = Part(
+    "scratch",
+    "vsr-l1",
+    "",
+    (
+        *FAST,
+        *("network.features=32", "network.blocks=[3,2,1]", "optimiser.rate=0.001"),
+        *("sampling.frames=5", "sampling.size=96", "batch=4", "steps=9000"),
+        *("records.log=100", "records.show=1000", "records.save=500"),
+    ),
+)
+FINETUNE = Part(
+    "finetune",
+    "vsr-l1",
+    "v2",
+    (
+        *(*FAST, "optimiser.rate=0.0001"),
+        *("sampling.frames=7", "sampling.size=160", "batch=2", "steps=2000"),
+        *("records.log=20", "records.show=250", "records.save=100"),
+    ),
+)
+GAN = Part(
+    "gan",
+    "vsr-gan",
+    "finetune",
+    (
+        *(*FAST, "optimiser.rate=0.00005", "optimiser.discriminator_rate=0.0001"),
+        *("sampling.frames=5", "sampling.size=128", "batch=1", "steps=500"),
+        *("records.log=5", "records.show=100", "records.save=50"),
+    ),
+)
+PARTS = {part.name: part for part in (SCRATCH, FINETUNE, GAN)}
