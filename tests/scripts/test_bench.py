@@ -205,6 +205,7 @@ def test_the_settings_follow_the_command_line() -> None:
         "memory",
         "import",
         "train",
+        "samples",
         "step",
     ]
 
@@ -238,6 +239,7 @@ def test_every_section_gives_its_tables(sections: dict[str, list[list[str]]]) ->
         "Peak resident memory of Python with the engine alone,",
         "Imports",
         "Degrading clips",
+        "Samples from files",
         "Training step, 15 frames of 64x64, forward and back",
         "Peak resident memory of a training step, 4 clips of 15 frames of 64x64",
     ]
@@ -271,9 +273,22 @@ def test_each_target_of_the_issue_is_judged(sections: dict[str, list[list[str]]]
 
 
 def test_what_is_compared_comes_in_the_order_that_it_must(sections: dict[str, list[list[str]]]) -> None:
-    speed, _, around, throughput, per_pixel, start, parts, memory, more_memory, alone, imports, degraded, *_ = (
-        sections.values()
-    )
+    (
+        speed,
+        _,
+        around,
+        throughput,
+        per_pixel,
+        start,
+        parts,
+        memory,
+        more_memory,
+        alone,
+        imports,
+        degraded,
+        samples,
+        *_,
+    ) = sections.values()
 
     assert speed[0][4] == "1.00"
     assert float(speed[-1][1]) < float(speed[0][1])  # bicubic is faster than PyTorch
@@ -288,4 +303,5 @@ def test_what_is_compared_comes_in_the_order_that_it_must(sections: dict[str, li
         assert max(float(memory[0][1]), float(memory[1][1])) + 50 < float(with_engine[1])
     assert float(alone[0][1]) < float(more_memory[2][1])  # there is no video around it, nor VapourSynth
     assert imports[0][2] == "none"
+    assert float(samples[2][1]) > float(samples[1][1])  # what is remembered need not be decoded
     assert len(degraded) == 1 or float(degraded[0][1]) > float(degraded[1][1])  # clips per second
