@@ -55,6 +55,7 @@ def steps(
             fabric.backward(total(losses))
             losses |= players.gradient()
             figures = _agreed(fabric, losses, batch, run, failures=batch.failures, stop=stopping.asked)
+            players.clip_gradient()
             players.optimiser.step()
             players.optimiser.zero_grad()
 

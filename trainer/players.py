@@ -34,6 +34,7 @@ class Players:
         torch.manual_seed(settings.seed)
         self._settings = settings
         self._scaler = scaler
+        self._fabric = fabric
         self.network = AnimeSR(**settings.network.model_dump())
         self.average = Average(self.network, settings.average)
         if settings.start:
@@ -49,14 +50,14 @@ class Players:
         self.run_network, self.optimiser = fabric.setup(recurrence, self.optimiser)
         self.discriminator: MultiScaleDiscriminator | None = None
         if settings.losses.gan:
-            self._add_discriminator(fabric)
+            self._add_discriminator()
 
-    def _add_discriminator(self, fabric: Fabric) -> None:
+    def _add_discriminator(self) -> None:
         self.discriminator = MultiScaleDiscriminator(**self._settings.discriminator.model_dump())
         self.discriminator.to(memory_format=self._layout)
         self.discriminator_optimiser = self._adam(self.discriminator)
         self.run_discriminator: Any
-        self.run_discriminator, self.discriminator_optimiser = fabric.setup(
+        self.run_discriminator, self.discriminator_optimiser = self._fabric.setup(
             self.discriminator, self.discriminator_optimiser
         )
 
@@ -69,6 +70,11 @@ class Players:
             return {}
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
         return {"gradient": nn.utils.get_total_norm(gradients)}
+
+    def clip_gradient(self) -> None:
+        """Shorten the network's gradient where it is longer than the settings allow."""
+        if self._settings.optimiser.clip:
+            self._fabric.clip_gradients(self.run_network, self.optimiser, max_norm=self._settings.optimiser.clip)
 
     def set_rates(self, step: int) -> None:
         """What both optimisers learn at in a step."""

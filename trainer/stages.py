@@ -69,6 +69,9 @@ class Optimiser(Settings):
     """Of the network."""
     discriminator_rate: Rate = 1e-4
     betas: Annotated[tuple[Probability, Probability], Field(strict=False)] = (0.9, 0.99)
+    clip: NonNegative = 0.0
+    """The largest norm of the network's gradient, longer ones are shortened; 0: none is, as in the paper. A recurrence
+    now and then has one that is hundreds of times as long, and a high rate makes of it thousands of lost steps."""
     schedule: Literal["constant", "cosine"] = "constant"
     """`constant` as in the paper; `cosine` goes down to nothing at the last step: for short runs."""
 

@@ -168,7 +168,20 @@ def test_the_discriminator_learns_to_tell_frames_apart_and_the_network_to_pass(
 
     both = [row["real"] + row["made"] for row in rows(judged)]
     assert np.mean(both[-10:]) < np.mean(both[:5]) - 0.1
+    assert mean(judged, "gan", slice(-10, None)) > 2 * mean(judged, "made", slice(-10, None))  # not the other way round
     assert mean(passing, "gan", slice(-10, None)) < mean(passing, "gan", slice(0, 5)) - 0.01
+
+
+def test_a_gradient_that_is_too_long_is_shortened(small: Callable[..., Training], tmp_path: Path) -> None:
+    """After one step, Adam's first moment is a tenth of the gradient."""
+    norms = []
+    for clip in ("0", "1000", "0.001"):
+        train(small("steps=1", f"optimiser.clip={clip}"), tmp_path / clip)
+        moments = [each["exp_avg"] for each in newest(tmp_path / clip)["optimiser"]["state"].values()]
+        norms.append(10 * torch.nn.utils.get_total_norm(moments).item())
+
+    assert norms[0] == norms[1] == pytest.approx(rows(tmp_path / "0")[0]["gradient"], rel=1e-4)
+    assert norms[2] == pytest.approx(0.001, rel=1e-3)
 
 
 def test_workers_change_nothing_but_who_makes_the_samples(small: Callable[..., Training], tmp_path: Path) -> None:
