@@ -1,4 +1,4 @@
-"""The losses of each run over its steps, as a picture."""
+"""The losses of each run over its steps, each as a share of its own highest value, as a picture."""
 
 from __future__ import annotations
 
@@ -34,16 +34,18 @@ def _chart(name: str, columns: Mapping[str, Sequence[float]]) -> Image.Image:
     chart = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(chart)
     curves = {loss: _smoothed(columns[loss]) for loss in LOSSES if loss in columns}
-    last, highest = columns["step"][-1], max(max(curve) for curve in curves.values())
+    last = columns["step"][-1]
     draw.text((MARGIN, 8), f"{name}, to step {last:.0f}", INK, font_size=15)
     for share in (0.0, 0.5, 1.0):
         y = _y(share)
         draw.line((MARGIN, y, WIDTH - MARGIN / 2, y), FAINT)
-        draw.text((6, y - 8), f"{share * highest:.3g}", INK, font_size=13)
+        draw.text((16, y - 8), f"{share:.1f}", INK, font_size=13)
     for number, (loss, curve) in enumerate(curves.items()):
-        places = [(_x(step / last), _y(value / highest)) for step, value in zip(columns["step"], curve, strict=True)]
+        shares = [value / max(curve) for value in curve]
+        places = [(_x(step / last), _y(share)) for step, share in zip(columns["step"], shares, strict=True)]
         draw.line(places, COLOURS[loss], 2, joint="curve")
-        draw.text((MARGIN + 90 * number, HEIGHT - 26), loss, COLOURS[loss], font_size=14)
+        draw.text((MARGIN + 98 * number, HEIGHT - 42), loss, COLOURS[loss], font_size=14)
+        draw.text((MARGIN + 98 * number, HEIGHT - 24), f"1.0 is {max(curve):.3g}", COLOURS[loss], font_size=12)
     return chart
 
 

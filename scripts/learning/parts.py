@@ -27,7 +27,7 @@ SCRATCH = Part(
     "",
     (
         *FAST,
-        *("network.features=32", "network.blocks=[3,2,1]", "optimiser.rate=0.001"),
+        *("network.features=32", "network.blocks=[3,2,1]", "optimiser.rate=0.0005"),
         *("sampling.frames=5", "sampling.size=96", "batch=4", "steps=9000"),
         *("records.log=100", "records.show=1000", "records.save=500"),
     ),
