@@ -157,6 +157,29 @@ for frame in upscaled.frames(prefetch=16):
     assert b"Fatal" not in message
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are handled on a stack of their own elsewhere")
+@pytest.mark.parametrize("engine", ["null", "openvino", "onnxruntime", "torch"])
+def test_signals_are_survived_after_a_filter_is_gone(tmp_path: Path, engine: str) -> None:
+    """Opened on one thread and dropped on another, as in an editor that evaluates its script again."""
+    path = script(
+        tmp_path,
+        f"""
+import signal, subprocess, sys, threading
+
+signal.signal(signal.SIGCHLD, lambda *_: None)
+upscaled = [core.animesr.Upscale(numbered(2), engine={engine!r}, preroll=0)]
+upscaled[0].get_frame(0)
+thread = threading.Thread(target=upscaled.clear)
+thread.start()
+thread.join()
+subprocess.run([sys.executable, "-c", ""], check=True)
+print("survived")
+""",
+    )
+    result = subprocess.run([sys.executable, path], capture_output=True, timeout=120)
+    assert (result.returncode, result.stdout) == (0, b"survived\n"), result.stderr.decode()
+
+
 def test_a_script_that_ends_with_frames_in_flight(tmp_path: Path) -> None:
     path = script(
         tmp_path,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -62,7 +62,7 @@ class OpenVINOEngine(Engine):
                 f"device={setup.device} does not exist for engine='openvino', which has one CPU; use device=0"
             )
         with _errors(f"cannot be opened for {setup.width}x{setup.height}"):
-            core = openvino.Core()
+            core = _core()
             model = _opened(core, setup, setup.read_weights())
             even, odd = ({name: _zeros(model, name) for name in STATE} for _ in range(2))
             self._slots = [_Slot(model, even, odd), _Slot(model, odd, even)]
@@ -70,7 +70,7 @@ class OpenVINOEngine(Engine):
 
     @classmethod
     def availability(cls) -> Availability:
-        core = openvino.Core()
+        core = _core()
         name = core.get_property(DEVICE, "FULL_DEVICE_NAME")
         return Availability(True, f"{name} (auto: {_resolved(core, 'auto')})")
 
@@ -152,6 +152,16 @@ class _Step(Ticket):
         self.finish()
         for plane, target in zip(self._frame.data[0], out, strict=True):
             target[:] = plane
+
+
+@cache
+def _core() -> Core:
+    """The one of this process, for as long as it lives.
+
+    On Linux the plugin gives the thread that loads it another stack for signal handlers, and unmaps it on whichever
+    thread drops the last reference. Where those are two, the next signal that Python handles ends the process.
+    """
+    return openvino.Core()
 
 
 def _resolved(core: Core, precision: str) -> GraphPrecision:
