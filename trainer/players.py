@@ -22,11 +22,11 @@ from .weights import load
 class Players:
     """The network, its moving average, and with a GAN loss the discriminator.
 
-    Each of the first two is there twice: plain, with its parameters by their names; and as Fabric runs it, over all
+    Network and discriminator are there twice: plain, with their parameters by name; and as Fabric runs them, over all
     processes and with autocast.
 
     Args:
-        settings: of the run; weights begin at random by `seed`, or where `start` says.
+        settings: of the run; weights are random, by `seed`.
         scaler: of fp16's gradients.
     """
 
@@ -37,8 +37,6 @@ class Players:
         self._fabric = fabric
         self.network = AnimeSR(**settings.network.model_dump())
         self.average = Average(self.network, settings.average)
-        if settings.start:
-            load(settings.start, self.network, self.average.network)
         self.average.network.to(fabric.device)
         self._layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.network.to(memory_format=self._layout)
@@ -75,6 +73,15 @@ class Players:
         """Shorten the network's gradient where it is longer than the settings allow."""
         if self._settings.optimiser.clip:
             self._fabric.clip_gradients(self.run_network, self.optimiser, max_norm=self._settings.optimiser.clip)
+
+    def begin(self) -> None:
+        """Put the weights where the settings say that they begin.
+
+        Raises:
+            CheckpointError: there are none, or they are of another network.
+        """
+        if self._settings.start:
+            load(self._settings.start, self.network, self.average.network)
 
     def set_rates(self, step: int) -> None:
         """What both optimisers learn at in a step."""

@@ -41,7 +41,7 @@ class Run:
 
     Raises:
         CheckpointError: the folder cannot be written, another process trains in it, or its run had other settings or
-            sources.
+            sources; or the weights that a new run begins with cannot be had.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Run:
 
     def _go_on(self) -> None:
         if not (kept := checkpoints.all_of(self.folder)):
+            self._players.begin()
             return
         state = checkpoints.read(kept[-1])
         checkpoints.require_same(kept[-1], state, self._settings)

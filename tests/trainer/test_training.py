@@ -233,6 +233,19 @@ def test_the_second_stage_begins_where_the_first_ended(small: Callable[..., Trai
     assert not same(newest(second)["network"], newest(second)["average"])
 
 
+def test_a_run_that_goes_on_no_longer_needs_what_it_began_with(small: Callable[..., Training], tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    train(small("steps=1"), first)
+    train(small("steps=1", f"start={first}"), second)
+    shutil.rmtree(first)
+
+    train(small("steps=2", f"start={first}"), second)
+
+    assert newest(second)["step"] == 2
+    with pytest.raises(CheckpointError, match="first"):
+        train(small("steps=1", f"start={first}"), tmp_path / "third")
+
+
 def test_what_is_no_longer_finite_stops_the_run_with_its_batch(small: Callable[..., Training], tmp_path: Path) -> None:
     with pytest.raises(DivergedError) as stopped:
         train(small("steps=50", "optimiser.rate=1e20", "records.save=1"), tmp_path)
