@@ -23,12 +23,12 @@ sys.path += [str(SCRIPTS), str(SCRIPTS.parent)]
 from learning import curves, table  # noqa: E402
 from learning.parts import PARTS, Part  # noqa: E402
 
-from trainer.cli.evaluate import opened  # noqa: E402
 from trainer.clips import find_clips  # noqa: E402
 from trainer.degradation.settings import PRESETS  # noqa: E402
 from trainer.evaluation import Score, scores  # noqa: E402
 from trainer.metrics import Lpips  # noqa: E402
 from trainer.stand_in import read_stand_in  # noqa: E402
+from trainer.weights import opened  # noqa: E402
 
 QUICK = ("steps=4", "records.log=2", "records.show=0", "batch=1", "sampling.frames=3", "sampling.size=96")
 

@@ -1,4 +1,4 @@
-"""Where a network's weights begin: released ones, a file, a checkpoint or a run; and where they go when it is done."""
+"""Where a network's weights come from: released ones, a file, a checkpoint or a run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from vsanimesr.weights import load_weights
 
 from . import checkpoints
 from .errors import CheckpointError
+from .stages import Network
 
 type StateDict = dict[str, Tensor]
 
@@ -28,16 +29,33 @@ def load(start: str, network: AnimeSR, average: AnimeSR) -> None:
     Raises:
         CheckpointError: it cannot be read, or is of another network.
     """
-    raw, averaged = _found(start)
+    if is_run(start):
+        state = checkpoints.read(checkpoint_at(Path(start).expanduser()))
+        raw, averaged = state["network"], state["average"]
+    else:
+        raw = averaged = _file(start)
     for module, weights in ((network, raw), (average, averaged)):
-        try:
-            module.load_state_dict(weights)
-        except RuntimeError as error:
-            what = str(error).splitlines()[1].strip()
-            raise CheckpointError(
-                f"start={start!r} is of another network ({what}); set network.features, network.blocks and "
-                "network.multi_scale as they were for it"
-            ) from error
+        _fill(start, module, weights)
+
+
+def opened(name: str) -> AnimeSR:
+    """A network with its averaged weights, in the shape of its run; a file of weights has the released shape.
+
+    Args:
+        name: as `start` of `load`.
+
+    Raises:
+        CheckpointError: it cannot be read, or is of another network.
+    """
+    if is_run(name):
+        path = checkpoint_at(Path(name).expanduser())
+        state = checkpoints.read(path)
+        shape, weights = checkpoints.settings_of(path, state).network, state["average"]
+    else:
+        shape, weights = Network(), _file(name)
+    network = AnimeSR(**shape.model_dump())
+    _fill(name, network, weights)
+    return network.eval()
 
 
 def is_run(start: str) -> bool:
@@ -60,13 +78,20 @@ def checkpoint_at(path: Path) -> Path:
     return kept[-1]
 
 
-def _found(start: str) -> tuple[StateDict, StateDict]:
-    """The weights, and their moving average where one is kept."""
-    if is_run(start):
-        state = checkpoints.read(checkpoint_at(Path(start).expanduser()))
-        return state["network"], state["average"]
+def _file(start: str) -> StateDict:
+    """Released weights, or those of a file."""
     try:
-        weights = {name: torch.from_numpy(array) for name, array in load_weights(start).items()}
+        return {name: torch.from_numpy(array) for name, array in load_weights(start).items()}
     except AnimeSRError as error:
         raise CheckpointError(f"start={start!r}: {error}") from error
-    return weights, weights
+
+
+def _fill(start: str, network: AnimeSR, weights: StateDict) -> None:
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        what = str(error).splitlines()[1].strip()
+        raise CheckpointError(
+            f"start={start!r} is of another network ({what}); set network.features, network.blocks and "
+            "network.multi_scale as they were for it"
+        ) from error

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from trainer import evaluation
-from trainer.cli.evaluate import opened
 from trainer.clips import Clip, Picture
 from trainer.degradation.settings import PRESETS
 from trainer.drawn_clips import draw_clips
@@ -21,6 +20,7 @@ from trainer.metrics import psnr_y
 from trainer.settings import changed
 from trainer.stages import preset
 from trainer.training import train
+from trainer.weights import opened
 from vsanimesr.torch_network import AnimeSR
 
 from .clips import drawn_clip

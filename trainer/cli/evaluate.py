@@ -10,17 +10,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from vsanimesr.torch_network import AnimeSR
-
-from ..checkpoints import read, settings_of
 from ..clips import find_clips
 from ..degradation.settings import PRESETS
 from ..evaluation import Score, means, scores
 from ..metrics import Lpips
 from ..settings import changed
-from ..stages import Network
 from ..stand_in import read_stand_in
-from ..weights import checkpoint_at, is_run, load
+from ..weights import opened
 
 
 def add_to(commands: Any) -> None:
@@ -56,17 +52,6 @@ def run(given: argparse.Namespace) -> None:
         )
     )
     _print([*found, *means(found)])
-
-
-def opened(name: str) -> AnimeSR:
-    """A network with its averaged weights, in the shape of its run; a file of weights has the released shape."""
-    shape = Network()
-    if is_run(name):
-        path = checkpoint_at(Path(name))
-        shape = settings_of(path, read(path)).network
-    network, average = (AnimeSR(**shape.model_dump()) for _ in range(2))
-    load(name, network, average)
-    return average.eval()
 
 
 def _print(found: Iterable[Score]) -> None:
