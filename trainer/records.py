@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 from PIL import Image
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vsanimesr.files import write_whole
@@ -105,8 +107,6 @@ class Records:
 
     def show(self, step: int, strip: Image.Image) -> None:
         """A strip of pictures after so many steps."""
-        import numpy as np
-
         self._shown.mkdir(exist_ok=True)
         buffer = io.BytesIO()
         strip.save(buffer, "png")
@@ -115,8 +115,6 @@ class Records:
 
 
 def _bar() -> Progress:
-    from rich.console import Console
-
     columns = (BarColumn(16), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"))
     return Progress(*columns, console=Console(stderr=True))
 

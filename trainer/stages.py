@@ -81,7 +81,7 @@ class Optimiser(Settings):
 
 
 class Records(Settings):
-    """What is written, every how many steps; 0 is never."""
+    """What is written, every how many steps."""
 
     log: Count = 100
     """A row of metrics.csv, and TensorBoard's scalars: means since the last one."""
@@ -90,7 +90,7 @@ class Records(Settings):
     keep: Count = 3
     """So many checkpoints stay."""
     show: Annotated[int, Field(ge=0)] = 1000
-    """A strip of pictures: LR, SR, HQ."""
+    """A strip of pictures: LR, SR, HQ; 0 is never."""
 
 
 class Training(Settings):

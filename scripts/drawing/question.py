@@ -6,12 +6,12 @@ renpy-thequestion carries it. apt-get fetches the package, so that the user's mi
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from fetch_data import is_intact
 from PIL import Image
 
 from .errors import DrawingError
@@ -65,11 +65,6 @@ def background(name: str) -> Painted:
 
 
 CAMPUS = Painted("gui/main_menu.png")
-
-
-def is_intact(file: Path, sha256: str) -> bool:
-    """Whether a file is there and is the expected one, byte for byte."""
-    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == sha256
 
 
 def run(what: str, command: list[str], folder: Path) -> None:
