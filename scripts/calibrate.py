@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vsanimesr.graph import build_graph, padded
 from vsanimesr.int8 import FOLDER
-from vsanimesr.network import FEATURES, SR_CHANNELS
+from vsanimesr.network import SR_CHANNELS
 from vsanimesr.quiet import unimportable
 from vsanimesr.weights import WeightsFile, read_weights
 
@@ -58,7 +58,8 @@ def inputs(weights: WeightsFile, frames: Array) -> Iterator[dict[str, Array]]:
     for tensor in sorted(set(wanted.values())):
         model.add_outputs(tensor)
     network = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    sr, hidden = (np.zeros((1, n, padded(HEIGHT), padded(WIDTH)), np.float32) for n in (SR_CHANNELS, FEATURES))
+    channels = (SR_CHANNELS, weights.shape().features)
+    sr, hidden = (np.zeros((1, n, padded(HEIGHT), padded(WIDTH)), np.float32) for n in channels)
     for n, frame in enumerate(frames):
         window = {"prev": frames[max(n - 1, 0)], "cur": frame, "next": frames[min(n + 1, len(frames) - 1)]}
         found = network({**{name: picture[None] for name, picture in window.items()}, "sr": sr, "hidden": hidden})

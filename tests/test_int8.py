@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vsanimesr.int8 import balance, load_ranges, rounded, step
-from vsanimesr.network import PREFIX, expected_shapes
+from vsanimesr.network import PREFIX, RELEASED
 from vsanimesr.released import RELEASES
 
 
@@ -16,7 +16,7 @@ def test_the_released_weights_have_a_range_for_each_channel(model: str) -> None:
     ranges = load_ranges(RELEASES[model].sha256)
 
     assert ranges is not None
-    shapes = expected_shapes()
+    shapes = RELEASED.tensors()
     kept = {"conv_s1_first.0", "fusion.2"}
     convolutions = {key.removeprefix(PREFIX).removesuffix(".weight") for key in shapes if key.endswith(".weight")}
     assert set(ranges) == convolutions - kept | {"fusion.2.hidden"}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vsanimesr.graph import build_graph
-from vsanimesr.network import SR_CHANNELS, expected_shapes
+from vsanimesr.network import RELEASED, SR_CHANNELS
 from vsanimesr.torch_network import AnimeSR
 
 from .pytorch_network import Network
@@ -71,7 +71,7 @@ def test_a_step_equals_the_graph_state_and_all(weights: Weights) -> None:
 def test_the_state_dict_is_that_of_the_released_files(weights_v2: Weights) -> None:
     state = AnimeSR().state_dict()
 
-    assert {key: tuple(value.shape) for key, value in state.items()} == expected_shapes()
+    assert {key: tuple(value.shape) for key, value in state.items()} == RELEASED.tensors()
     assert list(state) == list(weights_v2)
     missing = {key: torch.from_numpy(value) for key, value in weights_v2.items()}
     del missing["recurrent_cell.fusion.2.bias"]
@@ -119,7 +119,7 @@ def test_other_widths_and_depths() -> None:
     out, sr, hidden = network(cur, cur, cur, *network.initial_state(cur))
 
     assert (out.shape, sr.shape, hidden.shape) == ((2, 3, 32, 16), (2, 48, 8, 4), (2, 16, 8, 4))
-    with pytest.raises(ValueError, match=r"blocks=\(2, 3, 1\)"):
+    with pytest.raises(ValueError, match=r"blocks=\[2, 3, 1\]"):
         AnimeSR(blocks=(2, 3, 1))
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vsanimesr.errors import WeightsError
-from vsanimesr.network import expected_shapes
-from vsanimesr.weights import load_weights
+from vsanimesr.network import RELEASED, Shape
+from vsanimesr.weights import WeightsFile, load_weights, read_weights
 
 from .fingerprints import DEVIATIONS, LARGEST, SUMS, TOTALS
 from .handmade import checkpoint, dict_, state_dict, zip_of
@@ -36,7 +36,7 @@ def model(request: pytest.FixtureRequest) -> tuple[int, Weights]:
 
 def test_fingerprints(model: tuple[int, Weights]) -> None:
     column, weights = model
-    assert list(weights) == list(SUMS) == list(expected_shapes())
+    assert list(weights) == list(SUMS) == list(RELEASED.tensors())
     for key, array in weights.items():
         assert array.sum(dtype=np.float64) == pytest.approx(SUMS[key][column], abs=1e-5), key
         assert array.std(dtype=np.float64) == pytest.approx(DEVIATIONS[key][column], abs=1e-5), key
@@ -47,7 +47,7 @@ def test_fingerprints(model: tuple[int, Weights]) -> None:
 
 def test_arrays_are_ready_to_use(model: tuple[int, Weights]) -> None:
     for key, array in model[1].items():
-        assert array.shape == expected_shapes()[key]
+        assert array.shape == RELEASED.tensors()[key]
         assert array.dtype == np.float32
         assert array.flags.c_contiguous
         assert array.flags.writeable
@@ -159,6 +159,21 @@ def test_another_network(save: Callable[[Path, Weights], Path], tmp_path: Path, 
     assert f"1 of another shape: {KEY} (64x121x1x1, the network's is 64x121x3x3)" in message
 
 
+@pytest.mark.parametrize("shape", [Shape(8, (2, 1, 0)), Shape(128, (5, 3, 2))])
+@pytest.mark.parametrize("save", [saved_pth, saved_safetensors])
+def test_other_widths_and_depths(save: Callable[[Path, Weights], Path], shape: Shape, tmp_path: Path) -> None:
+    other = {key: np.ones(size, np.float32) for key, size in shape.tensors().items()}
+    file = read_weights(str(save(tmp_path / f"mine.{save.__name__.removeprefix('saved_')}", other)))
+
+    assert file.shape() == shape
+    assert same(file.load(), other)
+
+
+def test_the_shape_of_the_released_ones_is_known_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WeightsFile, "load", None)
+    assert read_weights("v1").shape() == RELEASED
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite(value: float, tmp_path: Path, weights_v2: Weights) -> None:
     broken = {**weights_v2, KEY: weights_v2[KEY].copy()}
@@ -187,7 +202,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
         ("missing.pth", r"model='missing.pth' cannot be read: No such file or directory; check the path"),
         ("missing\0.pth", r"cannot be read: .*null"),
         ("folder.pth", r"model='folder.pth' cannot be read: not a regular file"),
-        ("large.pth", r"large.pth is larger than 32 MB"),
+        ("large.pth", r"large.pth is larger than 128 MB"),
     ],
 )
 def test_no_such_weights(model: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from vsanimesr.network import BLOCKS, FEATURES
+from vsanimesr.network import BLOCKS, FEATURES, Shape
 
 from .dataset import Sampling
 from .degradation.settings import PRESETS as DEGRADATIONS
@@ -29,7 +29,7 @@ type Rate = Annotated[float, Field(gt=0)]
 class Network(Settings):
     """What is trained; the default is the released network."""
 
-    features: Annotated[int, Field(ge=1, le=1024)] = FEATURES
+    features: Annotated[int, Field(ge=1, le=256)] = FEATURES
     """Channels of each layer but the fusion's."""
     blocks: Annotated[tuple[int, int, int], Field(strict=False)] = BLOCKS
     """Residual blocks at full, half and quarter size."""
@@ -39,9 +39,7 @@ class Network(Settings):
     @field_validator("blocks")
     @classmethod
     def _fewer(cls, blocks: tuple[int, int, int]) -> tuple[int, int, int]:
-        if not blocks[0] >= blocks[1] >= blocks[2] >= 0:
-            raise ValueError(f"a coarser scale has more blocks than a finer one; write for example {list(BLOCKS)}")
-        return blocks
+        return Shape(blocks=blocks).blocks
 
 
 class Discriminator(Settings):

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from vsanimesr.errors import AnimeSRError
+from vsanimesr.network import shape_of
 from vsanimesr.options import MODEL_NAMES
 from vsanimesr.torch_network import AnimeSR
 from vsanimesr.weights import load_weights
 
 from . import checkpoints
 from .errors import CheckpointError
-from .stages import Network
 
 type StateDict = dict[str, Tensor]
 
@@ -39,7 +39,7 @@ def load(start: str, network: AnimeSR, average: AnimeSR) -> None:
 
 
 def opened(name: str) -> AnimeSR:
-    """A network with its averaged weights, in the shape of its run; a file of weights has the released shape.
+    """A network with its averaged weights, in the shape of its run or file.
 
     Args:
         name: as `start` of `load`.
@@ -50,10 +50,12 @@ def opened(name: str) -> AnimeSR:
     if is_run(name):
         path = checkpoint_at(Path(name).expanduser())
         state = checkpoints.read(path)
-        shape, weights = checkpoints.settings_of(path, state).network, state["average"]
+        network = AnimeSR(**checkpoints.settings_of(path, state).network.model_dump())
+        weights = state["average"]
     else:
-        shape, weights = Network(), _file(name)
-    network = AnimeSR(**shape.model_dump())
+        weights = _file(name)
+        shape = shape_of({key: tuple(tensor.shape) for key, tensor in weights.items()})
+        network = AnimeSR(features=shape.features, blocks=shape.blocks)
     _fill(name, network, weights)
     return network.eval()
 

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from . import bfloat16
 from .int8 import Ranges, balance, rounded, step
-from .network import BLOCKS, COLOURS, FEATURES, MULTIPLE, PREFIX, SCALE, SR_CHANNELS
+from .network import COLOURS, MULTIPLE, PREFIX, SCALE, SR_CHANNELS, shape_of
 
 if TYPE_CHECKING:
     import onnx
@@ -75,8 +75,8 @@ def build_graph(
     """Build the graph of one step for frames of a size.
 
     Inputs: `prev`, `cur`, `next`, float32 (1, 3, height, width), R, G, B in [0, 1]; `sr` (1, 48, H, W) and `hidden`
-    (1, 64, H, W), in the given precision (int8: in bfloat16), with H and W padded to a multiple of 4, zero before the
-    first step.
+    (1, features, H, W), in the given precision (int8: in bfloat16), with H and W padded to a multiple of 4, zero before
+    the first step.
     Outputs: `frame`, float32 (1, 3, 4 * height, 4 * width), not clamped; `sr_out` and `hidden_out` for the next step.
 
     Args:
@@ -108,6 +108,7 @@ class _Builder:
             "int8": onnx.TensorProto.BFLOAT16,
         }[precision]
         self._weights = weights
+        self._shape = shape_of({key: weight.shape for key, weight in weights.items()})
         self._ranges = ranges
         self._size = size
         # What comes out of a LeakyReLU is `unit` times as large as in the paper; `sign` times the input goes in.
@@ -157,15 +158,16 @@ class _Builder:
         features = [features_at_full_size]
         for name in ("conv_s2_first.0", "conv_s4_first.0"):
             features.append(self.narrowed(self.activated(name, features[-1], stride=2)))
-        for i in range(BLOCKS[0]):
+        blocks = self._shape.blocks
+        for i in range(blocks[0]):
             updated = list(features)
-            for scale, count in enumerate(BLOCKS):
-                block = i - (BLOCKS[0] - count)
+            for scale, count in enumerate(blocks):
+                block = i - (blocks[0] - count)
                 if block < 0:
                     continue
                 total = features[scale]
-                for coarser in range(scale + 1, len(BLOCKS)):
-                    if i - (BLOCKS[0] - BLOCKS[coarser]) > 0:  # it has run a block already
+                for coarser in range(scale + 1, len(blocks)):
+                    if i - (blocks[0] - blocks[coarser]) > 0:  # it has run a block already
                         total = self.node("Add", total, self.upsample(features[coarser], 2 ** (coarser - scale)))
                 updated[scale] = self.block(f"body_s{2**scale}_first.{block}", total)
             features = updated
@@ -312,12 +314,12 @@ class _Builder:
             [
                 *(info(name, float32, COLOURS, lr) for name in ("prev", "cur", "next")),
                 info("sr", self._type, SR_CHANNELS, state),
-                info("hidden", self._type, FEATURES, state),
+                info("hidden", self._type, self._shape.features, state),
             ],
             [
                 info("frame", float32, COLOURS, sr),
                 info("sr_out", self._type, SR_CHANNELS, state),
-                info("hidden_out", self._type, FEATURES, state),
+                info("hidden_out", self._type, self._shape.features, state),
             ],
             initializer=list(self._constants.values()),
         )

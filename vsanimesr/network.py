@@ -5,33 +5,86 @@ Source: facts 1.1, 1.2 and appendix A.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 SCALE = 4
 MULTIPLE = 4  # two stride-2 convolutions: LR sides are padded to a multiple of this
 FEATURES = 64
 BLOCKS = (5, 3, 2)  # residual blocks at full, half and quarter LR size
 COLOURS = 3
 SR_CHANNELS = COLOURS * SCALE**2  # an SR frame folded to LR size
-STATE_CHANNELS = SR_CHANNELS + FEATURES
-INPUT_CHANNELS = 3 * COLOURS + STATE_CHANNELS  # prev, cur, next, then the recurrent state
 
 PREFIX = "recurrent_cell."
 
+_BLOCK = re.compile(re.escape(PREFIX) + r"body_s([124])_first\.(\d{1,4})\.")
 
-def expected_shapes() -> dict[str, tuple[int, ...]]:
-    """The key and shape of each of the 50 tensors of a state dict, in the order of the released files."""
-    convolutions = {
-        "conv_s1_first.0": (INPUT_CHANNELS, FEATURES),
-        "conv_s2_first.0": (FEATURES, FEATURES),
-        "conv_s4_first.0": (FEATURES, FEATURES),
-    }
-    for scale, blocks in zip((1, 2, 4), BLOCKS, strict=True):
-        for block in range(blocks):
-            for conv in (1, 2):
-                convolutions[f"body_s{scale}_first.{block}.conv{conv}"] = (FEATURES, FEATURES)
-    convolutions["fusion.0"] = (3 * FEATURES, 2 * STATE_CHANNELS)
-    convolutions["fusion.2"] = (2 * STATE_CHANNELS, STATE_CHANNELS)
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name, (inputs, outputs) in convolutions.items():
-        shapes[f"{PREFIX}{name}.weight"] = (outputs, inputs, 3, 3)
-        shapes[f"{PREFIX}{name}.bias"] = (outputs,)
-    return shapes
+
+@dataclass(frozen=True)
+class Shape:
+    """How large a network is; unless told otherwise, as the released ones.
+
+    Args:
+        features: channels of every layer between the first convolution and the fusion, and of the hidden state.
+        blocks: residual blocks at full, half and quarter size; each number at most the one before it.
+
+    Raises:
+        ValueError: `blocks` has a scale with more blocks than the finer one before it.
+    """
+
+    features: int = FEATURES
+    blocks: tuple[int, int, int] = BLOCKS
+
+    def __post_init__(self) -> None:
+        if not self.blocks[0] >= self.blocks[1] >= self.blocks[2] >= 0:
+            given, known = list(self.blocks), list(BLOCKS)
+            raise ValueError(f"blocks={given} has more at a coarse scale than at a finer one; use for example {known}")
+
+    @property
+    def state_channels(self) -> int:
+        """Of what is fed back: the folded SR frame and the hidden state."""
+        return SR_CHANNELS + self.features
+
+    @property
+    def input_channels(self) -> int:
+        """Of the first convolution: prev, cur, next, then the recurrent state."""
+        return 3 * COLOURS + self.state_channels
+
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """The key and shape of each tensor of a state dict, in the order of the released files, which have 50."""
+        features = self.features
+        convolutions = {
+            "conv_s1_first.0": (self.input_channels, features),
+            "conv_s2_first.0": (features, features),
+            "conv_s4_first.0": (features, features),
+        }
+        for scale, blocks in zip((1, 2, 4), self.blocks, strict=True):
+            for block in range(blocks):
+                for conv in (1, 2):
+                    convolutions[f"body_s{scale}_first.{block}.conv{conv}"] = (features, features)
+        convolutions["fusion.0"] = (3 * features, 2 * self.state_channels)
+        convolutions["fusion.2"] = (2 * self.state_channels, self.state_channels)
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name, (inputs, outputs) in convolutions.items():
+            shapes[f"{PREFIX}{name}.weight"] = (outputs, inputs, 3, 3)
+            shapes[f"{PREFIX}{name}.bias"] = (outputs,)
+        return shapes
+
+
+RELEASED = Shape()
+
+
+def shape_of(tensors: Mapping[str, tuple[int, ...]]) -> Shape:
+    """The network whose state dict comes nearest to tensors of these shapes: equal to it where they are a network's."""
+    features, *_ = tensors.get(f"{PREFIX}conv_s1_first.0.bias") or (FEATURES,)
+    found = [match for key in tensors if (match := _BLOCK.match(key))]
+    # No more than could be there: a damaged key may hold any number.
+    full, half, quarter = (
+        min(max((int(match[2]) + 1 for match in found if match[1] == scale), default=0), len(tensors))
+        for scale in "124"
+    )
+    try:
+        return Shape(features, (full, half, quarter))
+    except ValueError:
+        return RELEASED

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .graph import BILINEAR, COARSE, SLOPE
-from .network import BLOCKS, COLOURS, FEATURES, SCALE, SR_CHANNELS
+from .network import BLOCKS, COLOURS, FEATURES, SCALE, SR_CHANNELS, Shape
 
 RESIDUAL_GAIN = 0.1
 """Residual blocks start close to the identity (facts 1.6)."""
@@ -29,8 +29,7 @@ class AnimeSR(nn.Module):
     Its state dict has the keys of the released files, prefix included.
 
     Args:
-        features: channels of every layer between the first convolution and the fusion.
-        blocks: residual blocks at full, half and quarter size; each number at most the one before it.
+        features, blocks: as of `network.Shape`.
         multi_scale: false for the paper's ablation (its table 2): the same layers and parameters, all at full size.
 
     Raises:
@@ -41,12 +40,8 @@ class AnimeSR(nn.Module):
         self, *, features: int = FEATURES, blocks: tuple[int, int, int] = BLOCKS, multi_scale: bool = True
     ) -> None:
         super().__init__()
-        if not blocks[0] >= blocks[1] >= blocks[2] >= 0:
-            raise ValueError(
-                f"blocks={blocks} has more at a coarse scale than at a finer one; use for example {BLOCKS}"
-            )
         self.features = features
-        self.recurrent_cell = _Cell(features, blocks, multi_scale)
+        self.recurrent_cell = _Cell(Shape(features, blocks), multi_scale)
         self.bilinear: Tensor
         self.register_buffer("bilinear", _bilinear(), persistent=False)
 
@@ -88,13 +83,13 @@ class AnimeSR(nn.Module):
 class _Cell(nn.Module):
     """Everything with parameters: the window and the state in, the change of the picture and the hidden state out."""
 
-    def __init__(self, features: int, blocks: tuple[int, int, int], multi_scale: bool) -> None:
+    def __init__(self, shape: Shape, multi_scale: bool) -> None:
         super().__init__()
-        state = SR_CHANNELS + features
+        features, blocks, state = shape.features, shape.blocks, shape.state_channels
         stride = 2 if multi_scale else 1
         self._blocks = blocks
         self._stride = stride
-        self.conv_s1_first = nn.Sequential(_conv(3 * COLOURS + state, features), _lrelu())
+        self.conv_s1_first = nn.Sequential(_conv(shape.input_channels, features), _lrelu())
         self.conv_s2_first = nn.Sequential(_conv(features, features, stride), _lrelu())
         self.conv_s4_first = nn.Sequential(_conv(features, features, stride), _lrelu())
         self.body_s1_first = nn.ModuleList(_Block(features) for _ in range(blocks[0]))

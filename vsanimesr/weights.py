@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from . import bfloat16
 from .errors import WeightsError
 from .files import read_at_most
-from .network import expected_shapes
+from .network import RELEASED, Shape, shape_of
 from .options import MODEL_NAMES
 from .paths import user_path
 from .released import RELEASES, read_released
 
 type Weights = dict[str, NDArray[np.float32]]
 
-_MAX_FILE_BYTES = 32 << 20  # the released files have 6 MB; one with `params` and `params_ema` has 12 MB
+_MAX_FILE_BYTES = 128 << 20  # the released files have 6 MB; one of four times their width has 96 MB
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,16 @@ class WeightsFile:
                 f"{self.name}: {error}. Use a file that holds a state dict of float32 tensors"
             ) from error
         return _checked(self.name, tensors)
+
+    def shape(self) -> Shape:
+        """How large its network is; of the released ones that is known without parsing them.
+
+        Raises:
+            WeightsError: from `load`.
+        """
+        if any(self.digest == release.sha256 for release in RELEASES.values()):
+            return RELEASED
+        return shape_of({key: weight.shape for key, weight in self.load().items()})
 
 
 def read_weights(model: str) -> WeightsFile:
@@ -122,15 +132,15 @@ def _read_file(path: Path) -> bytes:
         raise WeightsError(f"model={str(path)!r} cannot be read: {reason}; check the path") from error
     if len(data) > _MAX_FILE_BYTES:
         raise WeightsError(
-            f"{path} is larger than {_MAX_FILE_BYTES >> 20} MB; weights of this network have 6 MB. "
+            f"{path} is larger than {_MAX_FILE_BYTES >> 20} MB; the released weights have 6 MB. "
             "Use a file that holds a state dict alone, without the state of a trainer"
         )
     return data
 
 
 def _checked(name: str, tensors: Weights) -> Weights:
-    """Copies of the tensors, if they are those of the network and finite."""
-    shapes = expected_shapes()
+    """Copies of the tensors, if they are those of a network of some size and finite."""
+    shapes = shape_of({key: tensor.shape for key, tensor in tensors.items()}).tensors()
     faults = [
         *_first("missing", [key for key in shapes if key not in tensors]),
         *_first("unknown", [key for key in tensors if key not in shapes]),

@@ -10,7 +10,7 @@ import openvino
 from openvino import opset15 as ops
 
 from vsanimesr.engines.openvino import DEVICE, SETTINGS
-from vsanimesr.network import expected_shapes
+from vsanimesr.network import RELEASED
 
 from .contestants import Run, engine, pictures
 from .machine import has_bf16
@@ -29,7 +29,7 @@ def throughput(settings: Settings) -> Iterator[Table]:
     largest = max(work, key=lambda name: work[name])
     runs: dict[str, Run] = {
         WHOLE: engine(pictures(settings), "openvino", "auto"),
-        PART: _convolution(expected_shapes()[largest], settings),
+        PART: _convolution(RELEASED.tensors()[largest], settings),
     }
     done = {WHOLE: sum(work.values()), PART: work[largest]}
     samples = taken({name: per_frame(run, settings.frames) for name, run in runs.items()}, settings.rounds)
@@ -48,7 +48,7 @@ def throughput(settings: Settings) -> Iterator[Table]:
 def operations(width: int, height: int) -> Mapping[str, int]:
     """Of each convolution's weight, for a frame of this size."""
     found = {}
-    for name, shape in expected_shapes().items():
+    for name, shape in RELEASED.tensors().items():
         if name.endswith(".weight"):
             scale = 2 if "_s2_" in name else 4 if "_s4_" in name else 1
             found[name] = 2 * prod(shape) * (width // scale) * (height // scale)

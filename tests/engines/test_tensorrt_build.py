@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import MagicMock
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from vsanimesr import cache
 from vsanimesr.engine_options import TensorRTOptions, TensorRTRTXOptions, parse
@@ -13,6 +16,7 @@ from vsanimesr.engines import tensorrt_build as builder
 from vsanimesr.engines.tensorrt_build import BuildRequest
 from vsanimesr.errors import EngineError, MissingDependencyError
 from vsanimesr.graph import GraphPrecision, build_graph
+from vsanimesr.network import FEATURES, Shape
 from vsanimesr.weights import read_weights
 
 trt = pytest.importorskip("tensorrt_rtx")
@@ -78,12 +82,21 @@ def test_the_network_has_the_tensors_of_the_graph(size: tuple[int, int] | None, 
     del network, trt_builder
 
 
+def test_an_engine_for_any_size_of_a_network_of_another_size(tmp_path: Path) -> None:
+    """The profile has the channels of its hidden state: TensorRT refuses any other."""
+    tensors = {key: np.full(shape, 0.01, np.float32) for key, shape in Shape(16, (2, 1, 0)).tensors().items()}
+    save_file(tensors, tmp_path / "small.safetensors")
+
+    weights = read_weights(str(tmp_path / "small.safetensors"))
+    assert len(builder.build(request(size=None), weights)) > 10_000
+
+
 def test_fp32_is_not_rounded_to_tf32() -> None:
     log = builder.make_logger(trt)
     trt_builder = trt.Builder(log)
 
     assert trt_builder.create_builder_config().get_flag(trt.BuilderFlag.TF32)  # unless one says no
-    assert not builder._configured(trt, trt_builder, request(precision="fp32")).get_flag(trt.BuilderFlag.TF32)
+    assert not builder._configured(trt, trt_builder, request(precision="fp32"), FEATURES).get_flag(trt.BuilderFlag.TF32)
 
 
 def test_the_options_of_tensorrt_reach_its_builder() -> None:
@@ -95,7 +108,7 @@ def test_the_options_of_tensorrt_reach_its_builder() -> None:
         options = parse("tensorrt", texts)
         assert isinstance(options, TensorRTOptions)
         wanted = BuildRequest(engine="tensorrt", size=(64, 48), precision="fp16", targets=(), options=options)
-        return builder._configured(trt, trt_builder, wanted)
+        return builder._configured(trt, trt_builder, wanted, FEATURES)
 
     config = configured("level=5", "workspace=512", "streams=2", "compatible=version")
     assert config.builder_optimization_level == 5

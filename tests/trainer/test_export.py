@@ -18,6 +18,7 @@ from trainer.errors import CheckpointError, ExportError
 from trainer.export import export
 from trainer.recurrence import Recurrence
 from trainer.stages import Network, Training
+from trainer.weights import opened
 from vsanimesr import cache
 from vsanimesr.torch_network import AnimeSR
 from vsanimesr.weights import load_weights
@@ -55,7 +56,7 @@ def forward(net: AnimeSR) -> Tensor:
     return frames
 
 
-def upscaled(model: Path) -> Tensor:
+def upscaled(model: Path, engine: str = "openvino") -> Tensor:
     """By the filter, as a script calls it, in the way in which training runs a clip."""
     blank = core.std.BlankClip(format=vs.RGBS, width=WIDTH, height=HEIGHT, length=FRAMES)
 
@@ -68,7 +69,7 @@ def upscaled(model: Path) -> Tensor:
     sr = core.animesr.Upscale(
         blank.std.ModifyFrame(blank, fill),
         model=str(model),
-        engine="openvino",
+        engine=engine,
         precision="fp32",
         preroll=0,
         scene_change="none",
@@ -85,6 +86,26 @@ def test_the_filter_gives_the_frames_of_the_trainer(suffix: str, run: Path, tmp_
     expected = forward(network(2))
     assert (upscaled(file) - expected).abs().max() < 2e-5
     assert (expected - forward(network(1))).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime", "torch"])
+@pytest.mark.parametrize("shape", [Network(features=12, blocks=(3, 2, 1)), Network(features=80, blocks=(2, 0, 0))])
+def test_networks_of_other_sizes_are_upscaled_with(shape: Network, engine: str, tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    small = AnimeSR(**shape.model_dump())
+    save(tmp_path, Training(network=shape), small.state_dict(), small.state_dict())
+    file = tmp_path / "small.safetensors"
+
+    export(tmp_path, file)
+
+    expected = forward(small)
+    assert (upscaled(file, engine) - expected).abs().max() < 2e-5
+    assert same_tensors(opened(str(file)), small)
+
+
+def same_tensors(one: AnimeSR, other: AnimeSR) -> bool:
+    tensors = other.state_dict()
+    return all(torch.equal(value, tensors[key]) for key, value in one.state_dict().items())
 
 
 def test_raw_weights_are_those_of_the_last_step(run: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_preset_s_near_name_is_told() -> None:
         ("batch=2.5", "batch=2.5"),
         ("batch=two", 'batch="two"'),
         ("precision=bf32", "'fp32', 'bf16' or 'fp16'"),
-        ("network.blocks=[2,3,1]", r"write for example \[5, 3, 2\]"),
+        ("network.blocks=[2,3,1]", r"use for example \[5, 3, 2\]"),
         ("network.blocks=[2,1]", "network.blocks"),
         ("average=1", "average=1"),
         ("records.keep=0", "records.keep=0"),

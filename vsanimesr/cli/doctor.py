@@ -16,7 +16,7 @@ from ..engines.base import Availability
 from ..engines.cuda import gpus, load_runtime
 from ..engines.pipeline import bytes_needed
 from ..errors import AnimeSRError
-from ..network import FEATURES, STATE_CHANNELS
+from ..network import RELEASED
 from ..quiet import stdout_to_stderr
 from .sizes import size
 
@@ -73,7 +73,8 @@ def _gpus() -> str:
 
 def _memory(width: int, height: int) -> str:
     """What TensorRT will take, as far as that is known before an engine is loaded."""
-    activations = 2 * width * height * (3 * FEATURES + 2 * STATE_CHANNELS)  # into and out of the widest convolution
+    widest = 3 * RELEASED.features + 2 * RELEASED.state_channels  # channels into and out of a convolution
+    activations = 2 * width * height * widest
     total = bytes_needed(width, height, "fp16") + activations
     needed = f"{total / GB:.1f} GB of GPU memory"
     return f"With TensorRT in fp16, {width}x{height} takes about {needed} (computed, not measured)."

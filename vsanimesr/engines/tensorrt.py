@@ -42,7 +42,7 @@ class _TensorRT(Engine):
         precision = resolve(setup.precision)
         request, weights = _plan(self.name, setup, precision, gpu)
         key = key_of(request, weights, gpu.identity)
-        tensors = step_tensors(setup.width, setup.height, precision)
+        tensors = step_tensors(setup.width, setup.height, precision, weights.shape().features)
         logger = make_logger(trt)
 
         def build_once() -> bytes:

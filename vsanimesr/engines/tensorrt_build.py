@@ -133,7 +133,7 @@ def build(request: BuildRequest, weights: WeightsFile, progress: Progress = lamb
     log = make_logger(trt)
     builder = trt.Builder(log)
     network = parsed(trt, log, builder, request, weights)
-    config = _configured(trt, builder, request)
+    config = _configured(trt, builder, request, weights.shape().features)
     monitor = _make_monitor(trt, progress)
     config.progress_monitor = monitor
     built = builder.build_serialized_network(network, config)
@@ -174,7 +174,7 @@ def make_logger(trt: Any) -> Any:
     return Logger()
 
 
-def _configured(trt: Any, builder: Any, request: BuildRequest) -> Any:
+def _configured(trt: Any, builder: Any, request: BuildRequest, features: int) -> Any:
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)  # fp32 is fp32
     if isinstance(request.options, TensorRTOptions):
@@ -184,7 +184,7 @@ def _configured(trt: Any, builder: Any, request: BuildRequest) -> Any:
         for i, target in enumerate(request.targets):
             config.set_compute_capability(trt.ComputeCapability.__members__[target.upper()], i)
     if request.size is None:
-        config.add_optimization_profile(_any_size(builder, request.precision))
+        config.add_optimization_profile(_any_size(builder, request.precision, features))
     return config
 
 
@@ -200,9 +200,9 @@ def _apply(trt: Any, config: Any, options: TensorRTOptions) -> None:
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
 
 
-def _any_size(builder: Any, precision: GraphPrecision) -> Any:
+def _any_size(builder: Any, precision: GraphPrecision, features: int) -> Any:
     profile = builder.create_optimization_profile()
-    sizes = [step_tensors(*size, precision) for size in (SMALLEST, USUAL, LARGEST)]
+    sizes = [step_tensors(*size, precision, features) for size in (SMALLEST, USUAL, LARGEST)]
     for name in (*WINDOW, *STATE):
         profile.set_shape(name, *(tensors[name].shape for tensors in sizes))
     return profile

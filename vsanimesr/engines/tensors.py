@@ -27,10 +27,14 @@ class Tensor:
         return math.prod(self.shape) * _ITEM_BYTES[self.type]
 
 
-def step_tensors(width: int, height: int, precision: GraphPrecision) -> dict[str, Tensor]:
-    """The inputs and outputs of `graph.build_graph` by name, for LR frames of a size."""
+def step_tensors(width: int, height: int, precision: GraphPrecision, features: int = FEATURES) -> dict[str, Tensor]:
+    """The inputs and outputs of `graph.build_graph` by name, for LR frames of a size.
+
+    Args:
+        features: of the network, which are the channels of its hidden state.
+    """
     lr = Tensor((1, COLOURS, height, width), "fp32")
     sr = Tensor((1, SR_CHANNELS, padded(height), padded(width)), precision)
-    hidden = Tensor((1, FEATURES, padded(height), padded(width)), precision)
+    hidden = Tensor((1, features, padded(height), padded(width)), precision)
     frame = Tensor((1, COLOURS, SCALE * height, SCALE * width), "fp32")
     return {**dict.fromkeys(WINDOW, lr), "sr": sr, "hidden": hidden, "frame": frame, "sr_out": sr, "hidden_out": hidden}
