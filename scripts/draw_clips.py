@@ -1,7 +1,7 @@
 """Renders clips of drawn art to train with, and others to judge by: draw_clips.py [FOLDER] [--quick].
 
 The default folder is .data/drawn beside scripts. FOLDER/train gets 24 clips and FOLDER/held-out 8, of 24 frames of
-640x360 each; with --quick 4 and 2 of them, and their first 17 frames. Each clip is one scene of limited animation: a
+1280x720 each; with --quick 4 and 2 of them, and their first 17 frames. Each clip is one scene of limited animation: a
 camera that passes over a background by fractions of a pixel, characters whose drawings are held on twos and threes.
 What is held out shares no drawing with what is trained on (scripts/drawing/titles.py says how near it is).
 

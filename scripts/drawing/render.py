@@ -1,8 +1,10 @@
 """Scenes as folders of pictures.
 
 Layers are laid on each other at twice the size of the clip, and the whole is then halved: edges are computed from four
-pixels each, and what JPEG left in a background is gone. Both steps filter before they sample, so that nothing flickers
-while it moves by fractions of a pixel.
+pixels each. Both steps filter before they sample, so that nothing flickers while it moves by fractions of a pixel.
+
+Drawn art is never enlarged. Painted art, which comes in 1280x720, is where the camera is close, by less than twice:
+most anime is painted smaller than it is delivered.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from PIL import Image
 
 from .scene import HEIGHT, WIDTH, Drawing, Pose, Scene
 
+UNIT = 2
+"""Pixels of a clip to a unit of its scene: 1280x720, which the painted art has too."""
 OVER = 2
 PLACING = Image.Resampling.BICUBIC
 HALVING = Image.Resampling.HAMMING
@@ -24,9 +28,10 @@ HALVING = Image.Resampling.HAMMING
 
 def put(canvas: Image.Image, picture: Image.Image, pose: Pose) -> None:
     """Lay a picture on a canvas that is OVER times as large as the clip."""
-    scale = OVER * pose.height / picture.height
-    left = OVER * pose.x - scale * picture.width / 2
-    top = OVER * pose.y - scale * picture.height / 2
+    unit = OVER * UNIT
+    scale = unit * pose.height / picture.height
+    left = unit * pose.x - scale * picture.width / 2
+    top = unit * pose.y - scale * picture.height / 2
     # Whole pixels of the canvas are filled, each from where it lies in the picture.
     x, right = max(math.ceil(left), 0), min(math.floor(left + scale * picture.width), canvas.width)
     y, bottom = max(math.ceil(top), 0), min(math.floor(top + scale * picture.height), canvas.height)
@@ -48,15 +53,16 @@ def frames(scene: Scene, count: int, art: Path) -> Iterator[Image.Image]:
         DrawingError: what a drawing is made of is missing.
     """
     painted: dict[Drawing, Image.Image] = {}
-    shown, picture = None, Image.new("RGB", (WIDTH, HEIGHT))
+    size = (WIDTH * UNIT, HEIGHT * UNIT)
+    shown, picture = None, Image.new("RGB", size)
     for n in range(count):
         if shown != (shown := scene.frame(n)):
-            canvas = Image.new("RGBA", (WIDTH * OVER, HEIGHT * OVER), "black")
+            canvas = Image.new("RGBA", (size[0] * OVER, size[1] * OVER), "black")
             for drawing, pose in shown:
                 if drawing not in painted:
                     painted[drawing] = drawing.paint(art)
                 put(canvas, painted[drawing], pose)
-            picture = canvas.convert("RGB").resize((WIDTH, HEIGHT), HALVING)
+            picture = canvas.convert("RGB").resize(size, HALVING)
         yield picture
 
 

@@ -1,7 +1,7 @@
 """A scene: drawings in layers, each of which moves on its own, as under the camera of an animation stand.
 
-Places and sizes are in pixels of the clip, and fractions of them count. Time is in frames. A scene does not know how
-many of its frames are asked for: a shorter clip is the beginning of a longer one.
+Places and sizes are in units of which a picture is 640 wide and 360 high, and fractions count. Time is in frames. A
+scene does not know how many of its frames are asked for: a shorter clip is the beginning of a longer one.
 """
 
 from __future__ import annotations
