@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FAST = (
-    *("precision=bf16", "channels_last=true", "workers=1", "memory=600", "sampling.strides=[1,2]"),
+    *("precision=bf16", "channels_last=true", "workers=1", "memory=2000", "sampling.strides=[1,2]"),
     *("optimiser.schedule=cosine", "average=0.99"),
 )
 
@@ -27,8 +27,8 @@ SCRATCH = Part(
     "",
     (
         *FAST,
-        *("network.features=32", "network.blocks=[3,2,1]", "optimiser.rate=0.0005"),
-        *("sampling.frames=5", "sampling.size=96", "batch=4", "steps=9000"),
+        *("network.features=32", "network.blocks=[3,2,1]", "optimiser.rate=0.001", "optimiser.clip=0.1"),
+        *("sampling.frames=5", "sampling.size=128", "batch=4", "steps=9000"),
         *("records.log=100", "records.show=1000", "records.save=500"),
     ),
 )
@@ -47,8 +47,8 @@ GAN = Part(
     "vsr-gan",
     "finetune",
     (
-        *(*FAST, "optimiser.rate=0.00005", "optimiser.discriminator_rate=0.0001"),
-        *("sampling.frames=5", "sampling.size=128", "batch=1", "steps=500"),
+        *(*FAST, "optimiser.rate=0.0001", "optimiser.discriminator_rate=0.0001", "losses.perceptual.weight=0.1"),
+        *("sampling.frames=5", "sampling.size=128", "batch=2", "steps=500"),
         *("records.log=5", "records.show=100", "records.save=50"),
     ),
 )
