@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from vsanimesr.errors import AnimeSRError
-from vsanimesr.network import shape_of
 from vsanimesr.options import MODEL_NAMES
-from vsanimesr.torch_network import AnimeSR
+from vsanimesr.torch_network import AnimeSR, network_of
 from vsanimesr.weights import load_weights
 
 from . import checkpoints
@@ -47,16 +46,12 @@ def opened(name: str) -> AnimeSR:
     Raises:
         CheckpointError: it cannot be read, or is of another network.
     """
-    if is_run(name):
-        path = checkpoint_at(Path(name).expanduser())
-        state = checkpoints.read(path)
-        network = AnimeSR(**checkpoints.settings_of(path, state).network.model_dump())
-        weights = state["average"]
-    else:
-        weights = _file(name)
-        shape = shape_of({key: tuple(tensor.shape) for key, tensor in weights.items()})
-        network = AnimeSR(features=shape.features, blocks=shape.blocks)
-    _fill(name, network, weights)
+    if not is_run(name):
+        return network_of(_file(name)).eval()
+    path = checkpoint_at(Path(name).expanduser())
+    state = checkpoints.read(path)
+    network = AnimeSR(**checkpoints.settings_of(path, state).network.model_dump())
+    _fill(name, network, state["average"])
     return network.eval()
 
 

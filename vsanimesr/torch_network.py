@@ -10,6 +10,7 @@ a frame, not once for each of the three steps that look at it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .graph import BILINEAR, COARSE, SLOPE
-from .network import BLOCKS, COLOURS, FEATURES, SCALE, SR_CHANNELS, Shape
+from .network import BLOCKS, COLOURS, FEATURES, SCALE, SR_CHANNELS, Shape, shape_of
 
 RESIDUAL_GAIN = 0.1
 """Residual blocks start close to the identity (facts 1.6)."""
@@ -78,6 +79,14 @@ class AnimeSR(nn.Module):
         bordered = functional.pad(picture.float(), (1, 1, 1, 1), mode="replicate")
         with torch.autocast(picture.device.type, enabled=False):
             return functional.conv2d(bordered, self.bilinear.float())
+
+
+def network_of(weights: Mapping[str, Tensor]) -> AnimeSR:
+    """The network, multi-scale, that a state dict is of, with these weights."""
+    shape = shape_of({key: tuple(tensor.shape) for key, tensor in weights.items()})
+    network = AnimeSR(features=shape.features, blocks=shape.blocks)
+    network.load_state_dict(weights)
+    return network
 
 
 class _Cell(nn.Module):

@@ -88,7 +88,8 @@ class OnnxRuntimeEngine(Engine):
         weights = setup.read_weights()
         name, precision, session = _opened(setup, weights)
         self._session = session
-        tensors = step_tensors(setup.width, setup.height, precision, weights.shape().features)
+        features = next(given.shape[1] for given in session.get_inputs() if given.name == "hidden")
+        tensors = step_tensors(setup.width, setup.height, precision, features)
         self._window = [np.zeros(tensors[name].shape, np.float32) for name in WINDOW]
         # Frames take turns with each other, not with the steps: a step without output leaves them alone.
         self._frames = [np.zeros(tensors["frame"].shape, np.float32) for _ in range(self.depth)]

@@ -23,8 +23,8 @@ from torch.nn import functional
 from ..engine_options import TorchOptions
 from ..errors import EngineError, MissingDependencyError
 from ..graph import GraphPrecision, padded
-from ..network import SCALE, shape_of
-from ..torch_network import AnimeSR
+from ..network import SCALE
+from ..torch_network import AnimeSR, network_of
 from .base import Availability, Engine, Frame, Planes, Setup, Ticket
 from .failures import told_by
 from .torch_graphs import ReplayedRecurrence, Step
@@ -56,9 +56,7 @@ class TorchEngine(Engine):
         self._failure: EngineError | None = None
         tensors = {key: torch.from_numpy(value) for key, value in setup.read_weights().load().items()}
         with self._running(), _errors(f"cannot be opened for {setup.width}x{setup.height}"):
-            shape = shape_of({key: tuple(tensor.shape) for key, tensor in tensors.items()})
-            network = AnimeSR(features=shape.features, blocks=shape.blocks)
-            network.load_state_dict(tensors)
+            network = network_of(tensors)
             network.to(self._device, DTYPES[precision]).to(memory_format=torch.channels_last)
             network.eval().requires_grad_(False)
             blank = self._like_frame(torch.zeros(1, 3, setup.height, setup.width))
