@@ -36,7 +36,7 @@ class Options:
 
     model: str = "v2"
     """Weights: `v2` (more natural, the better background), `v1` (the paper's), or the path of a `.pth` or
-    `.safetensors` file of the same network."""
+    `.safetensors` file of one that you trained, of any width and depth."""
 
     engine: str = "auto"
     """What runs the network: `openvino` (CPU), `tensorrt_rtx` or `tensorrt` (NVIDIA's GPUs), `onnxruntime` (whatever it
