@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from .dataset import DegradedClips, Sample, Shuffled
 from .degradation.draw import LEVELS
 from .errors import TrainerError
+from .heap import keep_freed
 from .stages import Training
 
 
@@ -50,7 +51,7 @@ def batches(
         num_workers=settings.workers,
         collate_fn=_together,
         pin_memory=pinned,
-        worker_init_fn=_apart,
+        worker_init_fn=_begin,
         # A fork would inherit the locks of this process's threads, and its open files.
         multiprocessing_context="spawn" if settings.workers else None,
     )
@@ -72,7 +73,8 @@ def _said(error: TrainerError) -> str:
     return str(error).rstrip().rpartition(f"{type(error).__module__}.{type(error).__qualname__}: ")[2]
 
 
-def _apart(_worker: int) -> None:
-    """Ctrl-C and SIGTERM go to a whole group of processes: the one that trains decides when its workers end."""
+def _begin(_worker: int) -> None:
+    keep_freed()
     if sys.platform != "win32":
+        # Ctrl-C and SIGTERM go to a whole group of processes: the one that trains decides when its workers end.
         os.setpgrp()

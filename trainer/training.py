@@ -11,6 +11,7 @@ from .dataset import DegradedClips
 from .degradation import codec
 from .errors import SettingError
 from .fabric import launched
+from .heap import keep_freed
 from .loop import steps
 from .objective import Objective
 from .perceptual import PerceptualLoss
@@ -31,6 +32,7 @@ def train(settings: Training, folder: Path) -> None:
         TrainerError: something about settings, clips, codecs or checkpoints is wrong: before the first step where that
             can be known.
     """
+    keep_freed()
     clips = _clips(settings)
     codec.require(name for name, share in settings.degradation.codec.names.shares.items() if share)
     samples = DegradedClips(clips, settings.sampling, settings.degradation, settings.seed)

@@ -20,6 +20,7 @@ from trainer.clips import VideoClip
 from trainer.degradation.draw import drawn
 from trainer.degradation.pipeline import degraded
 from trainer.degradation.settings import PRESETS
+from trainer.heap import keep_freed
 
 from .machine import cores
 from .rounds import Turn, per_frame, taken
@@ -67,6 +68,7 @@ def clips(settings: Settings) -> Iterator[Table]:
 
 def _prepare() -> None:
     global _clip
+    keep_freed()  # as a worker does
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     pictures = VideoClip(fetch_data.fetch()).read(range(60, 60 + FRAMES))

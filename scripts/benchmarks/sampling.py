@@ -16,6 +16,7 @@ from PIL import Image
 from trainer.clips import Clip, PictureClip, VideoClip
 from trainer.dataset import DegradedClips, Sampling
 from trainer.degradation.settings import PRESETS
+from trainer.heap import keep_freed
 from trainer.remembered import Memory, RememberedClip
 
 from .machine import cores
@@ -57,6 +58,7 @@ def samples(settings: Settings) -> Iterator[Table]:
 
 def _prepare(folder: Path) -> None:
     global _datasets
+    keep_freed()  # as a worker does
     torch.set_num_threads(1)
     pictures = PictureClip(folder, sorted(folder.iterdir()))
     remembered = RememberedClip(pictures, Memory(FRAMES * 1280 * 720 * 3))

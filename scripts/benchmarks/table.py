@@ -25,9 +25,9 @@ class Table:
 def verdict(value: float, *, at_least: float | None = None, at_most: float | None = None, unit: str = "") -> str:
     """A target and whether `value` meets it: "at most 1 s: met"."""
     if at_least is not None:
-        return f"at least {at_least:g}{unit}: {'met' if value >= at_least else 'not met'}"
+        return f"at least {at_least:.3g}{unit}: {'met' if value >= at_least else 'not met'}"
     if at_most is not None:
-        return f"at most {at_most:g}{unit}: {'met' if value <= at_most else 'not met'}"
+        return f"at most {at_most:.3g}{unit}: {'met' if value <= at_most else 'not met'}"
     return ""
 
 

@@ -143,7 +143,7 @@ def test_a_training_step_is_measured_in_time_and_memory(monkeypatch: pytest.Monk
     monkeypatch.setattr(training, "SIDE", 64)
     plain, again = training._memory(settings).rows
     assert float(plain[2]) > 100  # 3 frames of 4 clips
-    assert again[3].startswith("at most 0.333333: ")
+    assert again[3].startswith("at most 0.333: ")
 
 
 def test_samples_are_made_from_every_kind_of_file(monkeypatch: pytest.MonkeyPatch) -> None:

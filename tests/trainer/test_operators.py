@@ -60,7 +60,7 @@ def test_blur_is_a_convolution(sigma_x: float, sigma_y: float, angle: float) -> 
 
 
 def noise(grey: bool, seeds: Sequence[int] = range(7, 13)) -> Tensor:
-    clip = torch.full((6, 3, 64, 80), 0.5)
+    clip = torch.full((6, 3, 128, 160), 0.5)
     return (noisy(clip, [0.01 * (n + 1) for n in range(6)], 6 * [grey], seeds) - 0.5).double()
 
 
@@ -70,7 +70,7 @@ def test_noise_is_gaussian_and_as_strong_as_each_frame_says(grey: bool) -> None:
 
     for n, frame in enumerate(found):
         assert frame.std().item() == pytest.approx(0.01 * (n + 1), rel=0.04)
-        assert frame.mean().item() == pytest.approx(0, abs=4 * 0.01 * (n + 1) / math.sqrt(64 * 80))  # 4 sigma
+        assert frame.mean().item() == pytest.approx(0, abs=4 * 0.01 * (n + 1) / math.sqrt(128 * 160))  # 4 sigma
         assert (frame / frame.std()).pow(4).mean().item() == pytest.approx(3, abs=0.2)
 
 
