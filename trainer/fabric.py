@@ -35,7 +35,6 @@ def launched(settings: Training) -> tuple[Fabric, torch.amp.GradScaler | None]:
         accelerator=device,
         devices=here,
         num_nodes=everywhere // here,
-        strategy="ddp" if everywhere > 1 else "auto",
         plugins=[_precision(settings, device, scaler)],
     )
     fabric.launch()

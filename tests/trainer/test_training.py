@@ -264,7 +264,9 @@ def test_what_is_no_longer_finite_stops_the_run_with_its_batch(small: Callable[.
 def started(*arguments: str, ranks: int = 1) -> subprocess.Popen[str]:
     launcher = ["-m", "torch.distributed.run", f"--nproc_per_node={ranks}"] if ranks > 1 else []
     command = [sys.executable, *launcher, "-m", "trainer", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
 
 
 def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -283,10 +285,11 @@ def test_asked_to_stop_it_saves_and_exits_with_0_and_goes_on_in_the_same_bits(
     process = started("vsr-l1", "debug", *SMALL, f"data={clips}", "steps=100000", "workers=1", "-o", str(run))
     until(lambda: (run / FILE).exists(), process)
 
-    process.send_signal(request_)
+    os.killpg(process.pid, request_)  # as a terminal does, and schedulers
     said, _ = process.communicate(timeout=30)
 
     assert process.returncode == 0, said
+    assert "Traceback" not in said
     reached = newest(run)["step"]
     assert f"stopped after step {reached}, as asked; the same command goes on from there" in said
     assert rows(run)[-1]["step"] == reached < 100000
@@ -443,6 +446,17 @@ def test_another_configuration_and_other_clips_are_refused(
     assert (tmp_path / "run" / "settings.json").read_bytes() == settings
     train(small("steps=2", f"data={moved}"), tmp_path / "run")
     assert newest(tmp_path / "run")["step"] == 2
+
+
+def test_features_of_another_network_are_refused(small: Callable[..., Training], tmp_path: Path) -> None:
+    train(small("steps=1"), tmp_path)
+    (path,) = checkpoints.all_of(tmp_path)
+    state = checkpoints.read(path)
+    state["sources"]["vgg"] = "VGG19"
+    torch.save(state, path)
+
+    with pytest.raises(CheckpointError, match=r"was trained with features of VGG19, and losses\.perceptual\.weights="):
+        train(small("steps=2"), tmp_path)
 
 
 def test_a_folder_has_one_training_at_a_time(small: Callable[..., Training], tmp_path: Path) -> None:
