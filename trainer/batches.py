@@ -12,42 +12,41 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from .dataset import DegradedClips, Sample, Shuffled
+from .dataset import Shuffled
 from .degradation.draw import LEVELS
 from .errors import TrainerError
 from .heap import keep_freed
-from .stages import Training
+from .sample import Sample, Samples
+from .stages import Stage
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips, HQ and LR."""
+    """Samples of one size."""
 
-    hq: Tensor
-    """uint8 (batch, frames, 3, size, size); float32 in [0, 1] once it is where it is used."""
-    lr: Tensor
-    """float32 (batch, frames, 3, size / 4, size / 4) in [0, 1]."""
+    given: Tensor
+    """float32 (batch, frames, 3, height, width) in [0, 1]."""
+    target: Tensor
+    """uint8 (batch, frames, 3, ...); float32 in [0, 1] once it is where it is used."""
     failures: int
     """How many encodings failed on the way."""
 
     def on(self, device: torch.device) -> Self:
         """Where it is used. Colours cross the bus as bytes."""
-        hq, lr = (each.to(device, non_blocking=True) for each in (self.hq, self.lr))
-        return replace(self, hq=hq.float() / LEVELS, lr=lr)
+        given, target = (each.to(device, non_blocking=True) for each in (self.given, self.target))
+        return replace(self, given=given, target=target.float() / LEVELS)
 
     def pin_memory(self) -> Self:  # called by the loader
-        return replace(self, hq=self.hq.pin_memory(), lr=self.lr.pin_memory())
+        return replace(self, given=self.given.pin_memory(), target=self.target.pin_memory())
 
 
-def batches(
-    clips: DegradedClips, settings: Training, *, step: int, rank: int, ranks: int, pinned: bool
-) -> Iterator[Batch]:
+def batches(samples: Samples, settings: Stage, *, step: int, rank: int, ranks: int, pinned: bool) -> Iterator[Batch]:
     """Batches from a step on, without end: which ones, depends on seed, step and rank only."""
     begin = step * settings.batch * ranks
-    loader = DataLoader(
-        clips,
+    loader: DataLoader[Batch] = DataLoader(
+        samples,  # type: ignore[arg-type]  # it asks for nothing else of a Dataset
         settings.batch,
-        sampler=Shuffled(len(clips), settings.seed, rank=rank, ranks=ranks, begin=begin),
+        sampler=Shuffled(len(samples), settings.seed, rank=rank, ranks=ranks, begin=begin),
         num_workers=settings.workers,
         collate_fn=_together,
         pin_memory=pinned,
@@ -64,8 +63,8 @@ def batches(
 
 
 def _together(samples: Sequence[Sample]) -> Batch:
-    hq, lr = (torch.stack([getattr(sample, name) for sample in samples]) for name in ("hq", "lr"))
-    return Batch(hq, lr, sum(sample.failures for sample in samples))
+    given, target = (torch.stack([getattr(sample, name) for sample in samples]) for name in ("given", "target"))
+    return Batch(given, target, sum(sample.failures for sample in samples))
 
 
 def _said(error: TrainerError) -> str:

@@ -8,18 +8,23 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
+from pydantic import Field, TypeAdapter
 
 from vsanimesr.files import write_whole
 
 from .errors import CheckpointError
-from .stages import FREE, Training
+from .lbo.stages import OperatorTraining
+from .stages import FREE, Network, Stage, Training
 
 type State = dict[str, Any]
 """Tensors, numbers, text, and lists and dicts of them."""
 
+_STAGES: TypeAdapter[Training | OperatorTraining] = TypeAdapter(
+    Annotated[Training | OperatorTraining, Field(discriminator="stage")]
+)
 _NAME = re.compile(r"checkpoint-(\d{8})\.pt")
 
 
@@ -79,26 +84,38 @@ def read(path: Path) -> State:
     return cast(State, state)
 
 
-def settings_of(path: Path, state: State) -> Training:
+def settings_of(path: Path, state: State) -> Training | OperatorTraining:
     """What a checkpoint was trained with.
 
     Raises:
         CheckpointError: another release of the trainer wrote it.
     """
     try:
-        return Training.model_validate_json(state["settings"])
+        return _STAGES.validate_json(state["settings"])
     except ValueError as error:
         raise CheckpointError(f"{path} has settings of another release of the trainer: {error}") from error
 
 
-def require_same(path: Path, state: State, settings: Training) -> None:
+def network_settings_of(path: Path, state: State) -> Network:
+    """What the network of a checkpoint is.
+
+    Raises:
+        CheckpointError: it is of an operator; or another release of the trainer wrote it.
+    """
+    settings = settings_of(path, state)
+    if isinstance(settings, OperatorTraining):
+        raise CheckpointError(f"{path} is of an operator (lbo train), which upscales nothing; name a run of vsr-l1")
+    return settings.network
+
+
+def require_same(path: Path, state: State, settings: Stage) -> None:
     """Refuse to go on with other settings than a run began with.
 
     Raises:
         CheckpointError: they differ in more than `FREE`.
     """
     before, now = (_flat(each.model_dump(exclude=FREE)) for each in (settings_of(path, state), settings))
-    if different := [f"{name}={before[name]}, now {now[name]}" for name in now if before.get(name) != now[name]]:
+    if different := [f"{name}={before.get(name)}, now {now[name]}" for name in now if before.get(name) != now[name]]:
         listed = "; ".join(different[:3]) + ("; ..." if len(different) > 3 else "")
         raise CheckpointError(
             f"{path} was trained with {listed}. Set them as they were, or name another folder for the new run "

@@ -7,7 +7,6 @@ workers and ranks, and goes on with them after a resume.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -22,10 +21,9 @@ from .degradation.draw import drawn
 from .degradation.pipeline import Operator, degraded
 from .degradation.settings import Degradation
 from .errors import ClipError
+from .sample import Position, Sample
 from .settings import Settings
-
-type Position = tuple[int, int]
-"""Epoch, and index within it."""
+from .turns import NONE, drawn_turns, turned
 
 
 class Sampling(Settings):
@@ -40,18 +38,6 @@ class Sampling(Settings):
     """Whether half of the clips run backwards."""
     turned: bool = True
     """Whether they are mirrored left to right, upside down, and along the diagonal, each for half of them."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A clip, HQ and LR."""
-
-    hq: Tensor
-    """uint8 (frames, 3, size, size), R, G, B."""
-    lr: Tensor
-    """float32 (frames, 3, size / 4, size / 4) in [0, 1], values of 8 bits."""
-    failures: int
-    """How many encodings failed on the way."""
 
 
 class DegradedClips(Dataset[Sample]):
@@ -110,10 +96,12 @@ class DegradedClips(Dataset[Sample]):
         clip = self._clips[number]
         around = index - (int(self._ends[number - 1]) if number else 0)
         pictures = clip.read(_window(self._sampling, generator, around, len(clip)))
-        hq = _turned(_cropped(pictures, self._sampling, generator, clip.name), self._sampling, generator)
+        hq = _cropped(pictures, self._sampling, generator, clip.name)
+        turns = drawn_turns(generator)  # whether it is used or not
+        hq = turned(hq, turns if self._sampling.turned else NONE)
         draw = drawn(self._degradation, generator, len(hq), len(self._operators))
         lr, failures = degraded(hq, self._degradation, draw, self._operators)
-        return Sample(hq, lr, failures)
+        return Sample(lr, hq, failures)
 
 
 class Shuffled(Sampler[Position]):
@@ -177,12 +165,3 @@ def _require_size(name: str, width: int, height: int, size: int) -> None:
         raise ClipError(
             f"clip {name!r} has {width}x{height} pixels, and sampling.size={size} is larger; leave it out, or set less"
         )
-
-
-def _turned(clip: Tensor, sampling: Sampling, generator: Generator) -> Tensor:
-    mirrored, upside_down, transposed = generator.random(3) < 0.5
-    if sampling.turned:
-        clip = clip.flip(3) if mirrored else clip
-        clip = clip.flip(2) if upside_down else clip
-        clip = clip.transpose(2, 3) if transposed else clip
-    return clip.contiguous()

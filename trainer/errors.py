@@ -15,6 +15,14 @@ class ClipError(TrainerError):
     """A clip cannot be read, or is too short or too small."""
 
 
+class PairError(TrainerError):
+    """Pairs to learn an operator from are missing, or do not fit."""
+
+
+class OperatorError(TrainerError):
+    """A file is no operator, or not one of the kind that is wanted."""
+
+
 class CodecError(TrainerError):
     """A codec did not give back the frames that went in."""
 

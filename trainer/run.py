@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -12,11 +12,11 @@ from filelock import FileLock, Timeout
 from vsanimesr.files import write_whole
 
 from . import checkpoints
-from .dataset import DegradedClips
 from .errors import CheckpointError
 from .players import Players
 from .records import Means, Records
-from .stages import Training
+from .sample import Samples
+from .stages import Stage
 from .strip import strip_of
 
 SETTINGS = "settings.json"
@@ -30,6 +30,8 @@ class Sources:
     """How many frames each has, by name."""
     vgg: str
     """Whose features are compared; empty without a perceptual loss."""
+    operators: list[str] = field(default_factory=list)
+    """Fingerprints of the learnable basic operators that degrade, in order."""
 
 
 class Run:
@@ -47,9 +49,9 @@ class Run:
     def __init__(
         self,
         folder: Path,
-        settings: Training,
+        settings: Stage,
         players: Players,
-        clips: DegradedClips,
+        samples: Samples,
         sources: Sources,
         *,
         writes: bool,
@@ -58,7 +60,7 @@ class Run:
         self.step = 0
         self._settings = settings
         self._players = players
-        self._clips = clips
+        self._samples = samples
         self._sources = sources
         self._means = Means()
         self._open = ExitStack()
@@ -106,6 +108,11 @@ class Run:
                 f"{path} was trained with other clips than data={self._settings.data!r} holds (the first: {odd}); put "
                 "them back, or name another folder for the new run"
             )
+        if before.operators != now.operators:
+            raise CheckpointError(
+                f"{path} was trained with other operators than lbo_pool holds now; put them back, or name another "
+                "folder for the new run"
+            )
         if before.vgg != now.vgg:
             raise CheckpointError(
                 f"{path} was trained with features of {before.vgg}, and losses.perceptual.weights="
@@ -134,7 +141,7 @@ class Run:
         if self.step % every.log == 0:
             self._records.log(self.step, self._means.taken())
         if every.show and (last or self.step % every.show == 0):
-            self._records.show(self.step, strip_of(self._players.average.network, self._clips[0, 0]))
+            self._records.show(self.step, strip_of(self._players.averaged, self._samples[0, 0]))
         if last or self.step % every.save == 0:
             checkpoints.save(self.folder, self.step, self._state(), every.keep)
 

@@ -1,6 +1,7 @@
 """Settings: declared as models, changed by `name=value`, checked with errors that name the nearest right name.
 
-A setting inside another is written with a dot: `noise.sigma=[0,5]`. Values are JSON; what is not JSON is text.
+A setting inside another is written with a dot: `noise.sigma=[0,5]`. Values are JSON; what is not JSON is text, or in
+brackets a list of texts.
 """
 
 from __future__ import annotations
@@ -105,6 +106,8 @@ def _value(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
+        if text.startswith("[") and text.endswith("]"):
+            return [_value(each.strip()) for each in text[1:-1].split(",")]
         return text
 
 
@@ -112,6 +115,8 @@ def _told(error: ValidationError) -> str:
     """The first of the faults, with the setting's name and what it was given."""
     fault = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in fault["loc"])
+    if not name:  # settings that do not go together: the message names them
+        return fault["msg"].removeprefix("Value error, ")
     return f"{name}={json.dumps(fault['input'], default=str)} is refused: {fault['msg']}"
 
 

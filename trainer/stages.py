@@ -14,8 +14,8 @@ from pydantic import Field, field_validator, model_validator
 from vsanimesr.network import BLOCKS, FEATURES, Shape
 
 from .dataset import Sampling
+from .degradation.settings import LEARNED, Degradation
 from .degradation.settings import PRESETS as DEGRADATIONS
-from .degradation.settings import Degradation
 from .discriminator import smallest_side
 from .errors import SettingError
 from .losses import RADIUS
@@ -54,6 +54,8 @@ class Losses(Settings):
     """What is minimised: a weight of 0 leaves a loss out."""
 
     l1: NonNegative = 1.0
+    mse: NonNegative = 0.0
+    """The mean of squared differences, as in the release's first stage of operators (facts 3.3)."""
     sharpened: bool = False
     """L1 against the sharpened HQ frame, as in the release's first stage (facts 4.2); the paper does not say so."""
     perceptual: Perceptual = Perceptual()
@@ -70,12 +72,19 @@ class Optimiser(Settings):
     clip: NonNegative = 0.0
     """The largest norm of the network's gradient, longer ones are shortened; 0: none is, as in the paper. A recurrence
     now and then has one that is hundreds of times as long, and a high rate makes of it thousands of lost steps."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """`constant` as in the paper; `cosine` goes down to nothing at the last step: for short runs."""
+    schedule: Literal["constant", "halved", "cosine"] = "constant"
+    """`constant` as in the paper; `halved` from the middle on, as the release has it for operators; `cosine` goes down
+    to nothing at the last step: for short runs."""
 
     def share_at(self, step: int, steps: int) -> float:
         """Of the rates, at a step."""
-        return 1.0 if self.schedule == "constant" else 0.5 * (1 + cos(pi * step / steps))
+        match self.schedule:
+            case "constant":
+                return 1.0
+            case "halved":
+                return 1.0 if 2 * step < steps else 0.5
+            case "cosine":
+                return 0.5 * (1 + cos(pi * step / steps))
 
 
 class Records(Settings):
@@ -91,31 +100,25 @@ class Records(Settings):
     """A strip of pictures: LR, SR, HQ; 0 is never."""
 
 
-class Training(Settings):
-    """A run."""
+class Stage(Settings):
+    """What every run has, whatever it trains."""
 
-    stage: Literal["vsr-l1", "vsr-gan"] = "vsr-l1"
     data: str = ""
-    """A folder of HQ clips."""
+    """A folder: of HQ clips, or of pairs."""
     start: str = ""
     """Where the network begins: `v1`, `v2`, a file of weights, a checkpoint or a run; nothing: from scratch."""
     steps: Count = 300_000
     batch: Count = 4
     """Clips in a step, for each process."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    network: Network = Network()
     discriminator: Discriminator = Discriminator()
-    sampling: Sampling = Sampling()
-    degradation: Degradation = Degradation()
     losses: Losses = Losses()
     optimiser: Optimiser = Optimiser()
     average: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """How much of the moving average of the weights stays in a step."""
+    """How much of the moving average of the weights stays in a step; 0: there is none."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Of what autocast puts in 16 bits; weights stay in fp32. fp16 needs a GPU."""
     channels_last: bool = False
-    recompute: bool = False
-    """Compute each frame again on the way back: the memory of one frame instead of all (see `recurrence`)."""
     compile: bool = False
     """By torch.compile: minutes at the start, faster steps on a GPU."""
     workers: Annotated[int, Field(ge=0, le=256)] = 4
@@ -124,15 +127,38 @@ class Training(Settings):
     """MB of decoded pictures that each of these keeps: worth it where all clips nearly fit."""
     records: Records = Records()
 
-    @model_validator(mode="after")
-    def _large_enough(self) -> Self:
+    def _require_side(self, name: str, size: int) -> None:
+        """Refuse frames that are too small for a loss."""
         least = {
             "discriminator.layers": smallest_side(self.discriminator.layers) if self.losses.gan else 0,
             "losses.sharpened=true": RADIUS + 1 if self.losses.sharpened else 0,
         }
-        for name, side in least.items():
-            if self.sampling.size < side:
-                raise ValueError(f"sampling.size={self.sampling.size} is too small for {name}; set at least {side}")
+        for reason, side in least.items():
+            if size < side:
+                raise ValueError(f"{name}={size} is too small for {reason}; set at least {side}")
+
+
+class Training(Stage):
+    """A run of the network that upscales."""
+
+    stage: Literal["vsr-l1", "vsr-gan", "vsr-final"] = "vsr-l1"
+    lbo_pool: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Folders of `lbo train`, or files of operators; one of them degrades a clip (see degradation.down)."""
+    network: Network = Network()
+    sampling: Sampling = Sampling()
+    degradation: Degradation = Degradation()
+    recompute: bool = False
+    """Compute each frame again on the way back: the memory of one frame instead of all (see `recurrence`)."""
+
+    @model_validator(mode="after")
+    def _large_enough(self) -> Self:
+        self._require_side("sampling.size", self.sampling.size)
+        return self
+
+    @model_validator(mode="after")
+    def _pool_of_use(self) -> Self:
+        if self.lbo_pool and not self.degradation.down.lbo:
+            raise ValueError("lbo_pool is set, and degradation.down.lbo=0 never uses it; set that to 0.5, say")
         return self
 
 
@@ -161,11 +187,8 @@ def preset(stage: str, name: str) -> Training:
     Raises:
         SettingError: there is no such preset.
     """
-    if name not in PRESETS:
-        close = get_close_matches(name, PRESETS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PRESETS)}"
-        raise SettingError(f"{name!r} is not a preset; {hint}")
-    gan = stage == "vsr-gan"
+    require_preset(name)
+    gan, final = stage in ("vsr-gan", "vsr-final"), stage == "vsr-final"
     losses = Losses(
         sharpened=name == "release" and not gan,
         perceptual=Perceptual(weight=float(gan and name != "debug")),
@@ -175,11 +198,23 @@ def preset(stage: str, name: str) -> Training:
         "stage": stage,
         "losses": losses,
         "optimiser": Optimiser(rate=1e-4 if gan else 2e-4),
-        "degradation": DEGRADATIONS["release" if name == "release" else "paper"],
+        "degradation": (LEARNED if final else DEGRADATIONS)["release" if name == "release" else "paper"],
         **(_TINY if name == "debug" else {}),
     }
     return Training.model_validate(given)
 
 
+def require_preset(name: str) -> None:
+    """Refuse an unknown name.
+
+    Raises:
+        SettingError: there is no such preset.
+    """
+    if name not in PRESETS:
+        close = get_close_matches(name, PRESETS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PRESETS)}"
+        raise SettingError(f"{name!r} is not a preset; {hint}")
+
+
 PRESETS = ("paper", "release", "debug")
-STAGES = ("vsr-l1", "vsr-gan")
+STAGES = ("vsr-l1", "vsr-gan", "vsr-final")

@@ -1,22 +1,25 @@
-"""LR, SR and HQ of one frame side by side: what a run has learned, to look at."""
+"""What a network is given, what it makes of it and what it should, side by side: what a run has learned, to look at."""
 
 from __future__ import annotations
 
 import torch
 from PIL import Image
+from torch import nn
 
-from vsanimesr.network import SCALE
-from vsanimesr.torch_network import AnimeSR
-
-from .dataset import Sample
 from .degradation.draw import LEVELS
 from .pictures import image_of, squares
-from .recurrence import Recurrence
+from .sample import Sample
 
 
 @torch.no_grad()
-def strip_of(network: AnimeSR, sample: Sample) -> Image.Image:
-    """The last frame of a sample: LR with its pixels as squares, SR, HQ."""
+def strip_of(network: nn.Module, sample: Sample) -> Image.Image:
+    """The last frame of a sample, three times; of the smaller ones each pixel is a square.
+
+    Args:
+        network: runs on clips, (batch, frames, 3, height, width).
+    """
     device = next(network.parameters()).device
-    sr = Recurrence(network)(sample.lr[None].to(device))[0, -1].cpu()
-    return image_of(torch.cat([squares(sample.lr[-1], SCALE), sr, sample.hq[-1].float() / LEVELS], -1))
+    made = network(sample.given[None].to(device))[0, -1].cpu()
+    pictures = (sample.given[-1], made, sample.target[-1].float() / LEVELS)
+    tallest = max(picture.shape[-2] for picture in pictures)
+    return image_of(torch.cat([squares(picture, tallest // picture.shape[-2]) for picture in pictures], -1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -12,18 +13,21 @@ from .degradation import codec
 from .errors import SettingError
 from .fabric import launched
 from .heap import keep_freed
+from .lbo.degrader import Degrader
+from .lbo.pool import fingerprint, read_pool
 from .loop import steps
 from .objective import Objective
 from .perceptual import PerceptualLoss
 from .players import Players
 from .remembered import Memory, RememberedClip
 from .run import Run, Sources
-from .stages import Training
+from .sample import Samples
+from .stages import Stage, Training
 from .vgg_weights import VggWeights, read_vgg
 
 
 def train(settings: Training, folder: Path) -> None:
-    """Train until the last step, or until somebody asks to stop.
+    """Train the network until the last step, or until somebody asks to stop.
 
     Args:
         folder: of the run; where it holds a checkpoint, training goes on from there.
@@ -32,10 +36,23 @@ def train(settings: Training, folder: Path) -> None:
         TrainerError: something about settings, clips, codecs or checkpoints is wrong: before the first step where that
             can be known.
     """
-    keep_freed()
     clips = _clips(settings)
     codec.require(name for name, share in settings.degradation.codec.names.shares.items() if share)
-    samples = DegradedClips(clips, settings.sampling, settings.degradation, settings.seed)
+    pool = _pool(settings)
+    samples = DegradedClips(clips, settings.sampling, settings.degradation, settings.seed, pool)
+    train_on(samples, settings, folder, [fingerprint(each.operator) for each in pool])
+
+
+def train_on(samples: Samples, settings: Stage, folder: Path, operators: Sequence[str] = ()) -> None:
+    """The same on samples, of whatever kind.
+
+    Args:
+        operators: fingerprints of those that the samples are degraded by.
+
+    Raises:
+        TrainerError: as `train`.
+    """
+    keep_freed()
     fabric, scaler = launched(settings)
     if fabric.is_global_zero:
         samples.check()
@@ -43,7 +60,7 @@ def train(settings: Training, folder: Path) -> None:
     vgg = _vgg(settings, fabric)
     perceptual = PerceptualLoss(settings.losses.perceptual, vgg).to(fabric.device) if vgg else None
     objective = Objective(settings.losses, perceptual)
-    sources = Sources(samples.lengths(), vgg.name if vgg else "")
+    sources = Sources(samples.lengths(), vgg.name if vgg else "", list(operators))
     run = Run(folder, settings, players, samples, sources, writes=fabric.is_global_zero)
     steps(settings, fabric, samples, players, objective, run)
 
@@ -58,7 +75,13 @@ def _clips(settings: Training) -> list[Clip]:
     return [RememberedClip(clip, memory) for clip in clips]
 
 
-def _vgg(settings: Training, fabric: Fabric) -> VggWeights | None:
+def _pool(settings: Training) -> list[Degrader]:
+    if settings.stage == "vsr-final" and not settings.lbo_pool:
+        raise SettingError("lbo_pool is not set; name what lbo train made, for example lbo_pool=[lbo1,lbo2,lbo3]")
+    return [Degrader(operator) for operator in read_pool(settings.lbo_pool, settings.degradation.down.lbo_mode)]
+
+
+def _vgg(settings: Stage, fabric: Fabric) -> VggWeights | None:
     if not settings.losses.perceptual.weight:
         return None
     with fabric.rank_zero_first(local=True):  # it may have to be fetched

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vsanimesr.errors import AnimeSRError
 from vsanimesr.options import MODEL_NAMES
@@ -18,7 +18,7 @@ from .errors import CheckpointError
 type StateDict = dict[str, Tensor]
 
 
-def load(start: str, network: AnimeSR, average: AnimeSR) -> None:
+def load(start: str, network: nn.Module, average: nn.Module) -> None:
     """Put weights into a network and its moving average.
 
     Args:
@@ -50,7 +50,7 @@ def opened(name: str) -> AnimeSR:
         return network_of(_file(name)).eval()
     path = checkpoint_at(Path(name).expanduser())
     state = checkpoints.read(path)
-    network = AnimeSR(**checkpoints.settings_of(path, state).network.model_dump())
+    network = AnimeSR(**checkpoints.network_settings_of(path, state).model_dump())
     _fill(name, network, state["average"])
     return network.eval()
 
@@ -83,12 +83,11 @@ def _file(start: str) -> StateDict:
         raise CheckpointError(f"start={start!r}: {error}") from error
 
 
-def _fill(start: str, network: AnimeSR, weights: StateDict) -> None:
+def _fill(start: str, network: nn.Module, weights: StateDict) -> None:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         what = str(error).splitlines()[1].strip()
         raise CheckpointError(
-            f"start={start!r} is of another network ({what}); set network.features, network.blocks and "
-            "network.multi_scale as they were for it"
+            f"start={start!r} is of another network ({what}); set features and blocks as they were for it"
         ) from error

@@ -108,7 +108,7 @@ def test_a_run_goes_on_with_other_bookkeeping_and_with_no_other_setting(tmp_path
     with pytest.raises(CheckpointError) as refused:
         checkpoints.require_same(tmp_path / "x.pt", state(), other)
     assert (
-        "x.pt was trained with degradation.noise.sigma=(0.0, 10.0), now (0.0, 1.0); optimiser.rate=0.0002, now 0.5"
+        "x.pt was trained with optimiser.rate=0.0002, now 0.5; degradation.noise.sigma=(0.0, 10.0), now (0.0, 1.0)"
         in str(refused.value)
     )
 

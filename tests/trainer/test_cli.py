@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trainer.cells import LABEL, MARGIN, SIDE
 from trainer.cli import main
 from trainer.degradation.settings import PRESETS
-from trainer.grid import FRAMES, LABEL, MARGIN, SIDE, drawn_grid
+from trainer.grid import FRAMES, drawn_grid
 
 from .clips import drawn_clip
 

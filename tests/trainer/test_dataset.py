@@ -15,10 +15,12 @@ from numpy.random import SeedSequence
 from torch.utils.data import DataLoader
 
 from trainer.clips import Clip, Picture
-from trainer.dataset import DegradedClips, Position, Sample, Sampling, Shuffled, _turned, _window
+from trainer.dataset import DegradedClips, Sampling, Shuffled, _window
 from trainer.degradation.settings import PRESETS
 from trainer.errors import ClipError, SettingError
+from trainer.sample import Position, Sample
 from trainer.settings import changed
+from trainer.turns import drawn_turns, turned
 
 SMALL = Sampling(frames=3, size=32)
 
@@ -50,7 +52,7 @@ def dataset(sampling: Sampling = SMALL, seed: int = 0, clips: Sequence[Clip] = C
 
 
 def equal(a: Sample, b: Sample) -> bool:
-    return torch.equal(a.hq, b.hq) and torch.equal(a.lr, b.lr)
+    return torch.equal(a.target, b.target) and torch.equal(a.given, b.given)
 
 
 def first(batch: list[Sample]) -> Sample:
@@ -63,7 +65,7 @@ def test_there_is_an_index_for_each_frame_and_it_is_in_the_window() -> None:
 
     assert len(data) == 9 + 5 + 30
     for index, (length, begin) in enumerate((clip, n) for clip in (9, 5, 30) for n in range(clip)):
-        numbers = data[0, index].hq[:, 2, 0, 0].tolist()
+        numbers = data[0, index].target[:, 2, 0, 0].tolist()
         assert numbers == list(range(numbers[0], numbers[0] + 3))
         assert numbers[-1] < length
         assert begin in numbers or begin in (0, length - 1)
@@ -103,7 +105,7 @@ def test_a_crop_is_one_place_for_all_frames_anywhere_in_the_picture() -> None:
     still = changed(SMALL, ["turned=false"])
     places = set()
     for epoch in range(200):
-        hq = dataset(still)[epoch, 20].hq
+        hq = dataset(still)[epoch, 20].target
         left, top = int(hq[0, 0, 0, 0]), int(hq[0, 1, 0, 0])
         assert torch.equal(hq[:, 0], torch.arange(left, left + 32, dtype=torch.uint8).expand(3, 32, 32))
         assert torch.equal(hq[:, 1], torch.arange(top, top + 32, dtype=torch.uint8)[:, None].expand(3, 32, 32))
@@ -117,11 +119,11 @@ def test_all_eight_turns_come_and_all_frames_turn_alike() -> None:
     clip = torch.arange(2 * 3 * 16 * 16).reshape(2, 3, 16, 16)
     seen = Counter[tuple[int, int, int]]()
     for seed in range(800):
-        turned = _turned(clip, SMALL, np.random.default_rng(seed))
-        corner, right, below = (int(value) for value in (turned[0, 0, 0, 0], turned[0, 0, 0, 1], turned[0, 0, 1, 0]))
+        found = turned(clip, drawn_turns(np.random.default_rng(seed)))
+        corner, right, below = (int(value) for value in (found[0, 0, 0, 0], found[0, 0, 0, 1], found[0, 0, 1, 0]))
         seen[corner, right, below] += 1
-        assert torch.equal(turned[1] - turned[0], clip[1] - clip[0])
-        assert sorted(turned[0, 0].flatten().tolist()) == list(range(256))
+        assert torch.equal(found[1] - found[0], clip[1] - clip[0])
+        assert sorted(found[0, 0].flatten().tolist()) == list(range(256))
 
     assert len(seen) == 8
     assert all(count == pytest.approx(100, abs=40) for count in seen.values())
@@ -130,10 +132,10 @@ def test_all_eight_turns_come_and_all_frames_turn_alike() -> None:
 def test_lr_is_a_quarter_of_hq_and_of_the_same_place() -> None:
     sample = dataset()[0, 3]
 
-    assert (sample.hq.shape, sample.hq.dtype) == ((3, 3, 32, 32), torch.uint8)
-    assert (sample.lr.shape, sample.lr.dtype) == ((3, 3, 8, 8), torch.float32)
-    small = torch.nn.functional.avg_pool2d(sample.hq.float() / 255, 4)
-    assert (sample.lr - small).abs().mean() < 0.05
+    assert (sample.target.shape, sample.target.dtype) == ((3, 3, 32, 32), torch.uint8)
+    assert (sample.given.shape, sample.given.dtype) == ((3, 3, 8, 8), torch.float32)
+    small = torch.nn.functional.avg_pool2d(sample.target.float() / 255, 4)
+    assert (sample.given - small).abs().mean() < 0.05
 
 
 def test_a_sample_is_a_function_of_seed_epoch_and_index() -> None:

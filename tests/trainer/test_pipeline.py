@@ -229,9 +229,12 @@ def test_a_learned_operator_has_its_place(mode: str) -> None:
     assert seen == [(stage.lbo, size) for stage, size in zip(draw.stages, sizes, strict=True)]
 
 
-def test_operators_are_drawn_evenly_and_only_where_there_are_any() -> None:
+def test_a_clip_has_one_operator_drawn_evenly_and_only_where_there_are_any() -> None:
     half = changed(PAPER, ["down.lbo=0.5"])
-    found = [stage.lbo for draw in draws(half, operators=3) for stage in draw.stages]
+    clips = draws(half, operators=3)
+    found = [stage.lbo for draw in clips for stage in draw.stages]
+    assert all(len({stage.lbo for stage in draw.stages} - {None}) <= 1 for draw in clips)
+    assert {len({stage.lbo for stage in draw.stages}) for draw in clips} == {1, 2}  # each stage by itself has it or not
 
     assert found.count(None) / len(found) == pytest.approx(1 / 2, abs=0.03)
     for number in range(3):

@@ -13,7 +13,7 @@ from trainer.stages import PRESETS, STAGES, Optimiser, Training, preset
 @pytest.mark.parametrize("name", ["paper", "release"])
 def test_the_numbers_of_both_stages(name: str) -> None:
     """Facts 4.1."""
-    first, second = (preset(stage, name) for stage in STAGES)
+    first, second = (preset(stage, name) for stage in STAGES[:2])
 
     for stage in (first, second):
         assert (stage.steps, stage.batch, stage.seed, stage.average) == (300_000, 4, 0, 0.999)

@@ -254,8 +254,8 @@ def test_what_is_no_longer_finite_stops_the_run_with_its_batch(small: Callable[.
     assert str(file) in str(stopped.value)
     assert "Lower optimiser.rate" in str(stopped.value)
     batch = load_file(file)
-    assert batch["hq"].shape == (2, 3, 3, 32, 32)
-    assert batch["lr"].shape == (2, 3, 3, 8, 8)
+    assert batch["target"].shape == (2, 3, 3, 32, 32)
+    assert batch["given"].shape == (2, 3, 3, 8, 8)
     step = newest(tmp_path)["step"]
     assert f"in step {step} " in str(stopped.value)
     assert file.name == f"diverged-step-{step:08}-rank-0.safetensors"

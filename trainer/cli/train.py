@@ -14,6 +14,7 @@ from ..training import train
 SAID = {
     "vsr-l1": "train by L1: the first stage",
     "vsr-gan": "train by L1, perceptual and GAN losses: the second stage, from start=RUN of the first",
+    "vsr-final": "the second stage with learned operators, lbo_pool=[LBO,...], from start=RUN of the first",
 }
 
 

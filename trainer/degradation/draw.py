@@ -72,7 +72,7 @@ def drawn(settings: Degradation, generator: Generator, frames: int, operators: i
     Args:
         generator: where the numbers come from. As many are taken whatever comes out.
         frames: of the clip.
-        operators: how many learnable basic operators there are to choose from.
+        operators: how many learnable basic operators there are, of which a clip has one.
     """
     blur, noise = settings.blur, settings.noise
     isotropic = generator.random() < blur.isotropic
@@ -81,6 +81,8 @@ def drawn(settings: Degradation, generator: Generator, frames: int, operators: i
     sigmas = generator.uniform(*noise.sigma, frames) / LEVELS
     grey = tuple(bool(point < noise.grey) for point in generator.random(frames))
     frozen, *seeds = (int(seed) for seed in generator.integers(MOST, size=frames + 1))
+    point = generator.random()
+    operator = int(point * operators) if operators else None
     return Draw(
         sigma_x=round_sigma if isotropic else sigma_x,
         sigma_y=round_sigma if isotropic else sigma_y,
@@ -88,17 +90,16 @@ def drawn(settings: Degradation, generator: Generator, frames: int, operators: i
         sigmas=tuple(map(float, sigmas)),
         grey=grey,
         seeds=tuple(frozen if noise.frozen_grey and same else seed for seed, same in zip(seeds, grey, strict=True)),
-        stages=tuple(_stage(settings.down, factor, generator, operators) for factor in settings.down.factors),
+        stages=tuple(_stage(settings.down, factor, generator, operator) for factor in settings.down.factors),
         faults=_faults(settings.analogue, generator),
         encodings=tuple(_encoding(settings.codec, generator) for _ in range(ATTEMPTS)),
     )
 
 
-def _stage(settings: Down, factor: int, generator: Generator, operators: int) -> Stage:
+def _stage(settings: Down, factor: int, generator: Generator, operator: int | None) -> Stage:
     mode = _one_of(settings.modes, generator)
     learned = generator.random() < settings.lbo
-    which = int(generator.random() * operators)
-    return Stage(factor, mode, which if learned and operators else None)
+    return Stage(factor, mode, operator if learned else None)
 
 
 def _faults(settings: Analogue, generator: Generator) -> tuple[Fault, ...]:

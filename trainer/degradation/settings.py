@@ -138,3 +138,9 @@ PRESETS = {
 }
 """`paper` is its equation 2; `release` is what its first step does, without its mistakes: `codec.swapped=true` and
 `noise.frozen_grey=true` bring two of them back."""
+
+LEARNED = {
+    "paper": Degradation(down=Down(lbo=1)),
+    "release": Degradation(down=Down(lbo=0.5, lbo_mode="replace"), codec=Codec(truncated=True)),
+}
+"""With learnable basic operators: after each scaling down, or in its place for half of them (facts 8.1)."""

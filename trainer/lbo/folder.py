@@ -1,0 +1,27 @@
+"""What lies where in the folder of an operator: one for each episode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+OPERATOR = "operator.safetensors"
+"""What `lbo train` makes: the operator."""
+PATCHES = "patches.png"
+"""What it does to patches, to look at."""
+CHOICE = "choice.json"
+"""Which factor was chosen, by whom, and out of what."""
+
+
+def lq(folder: Path) -> Path:
+    """Clips of the episode."""
+    return folder / "pairs" / "lq"
+
+
+def hq(folder: Path) -> Path:
+    """The same clips as pseudo-HQ, exactly twice as large."""
+    return folder / "pairs" / "hq"
+
+
+def run(folder: Path, stage: str) -> Path:
+    """Of a stage of training."""
+    return folder / stage
