@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -55,6 +55,18 @@ class Clip(Protocol):
         ...
 
 
+class Episode(Clip, Protocol):
+    """A clip that may be long."""
+
+    def stream(self, width: int, height: int) -> Iterator[Picture]:
+        """All pictures in order, shrunk to this size; decoded in one go.
+
+        Raises:
+            ClipError: one of them cannot be read.
+        """
+        ...
+
+
 def find_clips(folder: Path) -> list[Clip]:
     """The clips of a dataset, by name.
 
@@ -67,7 +79,7 @@ def find_clips(folder: Path) -> list[Clip]:
         raise ClipError(
             f"data={str(folder)!r} cannot be read ({error.strerror or error}); name a folder of clips"
         ) from error
-    clips = [clip for entry in entries if (clip := open_clip(entry))]
+    clips: list[Clip] = [clip for entry in entries if (clip := open_clip(entry))]
     if not clips:
         raise ClipError(
             f"data={str(folder)!r} holds no clips; each is a folder of pictures ({', '.join(sorted(PICTURES))}) "
@@ -76,7 +88,7 @@ def find_clips(folder: Path) -> list[Clip]:
     return clips
 
 
-def open_clip(path: Path) -> Clip | None:
+def open_clip(path: Path) -> Episode | None:
     """The clip at a path; None if there is none: another kind of file, or a folder without pictures."""
     if path.is_file():
         return VideoClip(path) if path.suffix.lower() in VIDEOS else None
@@ -98,6 +110,11 @@ class PictureClip:
 
     def read(self, numbers: Sequence[int]) -> list[Picture]:
         return [self._read(self._pictures[n]) for n in numbers]
+
+    def stream(self, width: int, height: int) -> Iterator[Picture]:
+        for path in self._pictures:
+            shrunk = Image.fromarray(self._read(path)).resize((width, height), Image.Resampling.BOX)
+            yield np.asarray(shrunk)
 
     def check(self) -> tuple[int, int]:
         first = _size(self._pictures[0])
@@ -163,6 +180,19 @@ class VideoClip:
         if missing := [n for n in numbers if self._times[n] not in found]:
             raise ClipError(f"{self._path} gives no frame {missing[0]}; remux it, or leave it out")
         return [found[self._times[n]] for n in numbers]
+
+    def stream(self, width: int, height: int) -> Iterator[Picture]:
+        shrink = VideoReformatter()
+        try:
+            with av.open(self._path) as container:
+                stream = container.streams.video[0]
+                stream.thread_type = "AUTO"
+                for frame in container.decode(stream):
+                    # Each picture becomes the mean of what it covers, whose noise is a fraction of a pixel's.
+                    rgb = shrink.reformat(frame, width, height, "rgb24", interpolation=Interpolation.AREA)
+                    yield np.asarray(rgb.to_ndarray(), np.uint8)
+        except av.FFmpegError as error:
+            raise ClipError(f"{self._path} cannot be decoded ({error}); remux it, or leave it out") from error
 
     def check(self) -> tuple[int, int]:
         len(self)  # makes the table of frames, for which all packets are read

@@ -15,6 +15,10 @@ class ClipError(TrainerError):
     """A clip cannot be read, or is too short or too small."""
 
 
+class EpisodeError(TrainerError):
+    """An episode holds nothing to learn from."""
+
+
 class PairError(TrainerError):
     """Pairs to learn an operator from are missing, or do not fit."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -38,14 +39,16 @@ class Recurrence(nn.Module):
         Returns:
             float32 (batch, frames, 3, 4 * height, 4 * width), not clamped.
         """
+        return torch.stack(list(self.pictures(lr)), 1)
+
+    def pictures(self, lr: Tensor) -> Iterator[Tensor]:
+        """The same frame by frame, where all of them together would fill the memory."""
         frames = [frame.contiguous(memory_format=self.layout) for frame in lr.unbind(1)]
         sr, hidden = (each.contiguous(memory_format=self.layout) for each in self.network.initial_state(frames[0]))
-        out = []
         for t, cur in enumerate(frames):
             window = frames[max(t - 1, 0)], cur, frames[min(t + 1, len(frames) - 1)]
             picture, sr, hidden = self._step(*window, sr, hidden)
-            out.append(picture)
-        return torch.stack(out, 1)
+            yield picture
 
     def _step(self, *given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.recompute and torch.is_grad_enabled():

@@ -47,7 +47,7 @@ GAN = Part(
     "vsr-gan",
     "finetune",
     (
-        *(*FAST, "optimiser.rate=0.0001", "optimiser.discriminator_rate=0.0001", "losses.perceptual.weight=0.1"),
+        *(*FAST, "optimiser.rate=0.0001", "losses.perceptual.weight=0.02", "losses.gan=0.1"),
         *("sampling.frames=5", "sampling.size=128", "batch=2", "steps=500"),
         *("records.log=5", "records.show=100", "records.save=50"),
     ),

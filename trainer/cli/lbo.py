@@ -6,7 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..clips import open_clip
+from ..errors import ClipError, PairError
 from ..lbo.learned import learn
+from ..lbo.making import make_pairs
 from ..lbo.stages import STAGES
 from ..stages import PRESETS
 
@@ -20,7 +23,34 @@ def add_to(commands: Any) -> None:
         "lbo_pool=[...] of vsr-final.",
     )
     steps = parser.add_subparsers(required=True, metavar="STEP")
+    _add_pairs(steps)
     _add_train(steps)
+
+
+def _add_pairs(steps: Any) -> None:
+    parser: argparse.ArgumentParser = steps.add_parser(
+        "pairs",
+        help="make pairs of LQ and pseudo-HQ out of an episode",
+        description="Chooses parts of an LQ episode, upscales them shrunk by several factors, lets you choose the "
+        "factor at which its faults are gone and its detail is not, and makes pseudo-HQ with it.",
+    )
+    parser.add_argument("episode", type=Path, help="a video, or a folder of pictures")
+    parser.add_argument("-o", "--folder", type=Path, required=True, metavar="FOLDER", help="where the pairs are kept")
+    parser.add_argument("--model", default="v2", help="what upscales: v1, v2, a run or a file; default: v2")
+    parser.add_argument("--count", type=int, default=200, help="of clips of 10 frames, at most; default: 200")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--factor", type=float, help="take this factor, for example 0.5")
+    how.add_argument("--suggest", action="store_true", help="take the factor that sharpness and artefacts suggest")
+    parser.set_defaults(run_command=_pairs)
+
+
+def _pairs(given: argparse.Namespace) -> None:
+    episode = open_clip(given.episode) if given.episode.exists() else None
+    if episode is None:
+        raise ClipError(f"{given.episode} is no episode; name a video, or a folder of pictures")
+    if given.count < 1:
+        raise PairError(f"--count {given.count} is refused; give 1 or more: 200 clips are what the paper has")
+    make_pairs(episode, given.folder, model=given.model, count=given.count, factor=given.factor, picks=None)
 
 
 def _add_train(steps: Any) -> None:

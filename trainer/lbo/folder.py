@@ -9,7 +9,9 @@ OPERATOR = "operator.safetensors"
 PATCHES = "patches.png"
 """What it does to patches, to look at."""
 CHOICE = "choice.json"
-"""Which factor was chosen, by whom, and out of what."""
+"""Which factor was chosen, how, and by what."""
+WINDOWS = "windows.json"
+"""Which parts of the episode the pairs are of."""
 
 
 def lq(folder: Path) -> Path:
@@ -20,6 +22,11 @@ def lq(folder: Path) -> Path:
 def hq(folder: Path) -> Path:
     """The same clips as pseudo-HQ, exactly twice as large."""
     return folder / "pairs" / "hq"
+
+
+def scenes(folder: Path) -> Path:
+    """Pictures of a few scenes at each factor, to choose by."""
+    return folder / "scenes"
 
 
 def run(folder: Path, stage: str) -> Path:
