@@ -36,11 +36,17 @@ def train(settings: Training, folder: Path) -> None:
         TrainerError: something about settings, clips, codecs or checkpoints is wrong: before the first step where that
             can be known.
     """
-    clips = _clips(settings)
-    codec.require(name for name, share in settings.degradation.codec.names.shares.items() if share)
     pool = _pool(settings)
-    samples = DegradedClips(clips, settings.sampling, settings.degradation, settings.seed, pool)
-    train_on(samples, settings, folder, [fingerprint(each.operator) for each in pool])
+    train_on(_samples(settings, pool), settings, folder, [fingerprint(each.operator) for each in pool])
+
+
+def check(settings: Training) -> None:
+    """See whether a run could begin, but for its operators.
+
+    Raises:
+        TrainerError: as `train`.
+    """
+    _samples(settings, ()).check()
 
 
 def train_on(samples: Samples, settings: Stage, folder: Path, operators: Sequence[str] = ()) -> None:
@@ -63,6 +69,12 @@ def train_on(samples: Samples, settings: Stage, folder: Path, operators: Sequenc
     sources = Sources(samples.lengths(), vgg.name if vgg else "", list(operators))
     run = Run(folder, settings, players, samples, sources, writes=fabric.is_global_zero)
     steps(settings, fabric, samples, players, objective, run)
+
+
+def _samples(settings: Training, pool: Sequence[Degrader]) -> DegradedClips:
+    clips = _clips(settings)
+    codec.require(name for name, share in settings.degradation.codec.names.shares.items() if share)
+    return DegradedClips(clips, settings.sampling, settings.degradation, settings.seed, pool)
 
 
 def _clips(settings: Training) -> list[Clip]:

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import TrainerError
-from . import debug, degrade, evaluate, export, lbo, train
+from . import debug, degrade, evaluate, export, lbo, recipe, train
 
-COMMANDS = (train, lbo, evaluate, export, degrade, debug)
+COMMANDS = (train, lbo, recipe, evaluate, export, degrade, debug)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
