@@ -23,6 +23,10 @@ class PairError(TrainerError):
     """Pairs to learn an operator from are missing, or do not fit."""
 
 
+class PickerError(TrainerError):
+    """The page to choose on cannot be served."""
+
+
 class OperatorError(TrainerError):
     """A file is no operator, or not one of the kind that is wanted."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from ..errors import ClipError, PairError
 from ..lbo.learned import learn
 from ..lbo.making import make_pairs
 from ..lbo.stages import STAGES
+from ..picker.server import picked
 from ..stages import PRESETS
 
 
@@ -41,6 +44,7 @@ def _add_pairs(steps: Any) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--factor", type=float, help="take this factor, for example 0.5")
     how.add_argument("--suggest", action="store_true", help="take the factor that sharpness and artefacts suggest")
+    parser.add_argument("--port", type=int, default=0, help="of the page to choose on; default: any that is free")
     parser.set_defaults(run_command=_pairs)
 
 
@@ -50,7 +54,12 @@ def _pairs(given: argparse.Namespace) -> None:
         raise ClipError(f"{given.episode} is no episode; name a video, or a folder of pictures")
     if given.count < 1:
         raise PairError(f"--count {given.count} is refused; give 1 or more: 200 clips are what the paper has")
-    make_pairs(episode, given.folder, model=given.model, count=given.count, factor=given.factor, picks=None)
+    picks = None if given.suggest else partial(picked, announce=_announce, port=given.port)
+    make_pairs(episode, given.folder, model=given.model, count=given.count, factor=given.factor, picks=picks)
+
+
+def _announce(address: str) -> None:
+    print(f"choose a factor on {address}", file=sys.stderr)
 
 
 def _add_train(steps: Any) -> None:
