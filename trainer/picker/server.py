@@ -29,6 +29,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+POLL = 0.05
+"""Seconds until the server sees that it should end."""
 LONGEST = 1000
 """Bytes of a choice."""
 
@@ -84,7 +86,7 @@ def picked(
         raise PickerError(f"--port {port} cannot be had ({error.strerror or error}); give another") from error
     server.daemon_threads = True
     with server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(POLL,), daemon=True)
         thread.start()
         try:
             address = f"http://{HOST}:{server.server_port}/{asked.token}/"
@@ -136,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, TypeError, KeyError):
             factor = None
         factors = [hint.factor for hint in self._asked.hints]
-        if not isinstance(factor, int | float) or factor not in factors:
+        if type(factor) not in (int, float) or factor not in factors:  # true is an int, and equals 1
             named = ", ".join(f"{each:g}" for each in factors)
             self._refuse(HTTPStatus.BAD_REQUEST, f'the choice should be {{"factor": ...}} with one of {named}')
             return

@@ -1,0 +1,217 @@
+"""The page's server: what it gives to whom, what it refuses, and that it ends."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+
+from trainer.errors import PickerError
+from trainer.lbo.choice import Hint
+from trainer.lbo.scenes import Scene
+from trainer.picker import server
+from trainer.picker.server import picked
+
+FACTORS = (1.0, 0.5, 0.3)
+HINTS = [Hint(factor=factor, sharpness=factor, artefacts=2 * factor) for factor in FACTORS]
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> list[Scene]:
+    """Each picture's red tells which it is."""
+    made = []
+    for number in range(2):
+        files = {factor: tmp_path / f"{number}-{factor}.png" for factor in FACTORS}
+        for n, file in enumerate(files.values()):
+            Image.new("RGB", (64, 48), (100 * number + n, 0, 0)).save(file)
+        Image.new("RGB", (32, 24), (250, 0, 0)).save(tmp_path / f"{number}.png")
+        made.append(Scene(f"scene-{number}", tmp_path / f"{number}.png", files))
+    return made
+
+
+class Client:
+    """Asks a page that is shown."""
+
+    def __init__(self, address: str, choice: Future[float]) -> None:
+        self.address = address
+        self.choice = choice
+        parts = urlsplit(address)
+        self.port, self.path = parts.port or 0, parts.path
+
+    def ask(
+        self, path: str, *, method: str = "GET", body: bytes | None = None, whole: bool = False, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers, content."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path if whole else self.path + path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+    def choose(self, body: object, **headers: str) -> tuple[int, str]:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        status, _, said = self.ask("choice", method="POST", body=content, **headers)
+        return status, said.decode()
+
+
+@pytest.fixture
+def client(scenes: list[Scene]) -> Iterator[Client]:
+    addresses: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        choice = pool.submit(picked, scenes, HINTS, 0.5, announce=addresses.append, browse=False)
+        until(lambda: bool(addresses))
+        client = Client(addresses[0], choice)
+        yield client
+        with suppress(ConnectionRefusedError):  # it has ended
+            client.choose({"factor": 1.0})
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_what_is_chosen_is_returned_and_the_server_ends(factor: float, client: Client) -> None:
+    assert client.choose({"factor": factor})[0] == 200
+
+    assert client.choice.result(timeout=5) == factor
+    with pytest.raises(ConnectionRefusedError):
+        client.ask("")
+
+
+def test_it_is_on_this_machine_alone_and_at_an_address_nobody_guesses(client: Client) -> None:
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{20,}/", client.address)
+    others = {each[4][0] for each in socket.getaddrinfo(socket.gethostname(), None)} - {"127.0.0.1", "::1"}
+    for other in others:
+        with pytest.raises(OSError), socket.create_connection((str(other), client.port), 2):  # noqa: PT011  # any will do
+            pass
+
+
+def test_page_and_pictures_are_what_they_are(client: Client, scenes: list[Scene]) -> None:
+    for name, type_ in (("", "text/html; charset=utf-8"), ("picker.css", "text/css"), ("picker.js", "text/javascript")):
+        status, headers, content = client.ask(name)
+        assert (status, headers["Content-Type"]) == (200, type_)
+        assert len(content) > 500
+        assert headers["Content-Security-Policy"].startswith("default-src 'self'")
+        assert headers["Cache-Control"] == "no-store"
+        assert b"http://" not in content
+        assert b"https://" not in content
+    for number, scene in enumerate(scenes):
+        assert client.ask(f"lq/{number}")[2] == scene.lq.read_bytes()
+        for n, file in enumerate(scene.pseudo_hq.values()):
+            assert client.ask(f"at/{number}/{n}")[2] == file.read_bytes()
+    described: dict[str, Any] = json.loads(client.ask("scenes.json")[2])
+    assert described["scenes"] == ["scene-0", "scene-1"]
+    assert [hint["factor"] for hint in described["hints"]] == list(FACTORS)
+    assert described["suggested"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("at/2/0", "at/0/3", "at/0/-1", "at/-1/0", "at/0", "at/0/0/0", "at/x/0", "lq/2", "lq/%C2%B2", "nothing"),
+        *("../server.py", "..%2fserver.py", "picker.js/..", "page/index.html", "index.html", "//"),
+    ],
+)
+def test_nothing_else_is_given(path: str, client: Client) -> None:
+    status, _, content = client.ask(path)
+
+    assert status == 404
+    assert len(content) < 100
+
+
+def test_who_does_not_know_the_address_gets_nothing(client: Client) -> None:
+    for path in ("/", "/scenes.json", "/" + client.path[2:], client.path.upper().lower() + "x", "/choice"):
+        if path != client.path:
+            assert client.ask(path, whole=True)[0] in (403, 404)
+    assert client.ask("/", whole=True)[0] == 403
+    assert client.ask("/choice", whole=True, method="POST", body=b'{"factor": 1.0}')[0] == 403
+    assert not client.choice.done()
+
+
+def test_a_page_elsewhere_gets_nothing(client: Client) -> None:
+    assert client.ask("", Host="evil.example")[0] == 403
+    assert client.ask("", Host=f"evil.example:{client.port}")[0] == 403
+    assert client.choose({"factor": 1.0}, Origin="http://evil.example")[0] == 404
+    assert not client.choice.done()
+    assert client.ask("", Host=f"localhost:{client.port}")[0] == 200
+    assert client.choose({"factor": 1.0}, Origin=f"http://127.0.0.1:{client.port}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"[]", b"1", b"null", b'{"factor": NaN}', b'{"factor": 0.5' + b" " * 2000 + b"}", b"\xff\xfe"),
+        *({"factor": 0.4}, {"factor": "0.5"}, {"factor": None}, {"factor": True}, {"factor": [0.5]}, {"f": 1.0}),
+    ],
+)
+def test_a_choice_outside_the_range_is_refused_and_asked_for_again(body: object, client: Client) -> None:
+    status, said = client.choose(body)
+
+    assert (status, said) == (400, 'the choice should be {"factor": ...} with one of 1, 0.5, 0.3')
+    assert not client.choice.done()
+    assert client.choose({"factor": 0.3})[0] == 200
+    assert client.choice.result(timeout=5) == 0.3
+
+
+def test_other_methods_are_refused(client: Client) -> None:
+    for method in ("PUT", "DELETE", "HEAD"):
+        assert client.ask("choice", method=method)[0] == 501
+    assert client.ask("choice")[0] == 404
+    assert client.ask("", method="POST", body=b'{"factor": 1.0}')[0] == 404
+
+
+def test_a_port_that_is_taken_is_told(scenes: list[Scene]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(
+            PickerError, match=rf"^--port {port} cannot be had \(Address already in use\); give another"
+        ):
+            picked(scenes, HINTS, 0.5, announce=lambda _: None, port=port, browse=False)
+
+
+def test_ctrl_c_ends_it(scenes: list[Scene], monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    before = threading.active_count()
+
+    def interrupt(address: str) -> bool:
+        opened.append(address)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(server.webbrowser, "open", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        picked(scenes, HINTS, 0.5, announce=lambda _: None)
+
+    assert len(opened) == 1
+    until(lambda: threading.active_count() == before)
+    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", urlsplit(opened[0]).port or 0), 2):
+        pytest.fail("it still listens")
+
+
+def test_nothing_is_said_about_requests(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    client.ask("")
+    client.ask("nothing")
+    client.choose({"factor": 1.0})
+    client.choice.result(timeout=5)
+
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "")
