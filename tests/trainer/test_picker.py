@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -21,10 +21,12 @@ from PIL import Image
 from trainer.errors import PickerError
 from trainer.lbo.choice import Hint
 from trainer.lbo.scenes import Scene
-from trainer.picker import server
 from trainer.picker.server import picked
 
 FACTORS = (1.0, 0.5, 0.3)
+type Headers = Mapping[str, str]
+
+NONE: Headers = {}
 HINTS = [Hint(factor=factor, sharpness=factor, artefacts=2 * factor) for factor in FACTORS]
 
 
@@ -51,20 +53,20 @@ class Client:
         self.port, self.path = parts.port or 0, parts.path
 
     def ask(
-        self, path: str, *, method: str = "GET", body: bytes | None = None, whole: bool = False, **headers: str
+        self, path: str, *, method: str = "GET", body: bytes = b"", whole: bool = False, headers: Headers = NONE
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers, content."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request(method, path if whole else self.path + path, body, headers)
+            connection.request(method, path if whole else self.path + path, body or None, headers)
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()
         finally:
             connection.close()
 
-    def choose(self, body: object, **headers: str) -> tuple[int, str]:
+    def choose(self, body: object, headers: Headers = NONE) -> tuple[int, str]:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        status, _, said = self.ask("choice", method="POST", body=content, **headers)
+        status, _, said = self.ask("choice", method="POST", body=content, headers=headers)
         return status, said.decode()
 
 
@@ -76,7 +78,7 @@ def client(scenes: list[Scene]) -> Iterator[Client]:
         until(lambda: bool(addresses))
         client = Client(addresses[0], choice)
         yield client
-        with suppress(ConnectionRefusedError):  # it has ended
+        with suppress(OSError):  # it has ended, or is about to
             client.choose({"factor": 1.0})
 
 
@@ -147,12 +149,12 @@ def test_who_does_not_know_the_address_gets_nothing(client: Client) -> None:
 
 
 def test_a_page_elsewhere_gets_nothing(client: Client) -> None:
-    assert client.ask("", Host="evil.example")[0] == 403
-    assert client.ask("", Host=f"evil.example:{client.port}")[0] == 403
-    assert client.choose({"factor": 1.0}, Origin="http://evil.example")[0] == 404
+    assert client.ask("", headers={"Host": "evil.example"})[0] == 403
+    assert client.ask("", headers={"Host": f"evil.example:{client.port}"})[0] == 403
+    assert client.choose({"factor": 1.0}, {"Origin": "http://evil.example"})[0] == 404
     assert not client.choice.done()
-    assert client.ask("", Host=f"localhost:{client.port}")[0] == 200
-    assert client.choose({"factor": 1.0}, Origin=f"http://127.0.0.1:{client.port}")[0] == 200
+    assert client.ask("", headers={"Host": f"localhost:{client.port}"})[0] == 200
+    assert client.choose({"factor": 1.0}, {"Origin": f"http://127.0.0.1:{client.port}"})[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ def test_ctrl_c_ends_it(scenes: list[Scene], monkeypatch: pytest.MonkeyPatch) ->
         opened.append(address)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(server.webbrowser, "open", interrupt)
+    monkeypatch.setattr("webbrowser.open", interrupt)
     with pytest.raises(KeyboardInterrupt):
         picked(scenes, HINTS, 0.5, announce=lambda _: None)
 
