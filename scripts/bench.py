@@ -15,7 +15,19 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parent
 sys.path += [str(SCRIPTS), str(SCRIPTS.parent)]  # last: what is measured is the installed package
 
-from benchmarks import convolution, degrading, imports, machine, memory, sampling, sizes, speed, start, training  # noqa: E402
+from benchmarks import (  # noqa: E402
+    convolution,
+    degrading,
+    imports,
+    machine,
+    memory,
+    operators,
+    sampling,
+    sizes,
+    speed,
+    start,
+    training,
+)
 from benchmarks.settings import Settings  # noqa: E402
 from benchmarks.table import Table  # noqa: E402
 
@@ -28,6 +40,7 @@ SECTIONS: dict[str, Callable[[Settings], Iterator[Table]]] = {
     "memory": memory.peak,
     "import": imports.seconds,
     "train": degrading.clips,
+    "lbo": operators.clips,
     "samples": sampling.samples,
     "step": training.step,
 }

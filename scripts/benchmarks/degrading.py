@@ -71,8 +71,13 @@ def _prepare() -> None:
     keep_freed()  # as a worker does
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    _clip = real_clip()
+
+
+def real_clip() -> NDArray[np.uint8]:
+    """(FRAMES, SIDE, SIDE, 3), out of the middle of a real one."""
     pictures = VideoClip(fetch_data.fetch()).read(range(60, 60 + FRAMES))
-    _clip = np.stack([picture[200 : 200 + SIDE, 400 : 400 + SIDE] for picture in pictures])
+    return np.stack([picture[200 : 200 + SIDE, 400 : 400 + SIDE] for picture in pictures])
 
 
 def _ours(number: int) -> None:

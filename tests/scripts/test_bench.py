@@ -15,12 +15,15 @@ import pytest
 from .sandbox import ROOT, load
 
 bench = load("bench")
-NAMES = "convolution degrading machine memory peak rounds runs sampling sizes speed start table timeline training"
+NAMES = (
+    "convolution degrading machine memory operators peak rounds runs sampling sizes speed start table timeline training"
+)
 (
     convolution,
     degrading,
     machine,
     memory,
+    operators,
     peak,
     rounds,
     runs,
@@ -154,6 +157,16 @@ def test_samples_are_made_from_every_kind_of_file(monkeypatch: pytest.MonkeyPatc
     assert all(float(row[1]) > 0 for row in table_.rows)
 
 
+def test_every_way_with_operators_is_measured_beside_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operators, "CLIPS", 1)
+    (table_,) = operators.clips(bench.parsed(["--rounds", "1"])[0])
+
+    assert [row[0] for row in table_.rows] == list(operators.WAYS)
+    assert table_.rows[0][3:] == ("1.00", "")
+    assert all(row[4].startswith("at most 1.3: ") for row in table_.rows[1:])
+    assert float(table_.rows[1][3]) > float(table_.rows[2][3]) > 1  # more features cost more, and any cost something
+
+
 def test_a_frame_costs_what_the_facts_say() -> None:
     """173 GFLOP at 320x240 (issue 3); four times the pixels cost four times as much."""
     work = convolution.operations(320, 240)
@@ -241,6 +254,7 @@ def test_the_settings_follow_the_command_line() -> None:
         "memory",
         "import",
         "train",
+        "lbo",
         "samples",
         "step",
     ]
@@ -250,7 +264,7 @@ def test_the_settings_follow_the_command_line() -> None:
 def sections() -> dict[str, list[list[str]]]:
     """The cells of each table of a run of every section, on a small clip: by heading, without the head of the table."""
     small = ["--size", "32x24", "--frames", "2", "--rounds", "1"]
-    quick = [name for name in bench.SECTIONS if name not in {"samples", "step"}]  # these do not depend on the size
+    quick = [name for name in bench.SECTIONS if name not in {"lbo", "samples", "step"}]  # of one size
     command = [sys.executable, "-P", str(ROOT / "scripts" / "bench.py"), *small, *quick]
     machine, *tables = subprocess.check_output(command, text=True, timeout=240).split("\n## ")
     assert all(name in machine for name in ("cores", "bf16: ", "VapourSynth ", "OpenVINO ", "torch "))

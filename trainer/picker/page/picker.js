@@ -128,7 +128,8 @@ function paint(canvas, shown, whole) {
   context.imageSmoothingEnabled = times < 1; // pixels are squares: what is judged is not what the browser makes of it
   context.imageSmoothingQuality = "high";
   context.drawImage(shown,
-    Math.round(canvas.width / 2 - view.x * view.scale), Math.round(canvas.height / 2 - view.y * view.scale),
+    Math.floor(canvas.width / 2) - Math.round(view.x * view.scale), // panes may differ by a pixel: the middle does not
+    Math.floor(canvas.height / 2) - Math.round(view.y * view.scale),
     whole.naturalWidth * view.scale, whole.naturalHeight * view.scale);
 }
 

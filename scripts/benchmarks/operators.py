@@ -1,0 +1,81 @@
+"""Degraded clips per second with learnable basic operators, beside the same degradation without."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import numpy as np
+import torch
+
+from trainer.degradation.draw import drawn
+from trainer.degradation.pipeline import degraded
+from trainer.degradation.settings import LEARNED, PRESETS, Degradation
+from trainer.heap import keep_freed
+from trainer.lbo.degrader import Degrader
+from trainer.lbo.operator import FEATURES, Operator
+
+from .degrading import CLIPS, FRAMES, SIDE, real_clip
+from .machine import cores
+from .rounds import Turn, per_frame, taken
+from .settings import Settings
+from .table import Table, verdict
+
+TARGET = 1.3
+"""How many times as long as without is allowed."""
+PLAIN = "without operators"
+WIDTHS = (FEATURES, 16)
+WAYS = {
+    PLAIN: (PRESETS["paper"], 0),
+    **{f"paper: after both scalings, {width} features": (LEARNED["paper"], width) for width in WIDTHS},
+    **{f"release: in place of half of them, {width} features": (LEARNED["release"], width) for width in WIDTHS},
+}
+"""The degradation of each, and how wide its operator is."""
+
+_clip: torch.Tensor  # in each process: uint8 (FRAMES, 3, SIDE, SIDE)
+_pools: dict[str, list[Degrader]]
+
+
+def clips(settings: Settings) -> Iterator[Table]:
+    """All on all cores, one clip in each process at a time; frames lie ready in memory."""
+    workers = ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn"), initializer=_prepare)
+    with workers:
+
+        def run(name: str, count: int) -> None:
+            list(workers.map(partial(_degrade, name), range(count)))
+
+        count = CLIPS * cores()
+        turns: dict[str, Turn] = {name: per_frame(partial(run, name), count) for name in WAYS}
+        samples = taken(turns, settings.rounds)
+
+    def row(name: str) -> tuple[str, ...]:
+        slower = samples.ratio(name, PLAIN)
+        judged = verdict(slower, at_most=TARGET) if name != PLAIN else ""
+        return name, f"{1 / samples.median(name):.1f}", f"{1000 * samples.median(name):.1f}", f"{slower:.2f}", judged
+
+    note = f"Clips of {FRAMES} frames of {SIDE}x{SIDE} become {SIDE // 4}x{SIDE // 4}; {cores()} processes. "
+    note += f"Medians of {settings.rounds} rounds of {count} clips."
+    columns = ("", "clips per s", "ms per clip", "times without", "target")
+    yield Table("Degrading clips with operators", columns, [*map(row, WAYS)], note)
+
+
+def _prepare() -> None:
+    global _clip, _pools
+    keep_freed()  # as a worker does
+    torch.set_num_threads(1)
+    _clip = torch.from_numpy(real_clip()).permute(0, 3, 1, 2).contiguous()
+    _pools = {name: _pool(degradation, width) for name, (degradation, width) in WAYS.items()}
+
+
+def _pool(degradation: Degradation, width: int) -> list[Degrader]:
+    if not width:
+        return []
+    operator = Operator(halves=degradation.down.lbo_mode == "replace", features=width)
+    return [Degrader(operator.requires_grad_(False).eval())]
+
+
+def _degrade(name: str, number: int) -> None:
+    degradation, pool = WAYS[name][0], _pools[name]
+    degraded(_clip, degradation, drawn(degradation, np.random.default_rng(number), FRAMES, len(pool)), pool)
