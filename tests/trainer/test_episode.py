@@ -108,6 +108,13 @@ def test_shots_of_a_few_frames_still_begin_with_cuts(gap: int) -> None:
     assert set(cuts(thumbnails(pictures))) >= {0, 20 + gap}
 
 
+def test_a_mouth_that_opens_in_a_still_picture_is_no_cut() -> None:
+    shut, open_ = scene(1, 0), scene(1, 0)
+    open_[100:112, 150:180] = 255 - open_[100:112, 150:180]
+
+    assert cuts(thumbnails([*[shut] * 20, *[open_] * 20])) == [0]
+
+
 def test_one_picture_or_none_is_one_shot_or_none() -> None:
     assert cuts(thumbnails([scene(0, 0)])) == [0]
     assert cuts(np.empty((0, 27, 48), np.uint8)) == []
@@ -198,6 +205,18 @@ def test_black_and_still_parts_give_no_window(tmp_path: Path) -> None:
 
     assert found
     assert all(window.first >= 66 for window in found)
+
+
+def test_a_light_that_moves_in_the_dark_gives_no_window() -> None:
+    dark = []
+    for n in range(33):
+        picture = np.full((HEIGHT, WIDTH, 3), 12, np.uint8)
+        picture[80:100, 8 * n : 8 * n + 20] = 250
+        dark.append(picture)
+
+    found = chosen(look_of([*dark, *five_shots()[:30]]), 20, 11, "e")
+
+    assert [window.first for window in found] == [33, 44]
 
 
 def test_a_video_that_breaks_off_is_named(tmp_path: Path) -> None:

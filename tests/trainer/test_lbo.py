@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 from collections.abc import Callable
@@ -23,12 +24,14 @@ from trainer.degradation.scaling import scaled_down
 from trainer.degradation.settings import LEARNED, Degradation
 from trainer.drawn_clips import draw_clips
 from trainer.errors import CheckpointError, OperatorError, PairError, SettingError, TrainerError
-from trainer.lbo import folder
+from trainer.lbo import folder, learned
 from trainer.lbo.degrader import Degrader
 from trainer.lbo.operator import Framewise, Operator
 from trainer.lbo.pairs import Pairs
 from trainer.lbo.pool import fingerprint, read_operator, read_pool, save_operator
 from trainer.lbo.stages import STAGES, OperatorTraining, preset
+from trainer.lbo.training import train_operator
+from trainer.records import FILE
 from trainer.settings import changed
 from trainer.stages import Training
 from trainer.stages import preset as network_preset
@@ -204,11 +207,18 @@ def test_a_crop_larger_than_the_pictures_is_refused(copied: Path, capsys: pytest
 
 def test_training_learns_what_no_basic_operator_does(copied: Path) -> None:
     """From random weights to a few grey levels."""
-    steps = ("steps=1000", "records.log=1000", "records.save=1000", "optimiser.rate=0.003", "operator.features=16")
+    steps = (
+        "steps=1000",
+        "records.log=1000",
+        "records.save=1000",
+        "optimiser.rate=0.003",
+        "operator.features=16",
+        "average=0.5",
+    )
 
-    assert main(["lbo", "train", str(copied), "debug", "--stage", "lbo-l1", *TINY, *steps]) == 0
+    assert main(["lbo", "train", str(copied), "debug", "--stage", "lbo-l1", *TINY, *steps, "operator.features=16"]) == 0
 
-    learned = read_operator(copied)
+    own_operator = read_operator(copied)
     state = checkpoints.read(checkpoints.all_of(folder.run(copied, "lbo-l1"))[-1])
     assert all(
         torch.equal(state["average"][name], tensor) for name, tensor in load_file(copied / folder.OPERATOR).items()
@@ -219,7 +229,7 @@ def test_training_learns_what_no_basic_operator_does(copied: Path) -> None:
         sample = data[0, index]
         target = sample.target / 255
         errors.append(
-            [(found - target).abs().mean().item() for found in (Degrader(learned)(sample.given), sample.given)]
+            [(found - target).abs().mean().item() for found in (Degrader(own_operator)(sample.given), sample.given)]
         )
     own, none = np.mean(errors, 0)
     assert own < 0.25 * none
@@ -249,6 +259,20 @@ def test_the_second_stage_begins_where_the_first_ended(copied: Path) -> None:
 
     first, second = (checkpoints.read(checkpoints.all_of(folder.run(copied, stage))[-1]) for stage in STAGES)
     assert all(torch.equal(first["network"][name], second["network"][name]) for name in first["network"])
+
+
+def test_asked_to_stop_it_writes_no_operator(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(settings: OperatorTraining, run: Path) -> None:
+        train_operator(settings.model_copy(update={"steps": 5}), run)
+
+    monkeypatch.setattr(learned, "train_operator", stopped)
+
+    assert not learned.learn(copied, "debug", TINY)
+
+    assert sorted(path.name for path in copied.iterdir()) == ["lbo-l1", "pairs"]
+    monkeypatch.undo()
+    assert learned.learn(copied, "debug", TINY)
+    assert (copied / folder.OPERATOR).is_file()
 
 
 def test_a_run_of_an_operator_upscales_nothing(
@@ -335,6 +359,11 @@ def test_a_pool_is_of_one_kind(tmp_path: Path) -> None:
         read_pool([halves, keeps], "replace")
 
 
+def losses(run: Path) -> list[str]:
+    with (run / FILE).open(newline="") as file:
+        return [row["l1"] for row in csv.DictReader(file)]
+
+
 def final(clips: Path, pool: list[Path], *assignments: str) -> Training:
     tiny = ("network.features=4", "discriminator.features=2", "discriminator.layers=[2,1]", "sampling.size=32")
     more = ("sampling.frames=3", "records.log=1", "records.show=0", "steps=2", f"data={clips}")
@@ -347,7 +376,11 @@ def test_the_final_stage_degrades_by_the_pool(clips: Path, tmp_path: Path) -> No
 
     train(final(clips, pool), tmp_path / "run")
 
+    train(final(clips, pool[:1]), tmp_path / "other")
     assert len(checkpoints.all_of(tmp_path / "run")) == 1
+    train(final(clips, pool, "workers=1"), tmp_path / "workers")
+    assert losses(tmp_path / "run") != losses(tmp_path / "other")
+    assert losses(tmp_path / "run") == losses(tmp_path / "workers")
     assert network_preset("vsr-final", "paper").degradation == LEARNED["paper"]
     down = network_preset("vsr-final", "release").degradation.down
     assert (down.factors, down.lbo, down.lbo_mode) == ((2, 2), 0.5, "replace")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from safetensors.torch import save_file
 
+from trainer import weights
 from trainer.cli import main
 from trainer.clips import Episode, Picture, open_clip
 from trainer.drawn_clips import draw_clips
@@ -59,6 +60,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+@pytest.fixture(scope="module")
+def debug_sized(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "debug.safetensors"
+    save_file(AnimeSR(features=8, blocks=(2, 1, 1)).state_dict(), path)
+    return str(path)
+
+
 def picture(width: int, height: int, seed: int = 0) -> Picture:
     """Smooth, so that enlarging it changes little."""
     small = np.random.default_rng(seed).integers(40, 220, (4, 5, 3)).astype(np.uint8)
@@ -76,6 +85,8 @@ def test_pseudo_hq_is_exactly_twice_as_large_at_any_factor_and_size(width: int, 
     for own, lq in zip(found, pictures, strict=True):
         back = np.asarray(own.resize((width, height), Image.Resampling.BOX), np.int16)
         assert np.abs(back - lq).mean() < 4  # in its place, and in its colours
+        for edge in (np.s_[-1], np.s_[:, -1]):  # also where it was padded
+            assert np.abs(back[edge] - lq[edge]).mean() < 8
 
 
 def test_it_is_the_network_s_own_frames_of_the_shrunk_clip() -> None:
@@ -164,6 +175,21 @@ def test_pairs_are_the_episode_s_frames_and_their_pseudo_hq(episode: Path, model
     assert choice is not None
     assert (choice.factor, choice.by, choice.model, choice.hints) == (0.5, "argument", model, ())
     assert main(["lbo", "train", str(out), "debug", "size=64", "records.show=0"]) == 0
+
+
+def test_the_frame_before_a_pair_has_warmed_the_recurrence_up(episode: Path, debug_sized: str, tmp_path: Path) -> None:
+    make_pairs(opened(episode), tmp_path, model=debug_sized, count=1, factor=0.5, picks=None)
+
+    (clip,) = folder.hq(tmp_path).iterdir()
+    first = int(clip.name)
+    window = opened(episode).read(range(first, first + LENGTH))
+    warm, cold = (
+        [np.asarray(each) for each in Rescaling(weights.opened(debug_sized)).pseudo_hq(pictures, 0.5)]
+        for pictures in (window, window[1:])
+    )
+    found = pictures_of(clip)
+    assert all(np.array_equal(a, b) for a, b in zip(found, warm[1:], strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(found, cold, strict=True))
 
 
 def opened(path: Path) -> Episode:
@@ -321,14 +347,6 @@ def test_a_model_that_is_none_is_told_before_anything_is_made(episode: Path, tmp
     with pytest.raises(CheckpointError, match=r"nowhere\.pth"):
         make_pairs(opened(episode), tmp_path / "out", model=str(tmp_path / "nowhere.pth"), picks=None)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.fixture(scope="module")
-def debug_sized(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("model") / "debug.safetensors"
-    save_file(AnimeSR(features=8, blocks=(2, 1, 1)).state_dict(), path)
-    return str(path)
 
 
 def test_the_recipe_makes_a_network_that_upscales_and_goes_on_where_it_stopped(

@@ -117,3 +117,16 @@ def test_the_discriminator_learns_real_from_the_first_half_of_its_batch() -> Non
     losses = Objective(Losses(gan=1.0), None).of_discriminator(maps)
 
     assert {name: loss.item() for name, loss in losses.items()} == {"real": 0, "made": 0}
+
+
+def test_losses_are_weighted_and_those_of_no_weight_left_out() -> None:
+    made, target = torch.rand(2, 1, 3, 8, 8), torch.rand(2, 1, 3, 8, 8)
+    difference = made - target
+
+    found = Objective(Losses(l1=0.5, mse=2), None).of_network(made, target, None)
+
+    assert found.keys() == {"l1", "mse"}
+    assert found["l1"].item() == pytest.approx(0.5 * difference.abs().mean().item())
+    assert found["mse"].item() == pytest.approx(2 * difference.square().mean().item())
+    assert Objective(Losses(l1=0, mse=1), None).of_network(made, target, None).keys() == {"mse"}
+    assert Objective(Losses(), None).of_network(made, target, None).keys() == {"l1"}
