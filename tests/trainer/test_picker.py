@@ -191,6 +191,12 @@ def test_a_port_that_is_taken_is_told(scenes: list[Scene]) -> None:
             picked(scenes, HINTS, 0.5, announce=lambda _: None, port=port, browse=False)
 
 
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_is_none_is_told(port: int, scenes: list[Scene]) -> None:
+    with pytest.raises(PickerError, match=rf"^--port {port} cannot be had \(.*0-65535.*\); give another"):
+        picked(scenes, HINTS, 0.5, announce=lambda _: None, port=port, browse=False)
+
+
 def test_ctrl_c_ends_it(scenes: list[Scene], monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     before = threading.active_count()

@@ -203,8 +203,11 @@ def test_keys_do_what_the_page_says(shown: Shown) -> None:
 
 def test_the_choice_and_the_view_stay_from_scene_to_scene(shown: Shown) -> None:
     shown.page.keyboard.press("3")
-    shown.page.keyboard.press("+")
+    x, y = shown.middle_of(0)
+    shown.page.mouse.move(x + 60, y + 40)
+    shown.page.mouse.wheel(0, -100)
     place = shown.everywhere()
+    assert place != (SIZE[0] // 2, SIZE[1] // 2)
 
     shown.page.keyboard.press("ArrowRight")
     shown.ready(1)

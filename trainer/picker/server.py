@@ -82,8 +82,8 @@ def picked(
     asked = _Asked(scenes, hints, suggested)
     try:
         server = ThreadingHTTPServer((HOST, port), partial(_Handler, asked))
-    except OSError as error:
-        raise PickerError(f"--port {port} cannot be had ({error.strerror or error}); give another") from error
+    except (OSError, OverflowError) as error:
+        raise PickerError(f"--port {port} cannot be had ({getattr(error, 'strerror', error)}); give another") from error
     server.daemon_threads = True
     with server:
         thread = threading.Thread(target=server.serve_forever, args=(POLL,), daemon=True)
