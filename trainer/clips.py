@@ -58,8 +58,10 @@ class Clip(Protocol):
 class Episode(Clip, Protocol):
     """A clip that may be long."""
 
-    def stream(self, width: int, height: int) -> Iterator[Picture]:
-        """All pictures in order, shrunk to this size; decoded in one go.
+    def stream(self, width: int, height: int) -> Iterator[tuple[int, Picture]]:
+        """All pictures in order, each with its number, shrunk to this size; decoded in one go.
+
+        Numbers are missing where a video's frames cannot be decoded: those that refer to one before its beginning.
 
         Raises:
             ClipError: one of them cannot be read.
@@ -111,10 +113,10 @@ class PictureClip:
     def read(self, numbers: Sequence[int]) -> list[Picture]:
         return [self._read(self._pictures[n]) for n in numbers]
 
-    def stream(self, width: int, height: int) -> Iterator[Picture]:
-        for path in self._pictures:
+    def stream(self, width: int, height: int) -> Iterator[tuple[int, Picture]]:
+        for number, path in enumerate(self._pictures):
             shrunk = Image.fromarray(self._read(path)).resize((width, height), Image.Resampling.BOX)
-            yield np.asarray(shrunk)
+            yield number, np.asarray(shrunk)
 
     def check(self) -> tuple[int, int]:
         first = _size(self._pictures[0])
@@ -159,6 +161,14 @@ def _unreadable(path: Path, error: Exception) -> ClipError:
     return ClipError(f"{path} cannot be read ({error}); remove it, or make it again")
 
 
+EARLIER = (0, 1, 2, 4, 8)
+"""How many key frames to go back, one after the other, until a seek gives frames whose times are right."""
+
+
+GUESSED = 0.1
+"""The share of frames whose times may be out of order, where a video is streamed."""
+
+
 class VideoClip:
     """A video file. Frames are numbered in the order in which they are shown."""
 
@@ -172,27 +182,38 @@ class VideoClip:
     def read(self, numbers: Sequence[int]) -> list[Picture]:
         wanted = {self._times[n] for n in numbers}
         try:
-            found = self._decoded(wanted, self._key_before(min(wanted)))
-            if len(found) < len(wanted):  # containers without an index may seek too far
-                found = self._decoded(wanted, None)
+            for begin in self._begins(min(wanted)):
+                found = self._decoded(wanted, begin)
+                if len(found) == len(wanted):
+                    break
         except av.FFmpegError as error:
             raise ClipError(f"{self._path} cannot be decoded ({error}); remux it, or leave it out") from error
         if missing := [n for n in numbers if self._times[n] not in found]:
             raise ClipError(f"{self._path} gives no frame {missing[0]}; remux it, or leave it out")
         return [found[self._times[n]] for n in numbers]
 
-    def stream(self, width: int, height: int) -> Iterator[Picture]:
-        shrink = VideoReformatter()
+    def stream(self, width: int, height: int) -> Iterator[tuple[int, Picture]]:
+        numbers = {time: number for number, time in enumerate(self._times)}
+        shrink, last, late = VideoReformatter(), -1, 0
         try:
             with av.open(self._path) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
                 for frame in container.decode(stream):
+                    number = -1 if frame.pts is None else numbers.get(frame.pts, -1)
+                    if number <= last:  # its time is guessed, and wrongly: it could not be read either
+                        late += 1
+                        continue
                     # Each picture becomes the mean of what it covers, whose noise is a fraction of a pixel's.
                     rgb = shrink.reformat(frame, width, height, "rgb24", interpolation=Interpolation.AREA)
-                    yield np.asarray(rgb.to_ndarray(), np.uint8)
+                    yield number, np.asarray(rgb.to_ndarray(), np.uint8)
+                    last = number
         except av.FFmpegError as error:
             raise ClipError(f"{self._path} cannot be decoded ({error}); remux it, or leave it out") from error
+        if late > GUESSED * len(numbers):
+            raise ClipError(
+                f"{self._path} has {late} of {len(numbers)} frames whose times are out of order; encode it anew"
+            )
 
     def check(self) -> tuple[int, int]:
         len(self)  # makes the table of frames, for which all packets are read
@@ -201,36 +222,49 @@ class VideoClip:
             return stream.width, stream.height
 
     def _decoded(self, wanted: Collection[int], begin: int | None) -> dict[int, Picture]:
-        """Pictures by time, decoded from a key frame on, or from the start."""
+        """Pictures by time, decoded from a key frame on, or from the start; fewer where a seek does not lead there."""
         found: dict[int, Picture] = {}
         to_rgb = VideoReformatter()
         with av.open(self._path) as container:
             stream = container.streams.video[0]
             if begin is not None:
                 container.seek(begin, stream=stream)
-            for frame in container.decode(stream):
-                if frame.pts is not None and frame.pts in wanted:
-                    rgb = to_rgb.reformat(frame, format="rgb24", interpolation=Interpolation.BICUBIC)
-                    found[frame.pts] = np.asarray(rgb.to_ndarray(), np.uint8)
-                    if len(found) == len(wanted):
+            landed = None
+            for packet in container.demux(stream):
+                if begin is not None and landed is None and packet.is_keyframe:
+                    landed = packet.pts
+                    # Program streams time few frames: the others are guessed, and after some seeks wrongly.
+                    if landed is None or landed > min(wanted) or self._keys.get(landed, -1) != packet.pos:
                         break
+                for frame in packet.decode():
+                    if frame.pts is not None and frame.pts in wanted:
+                        rgb = to_rgb.reformat(frame, format="rgb24", interpolation=Interpolation.BICUBIC)
+                        found[frame.pts] = np.asarray(rgb.to_ndarray(), np.uint8)
+                        if len(found) == len(wanted):
+                            return found
         return found
 
-    def _key_before(self, time: int) -> int:
-        return self._keys[max(bisect_right(self._keys, time) - 1, 0)]
+    def _begins(self, time: int) -> list[int | None]:
+        """Where to decode from: a key frame before it, earlier ones, as containers without an index may seek too far,
+        or else the start."""
+        keys = list(self._keys)
+        key = max(bisect_right(keys, time) - 1, 0)
+        return [*(keys[key - back] for back in EARLIER if back <= key), None]
 
     @property
     def _times(self) -> list[int]:
         return self._table[0]
 
     @property
-    def _keys(self) -> list[int]:
+    def _keys(self) -> dict[int, int | None]:
+        """Where each key frame is in the file, by its time, in order."""
         return self._table[1]
 
     @cached_property
-    def _table(self) -> tuple[list[int], list[int]]:
-        """The times of all frames, and of key frames, in order; without decoding any."""
-        times, keys = [], []
+    def _table(self) -> tuple[list[int], dict[int, int | None]]:
+        """The times of all frames, in order, and where those are that are key frames; without decoding any."""
+        times: list[int] = []
+        keys: dict[int, int | None] = {}
         try:
             with av.open(self._path) as container:
                 if not container.streams.video:
@@ -239,9 +273,9 @@ class VideoClip:
                     if packet.pts is not None and packet.size:
                         times.append(packet.pts)
                         if packet.is_keyframe:
-                            keys.append(packet.pts)
+                            keys[packet.pts] = packet.pos
         except (av.FFmpegError, OSError) as error:
             raise ClipError(f"{self._path} cannot be opened ({error}); remux it, or leave it out") from error
         if not keys:
             raise ClipError(f"{self._path} has no frame with a time; remux it, or leave it out")
-        return sorted(times), sorted(keys)
+        return sorted(times), dict(sorted(keys.items()))

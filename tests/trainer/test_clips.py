@@ -122,3 +122,67 @@ def test_a_video_that_ends_too_early_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(ClipError, match=r"cut\.mkv (gives no frame 49|cannot be decoded)"):
         clip.read([49])
+
+
+def write_sharp(path: Path, codec: str) -> None:
+    """Frames that a codec spends many bytes on, in two parts, so that a program stream does not time each of them."""
+    generator = np.random.default_rng(0)
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=Fraction(24000, 1001))
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.codec_context.gop_size = 12
+        stream.codec_context.max_b_frames = 2
+        stream.bit_rate = 1_500_000
+        for n in range(LENGTH):
+            picture = numbered(n)
+            picture[: SIZE[0] // 2] = generator.integers(0, 256, (SIZE[0] // 2, SIZE[1], 3))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize("name", ["e.mpg", "e.vob", "e.ts", "e.mkv", "cut.vob", "cut.ts"])
+def test_a_video_streams_what_it_reads(name: str, tmp_path: Path) -> None:
+    """Also one that was cut: some of its first frames refer to one that is gone."""
+    path = tmp_path / name
+    write_sharp(path, "mpeg2video")
+    if path.stem == "cut":
+        unit = 188 if path.suffix == ".ts" else 2048
+        content = path.read_bytes()
+        path.write_bytes(content[len(content) // 3 // unit * unit :])
+    clip = open_clip(path)
+    assert clip is not None
+
+    streamed = {number: number_of(picture) for number, picture in clip.stream(SIZE[1], SIZE[0])}
+
+    numbers = list(streamed)
+    assert numbers == sorted(numbers)
+    if path.stem == "e":
+        assert streamed == {number: number for number in range(LENGTH)}
+    assert len(numbers) == LENGTH if path.stem == "e" else 20 < len(numbers) < len(clip)
+    assert [number_of(clip.read([number])[0]) for number in numbers] == list(streamed.values())
+    begin = numbers[0]
+    assert [number_of(each) for each in clip.read(range(begin + 5, begin + 16))] == [
+        streamed[number] for number in range(begin + 5, begin + 16)
+    ]
+
+
+def test_pictures_stream_as_they_are_read(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "clip")
+    clip = open_clip(tmp_path / "clip")
+    assert clip is not None
+
+    streamed = list(clip.stream(SIZE[1], SIZE[0]))
+
+    assert [number for number, _ in streamed] == list(range(LENGTH))
+    assert all(np.array_equal(picture, numbered(number)) for number, picture in streamed)
+
+
+def test_a_video_whose_times_are_out_of_order_is_refused(tmp_path: Path) -> None:
+    """AVI has no times: those of H.264 with B-frames are wrong."""
+    write_video(tmp_path / "e.avi")
+    clip = open_clip(tmp_path / "e.avi")
+    assert clip is not None
+
+    with pytest.raises(ClipError, match=r"e\.avi has .* frames whose times are out of order; encode it anew"):
+        list(clip.stream(16, 16))

@@ -1,14 +1,12 @@
-"""Shots and windows: cuts where they are and nowhere else, and windows that show something, from every shot."""
+"""Windows of an episode: they show something that moves, within one shot, and come from every shot."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
 
-import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,108 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainer.clips import Episode, Picture, open_clip
-from trainer.episode import Look, Window, chosen, looked_at, windows
+from tests.trainer.episodes import BEGINS, HEIGHT, SHOTS, WIDTH, five_shots, look_of, scene, write_video
+from trainer.clips import Picture, open_clip
+from trainer.episode import Look, chosen, looked_at, windows
 from trainer.errors import ClipError, EpisodeError
-from trainer.shots import cuts
-
-WIDTH, HEIGHT = 320, 180
-
-
-def scene(seed: int, n: int, *, every: int = 2, speed: int = 6) -> Picture:
-    """A drawing: shapes over a wall; one of them moves, held for `every` frames."""
-    generator = np.random.default_rng(seed)
-    picture = np.empty((HEIGHT, WIDTH, 3), np.uint8)
-    picture[:] = generator.integers(40, 220, 3)
-    for _ in range(8):
-        x, y = generator.integers(0, (WIDTH - 60, HEIGHT - 60))
-        w, h = generator.integers(20, 90, 2)
-        picture[y : y + h, x : x + w] = generator.integers(0, 256, 3)
-    at = int(generator.integers(WIDTH)) + speed * (n // every)
-    columns = np.arange(at, at + 50) % WIDTH
-    picture[60:140, columns] = 255 - picture[0, 0]
-    return picture
-
-
-def write_video(path: Path, pictures: Sequence[Picture], codec: str = "ffv1", **options: str) -> Episode:
-    with av.open(str(path), "w") as container:
-        stream = cast(av.VideoStream, container.add_stream(codec, rate=24, options=options))
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "bgr0" if codec == "ffv1" else "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 24)
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-        container.mux(stream.encode(None))
-    episode = open_clip(path)
-    assert episode is not None
-    return episode
-
-
-SHOTS = (30, 25, 40, 12, 33)
-BEGINS = [0, 30, 55, 95, 107]
-
-
-def five_shots() -> list[Picture]:
-    return [scene(seed, n) for seed, length in enumerate(SHOTS) for n in range(length)]
-
-
-def thumbnails(pictures: Sequence[Picture]) -> NDArray[np.uint8]:
-    """As an episode's stream has them, without a codec."""
-    small = [np.asarray(Image.fromarray(each).resize((48, 27), Image.Resampling.BOX)) for each in pictures]
-    return looked_at(small).thumbnails
-
-
-@pytest.mark.parametrize(
-    ("codec", "options"),
-    [("ffv1", {}), ("mpeg2video", {"qmin": "20", "qmax": "31", "bf": "2"}), ("libx264", {"crf": "35"})],
-)
-def test_cuts_are_found_where_they_are(codec: str, options: dict[str, str], tmp_path: Path) -> None:
-    episode = write_video(tmp_path / "e.mkv", five_shots(), codec, **options)
-
-    assert cuts(looked_at(episode.stream(48, 27)).thumbnails) == BEGINS
-
-
-def test_noise_makes_no_cut() -> None:
-    noise = np.random.default_rng(0)
-    noisy = [np.clip(each + noise.normal(0, 12, each.shape), 0, 255).astype(np.uint8) for each in five_shots()]
-
-    assert cuts(thumbnails(noisy)) == BEGINS
-
-
-@pytest.mark.parametrize("length", [1, 2, 3])
-def test_a_flash_is_no_cut(length: int) -> None:
-    pictures = [scene(1, n) for n in range(40)]
-    for n in range(20, 20 + length):
-        pictures[n] = np.full_like(pictures[n], 255)
-
-    assert cuts(thumbnails(pictures)) == [0]
-
-
-@pytest.mark.parametrize("every", [1, 2, 3])
-def test_a_fast_pan_is_no_cut(every: int) -> None:
-    wide = np.concatenate([scene(seed, 0) for seed in range(12)], 1)
-    pan = [wide[:, 60 * (n // every) :][:, :WIDTH] for n in range(36)]
-
-    assert cuts(thumbnails(pan)) == [0]
-
-
-@pytest.mark.parametrize("gap", [1, 2, 5])
-def test_shots_of_a_few_frames_still_begin_with_cuts(gap: int) -> None:
-    """A cut to something short and on to something else; what is shorter than a flash may be taken for one."""
-    pictures = [scene(seed, n) for seed, length in ((0, 20), (1, gap), (2, 20)) for n in range(length)]
-
-    assert set(cuts(thumbnails(pictures))) >= {0, 20 + gap}
-
-
-def test_a_mouth_that_opens_in_a_still_picture_is_no_cut() -> None:
-    shut, open_ = scene(1, 0), scene(1, 0)
-    open_[100:112, 150:180] = 255 - open_[100:112, 150:180]
-
-    assert cuts(thumbnails([*[shut] * 20, *[open_] * 20])) == [0]
-
-
-def test_one_picture_or_none_is_one_shot_or_none() -> None:
-    assert cuts(thumbnails([scene(0, 0)])) == [0]
-    assert cuts(np.empty((0, 27, 48), np.uint8)) == []
 
 
 @pytest.mark.parametrize("as_folder", [False, True])
@@ -162,16 +62,12 @@ def test_of_too_many_shots_those_are_taken_that_look_different() -> None:
             picture = wall.copy()
             picture[20:120, 20 * n : 20 * n + 80] = 10
             pictures.append(picture)
-    assert cuts(look_of(pictures).thumbnails) == list(range(0, 121, 11))
+    assert np.flatnonzero(look_of(pictures).begins).tolist() == list(range(0, 121, 11))
 
     found = chosen(look_of(pictures), 3, 11, "e")
 
     assert 5 in {window.shot for window in found}
     assert {window.shot % 2 for window in found if window.shot != 5} == {0, 1}
-
-
-def look_of(pictures: Sequence[Picture]) -> Look:
-    return looked_at(np.asarray(Image.fromarray(each).resize((48, 27), Image.Resampling.BOX)) for each in pictures)
 
 
 def still(length: int = 40) -> list[Picture]:
@@ -230,40 +126,137 @@ def test_a_video_that_breaks_off_is_named(tmp_path: Path) -> None:
         windows(episode, 5, 11)
 
 
-@settings(max_examples=60, deadline=None)
+def test_an_episode_that_holds_fewer_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    windows(write_video(tmp_path / "e.mkv", five_shots()), 100, 11)
+
+    assert (
+        "e: 11 windows of 11 frames (100 were asked for: it holds no more), from 5 of 5 shots, in 140 frames"
+        in caplog.messages
+    )
+
+
+def test_tape_noise_is_no_motion() -> None:
+    """Blotches of 8 pixels, which shrinking leaves; two thirds of the frames are held drawings."""
+    noise = np.random.default_rng(0)
+    pictures = []
+    for picture in [*[scene(4, 0)] * 22, *(scene(5, n, every=3) for n in range(22))]:
+        blotches = np.kron(noise.normal(0, 2, (HEIGHT // 8 + 1, WIDTH // 8)), np.ones((8, 8)))[:HEIGHT, :, None]
+        pictures.append(np.clip(picture + blotches, 0, 255).astype(np.uint8))
+    look = look_of(pictures)
+    assert look.motion[1:22].min() > 4  # more than a codec does to a held drawing
+
+    assert [window.shot for window in chosen(look, 100, 11, "e")] == [1, 1]
+
+
+def test_what_moves_between_two_rests_is_found() -> None:
+    """A window need not begin where its shot does."""
+    pictures = [np.full((HEIGHT, WIDTH, 3), 16, np.uint8)] * 7 + [scene(6, n) for n in range(11)]
+    look = look_of([*pictures, *[np.full((HEIGHT, WIDTH, 3), 16, np.uint8)] * 5])
+    look.begins[1:] = False
+
+    assert [(window.first, window.shot) for window in chosen(look, 9, 11, "e")] == [(7, 0)]
+
+
+def test_of_a_second_turn_those_are_taken_that_look_unlike_the_first() -> None:
+    """Three shots of two windows each; only one of the second ones has colours of its own."""
+    colours = np.zeros((66, 24), np.float32)
+    colours[np.arange(66), np.arange(66) // 22] = 1
+    colours[33:44] = np.eye(24, dtype=np.float32)[9]
+    look = made_up([22, 22, 22], colours=colours)
+
+    assert [window.first for window in chosen(look, 4, 11, "e")] == [0, 22, 33, 44]
+
+
+def test_a_pan_does_not_come_before_what_moves_enough() -> None:
+    """Both move as much as counts; the first one is taken."""
+    motion = np.full(33, 50, np.float32)
+    motion[11:] = 200
+
+    assert chosen(made_up([33], motion=motion), 1, 11, "e")[0].first == 0
+
+
+def test_frames_that_are_missing_end_a_shot() -> None:
+    numbers = np.array([*range(4, 20), *range(25, 40)])
+    thumbnails = look_of([scene(0, n) for n in numbers])
+    assert np.flatnonzero(thumbnails.begins).tolist() == [0]
+    pictures = [np.zeros((36, 64, 3), np.uint8)] * len(numbers)
+    begins = looked_at(zip(numbers.tolist(), pictures, strict=True)).begins
+
+    assert np.flatnonzero(begins).tolist() == [0, 16]
+    look = made_up([16, 15], numbers=numbers)
+    assert [window.first for window in chosen(look, 9, 11, "e")] == [4, 25]
+
+
+def made_up(
+    shots: Sequence[int],
+    *,
+    motion: NDArray[np.float32] | None = None,
+    fullest: NDArray[np.float32] | None = None,
+    colours: NDArray[np.float32] | None = None,
+    numbers: NDArray[np.int64] | None = None,
+) -> Look:
+    """Shots of these lengths, in which every frame is a new drawing unless said otherwise."""
+    frames = sum(shots)
+    begins = np.zeros(frames, np.bool_)
+    begins[np.cumsum([0, *shots[:-1]])] = True
+    return Look(
+        np.arange(frames) if numbers is None else numbers,
+        begins,
+        np.full(frames, 30, np.float32) if motion is None else motion,
+        np.zeros(frames, np.float32),
+        np.zeros(frames, np.float32) if fullest is None else fullest,
+        np.zeros((frames, 24), np.float32) if colours is None else colours,
+    )
+
+
+@settings(max_examples=150, deadline=None)
 @given(
-    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=8),
+    shots=st.lists(st.integers(1, 50), min_size=1, max_size=8),
     count=st.integers(1, 30),
     length=st.integers(2, 15),
+    seed=st.integers(0, 1000),
 )
-def test_windows_never_cross_a_cut_nor_overlap(lengths: list[int], count: int, length: int) -> None:
-    """On thumbnails: each shot is of its own noise, of which half changes with each frame."""
-    generator = np.random.default_rng(sum(lengths))
-    frames = []
-    for shot in lengths:
-        wall = generator.integers(0, 256, (27, 48)).astype(np.uint8)
-        for n in range(shot):
-            wall[5:9, (7 * n) % 48] ^= 255
-            frames.append(wall.copy())
-    shades = np.array([np.bincount(each.ravel() // 32, minlength=8) for each in frames], np.float32)
-    look = Look(np.array(frames), np.tile(shades / 1296, 3))
+def test_windows_keep_what_they_promise(shots: list[int], count: int, length: int, seed: int) -> None:
+    """On figures instead of pictures: a tenth of the frames is black, half of them is held."""
+    generator = np.random.default_rng(seed)
+    frames = sum(shots)
+    look = made_up(
+        shots,
+        motion=(generator.integers(0, 2, frames) * generator.uniform(5, 90, frames)).astype(np.float32),
+        fullest=(generator.random(frames) < 0.1).astype(np.float32),
+        colours=generator.integers(0, 2, (frames, 1)).astype(np.float32) * (seed % 2),  # or all look the same
+    )
+    ends = np.cumsum(shots)
 
-    try:
-        found = chosen(look, count, length, "e")
-    except EpisodeError:
+    def fits(first: int) -> bool:
+        within = slice(first, first + length)
+        return bool(
+            first + length <= ends[np.searchsorted(ends, first, side="right")]
+            and not look.fullest[within].any()
+            and (look.motion[within][1:] > 4).sum() >= 2
+        )
+
+    fitting = [first for first in range(frames - length + 1) if fits(first)]
+    if not fitting:
+        with pytest.raises(EpisodeError, match=r"\be\b"):
+            chosen(look, count, length, "e")
         return
+    found = chosen(look, count, length, "e")
 
-    begins = [*cuts(look.thumbnails), len(frames)]
+    assert {window.first for window in found} <= set(fitting)
     assert 1 <= len(found) <= count
-    assert found == sorted(found, key=lambda window: window.first)
-    for window in found:
-        assert begins[window.shot] <= window.first
-        assert window.first + length <= begins[window.shot + 1]
     assert all(before.first + length <= after.first for before, after in pairwise(found))
-    served = {window.shot for window in found}
-    if len(found) > len(served):  # no shot has a second one before each has had its first
-        assert {each.shot for each in _all(look, length)} == served
-
-
-def _all(look: Look, length: int) -> list[Window]:
-    return chosen(look, 10_000, length, "e")
+    assert all(window.shot == np.searchsorted(ends, window.first, side="right") for window in found)
+    usable = {int(np.searchsorted(ends, first, side="right")) for first in fitting}
+    served = [window.shot for window in found]
+    assert len(set(served)) == min(count, len(usable))  # every shot has its turn before any has a second one
+    everything = [window.shot for window in chosen(look, 10_000, length, "e")]
+    assert len(found) == min(count, len(everything))
+    for shot in set(served):
+        others = [served.count(each) for each in usable if everything.count(each) > served.count(each)]
+        assert not others or served.count(shot) <= min(others) + 1
+    for shot in set(served):
+        mine = [window.motion for window in found if window.shot == shot]
+        rest = [w.motion for w in chosen(look, 10_000, length, "e") if w.shot == shot and w not in found]
+        assert not rest or min(mine) >= max(rest)
