@@ -88,6 +88,9 @@ def _fill(start: str, network: nn.Module, weights: StateDict) -> None:
         network.load_state_dict(weights)
     except RuntimeError as error:
         what = str(error).splitlines()[1].strip()
+        shaped = "network.features, network.blocks and network.multi_scale"
+        if not isinstance(network, AnimeSR):
+            shaped = "operator.features and operator.halves"
         raise CheckpointError(
-            f"start={start!r} is of another network ({what}); set features and blocks as they were for it"
+            f"start={start!r} is of another network ({what}); set {shaped} as they were for it"
         ) from error

@@ -261,6 +261,14 @@ def test_the_second_stage_begins_where_the_first_ended(copied: Path) -> None:
     assert all(torch.equal(first["network"][name], second["network"][name]) for name in first["network"])
 
 
+def test_a_start_of_another_shape_is_refused(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["lbo", "train", str(copied), "debug", "--stage", "lbo-l1", *TINY])
+
+    assert main(["lbo", "train", str(copied), "debug", "--stage", "lbo-gan", *TINY, "operator.halves=true"]) == 1
+
+    assert "set operator.features and operator.halves as they were for it" in capsys.readouterr().err
+
+
 def test_asked_to_stop_it_writes_no_operator(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(settings: OperatorTraining, run: Path) -> None:
         train_operator(settings.model_copy(update={"steps": 5}), run)
