@@ -1,0 +1,1 @@
+"""What shows that learned operators repair what basic ones do not."""
