@@ -22,7 +22,7 @@ sys.path += [str(SCRIPTS), str(SCRIPTS.parent)]
 from benchmarks.table import Table  # noqa: E402
 from repairing import episodes, runs  # noqa: E402
 from repairing.factors import factors  # noqa: E402
-from repairing.nearness import Nearness, basics, nearness  # noqa: E402
+from repairing.nearness import Nearness, basics, cases, nearness  # noqa: E402
 
 from trainer.clips import Clip, find_clips  # noqa: E402
 from trainer.lbo.choice import read_choice  # noqa: E402
@@ -75,9 +75,10 @@ def of_nearness(out: Path, clips: Sequence[Clip], lpips: Lpips, most: int | None
     """The operator of each episode, and the settings of basic operators that come nearest by each measure."""
     rows = []
     for hidden in episodes.TITLES.values():
+        hq_and_lq = cases(hidden, clips)
         degrader = Degrader(read_operator(out / f"lbo-{hidden.name}"))
-        own = nearness("the operator", degrader, hidden, clips, lpips)
-        tried = [nearness(str(basic), basic, hidden, clips, lpips) for basic in list(basics())[:most]]
+        own = nearness("the operator", degrader, hq_and_lq, lpips)
+        tried = [nearness(str(basic), basic, hq_and_lq, lpips) for basic in list(basics())[:most]]
         by_psnr, by_lpips = max(tried, key=lambda each: each.psnr_y), min(tried, key=lambda each: each.lpips)
         rows += [_row(hidden.name, each) for each in dict.fromkeys((by_psnr, by_lpips, own))]
     note = f"{len(clips)} clips. Basic operators: the nearest by PSNR and by LPIPS of all settings that were tried."

@@ -35,6 +35,14 @@ type Degrades = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
+class Case:
+    """A clip, float32 (frames, 3, ...) in [0, 1]: HQ at twice the size of LQ, and LQ as it is hidden."""
+
+    hq: Tensor
+    lq: Tensor
+
+
+@dataclass(frozen=True)
 class Nearness:
     """Of a degradation to the hidden one: the means over clips."""
 
@@ -73,13 +81,21 @@ def basics() -> Iterator[Basic]:
         yield Basic(*values)
 
 
-def nearness(name: str, degrades: Degrades, hidden: Hidden, clips: Sequence[Clip], lpips: Lpips) -> Nearness:
-    """Measure a degradation on clips."""
+def cases(hidden: Hidden, clips: Sequence[Clip]) -> list[Case]:
+    """Clips with what is hidden behind them."""
     found = []
     for clip in clips:
         hq = whole(clip)[:FRAMES]
         wanted = torch.from_numpy(hidden.lq(hq)).permute(0, 3, 1, 2).float() / LEVELS
-        half = (LEVELS * scaled_down(hq.float() / LEVELS, HALVING, "area")).round() / LEVELS
-        own = (LEVELS * degrades(half).clamp(0, 1)).round() / LEVELS
-        found.append((psnr_y(own, wanted).mean().item(), lpips(own[-1:], wanted[-1:]).item()))
+        half = scaled_down(hq.float() / LEVELS, HALVING, "area")
+        found.append(Case((LEVELS * half).round() / LEVELS, wanted))
+    return found
+
+
+def nearness(name: str, degrades: Degrades, cases: Sequence[Case], lpips: Lpips) -> Nearness:
+    """Measure a degradation."""
+    found = []
+    for case in cases:
+        own = (LEVELS * degrades(case.hq).clamp(0, 1)).round() / LEVELS
+        found.append((psnr_y(own, case.lq).mean().item(), lpips(own[-1:], case.lq[-1:]).item()))
     return Nearness(name, *(float(np.mean(values)) for values in zip(*found, strict=True)))
