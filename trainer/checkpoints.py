@@ -84,6 +84,18 @@ def read(path: Path) -> State:
     return cast(State, state)
 
 
+def newest(folder: Path) -> State:
+    """What the last checkpoint of a run holds.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or something else.
+    """
+    kept = all_of(folder)
+    if not kept:
+        raise CheckpointError(f"{folder} holds no checkpoint; start the same command again")
+    return read(kept[-1])
+
+
 def settings_of(path: Path, state: State) -> Training | OperatorTraining:
     """What a checkpoint was trained with.
 

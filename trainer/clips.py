@@ -100,6 +100,21 @@ def open_clip(path: Path) -> Episode | None:
     return PictureClip(path, pictures) if pictures else None
 
 
+def opened_clip(path: Path, kind: str) -> Episode:
+    """The clip at a path that somebody has named.
+
+    Args:
+        kind: what it should be, for the error.
+
+    Raises:
+        ClipError: there is none.
+    """
+    clip = open_clip(path) if path.exists() else None
+    if clip is None:
+        raise ClipError(f"{path} is no {kind}; name a video, or a folder of pictures")
+    return clip
+
+
 class PictureClip:
     """A folder of pictures."""
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import checkpoints
-from .clips import Episode, open_clip
-from .errors import ClipError
+from .clips import opened_clip
 from .export import export
 from .lbo import stages
 from .lbo.learned import learn
@@ -59,7 +58,7 @@ def follow(recipe: Recipe, assignments: Sequence[str]) -> Path | None:
     """
     own = [text.removeprefix(OPERATOR_PREFIX) for text in assignments if text.startswith(OPERATOR_PREFIX)]
     rest = [text for text in assignments if not text.startswith(OPERATOR_PREFIX)]
-    episodes = {path: _opened(path) for path in recipe.episodes}
+    episodes = {path: opened_clip(path, "episode") for path in recipe.episodes}
     folders = [recipe.folder / f"lbo{number}" for number in range(1, len(episodes) + 1)]
     given = [f"data={recipe.data}", f"start={recipe.upscaler}", f"lbo_pool=[{','.join(map(str, folders))}]"]
     settings = changed(preset(STAGE, recipe.preset), [*given, *rest])
@@ -75,7 +74,7 @@ def follow(recipe: Recipe, assignments: Sequence[str]) -> Path | None:
             return None
     run = recipe.folder / STAGE
     train(settings, run)
-    if checkpoints.read(checkpoints.all_of(run)[-1])["step"] < settings.steps:
+    if checkpoints.newest(run)["step"] < settings.steps:
         return None
     export(run, recipe.folder / MODEL)
     return recipe.folder / MODEL
@@ -88,10 +87,3 @@ import vapoursynth as vs
 core = vs.core
 clip = core.bs.VideoSource({str(episode.resolve())!r})
 core.animesr.Upscale(clip, model={str(model.resolve())!r}).set_output()"""
-
-
-def _opened(path: Path) -> Episode:
-    episode = open_clip(path) if path.exists() else None
-    if episode is None:
-        raise ClipError(f"{path} is no episode; name a video, or a folder of pictures")
-    return episode

@@ -60,3 +60,11 @@ class RememberedClip:
 
     def check(self) -> tuple[int, int]:
         return self._clip.check()
+
+
+def remembered(clips: Sequence[Clip], size: int) -> Sequence[Clip]:
+    """Clips that share a memory of so many bytes; as they are where that is 0."""
+    if not size:
+        return clips
+    memory = Memory(size)
+    return [RememberedClip(clip, memory) for clip in clips]

@@ -19,7 +19,7 @@ from .loop import steps
 from .objective import Objective
 from .perceptual import PerceptualLoss
 from .players import Players
-from .remembered import Memory, RememberedClip
+from .remembered import remembered
 from .run import Run, Sources
 from .sample import Samples
 from .stages import Stage, Training
@@ -77,14 +77,10 @@ def _samples(settings: Training, pool: Sequence[Degrader]) -> DegradedClips:
     return DegradedClips(clips, settings.sampling, settings.degradation, settings.seed, pool)
 
 
-def _clips(settings: Training) -> list[Clip]:
+def _clips(settings: Training) -> Sequence[Clip]:
     if not settings.data:
         raise SettingError("data is not set; name a folder of HQ clips, for example data=clips")
-    clips = find_clips(Path(settings.data).expanduser())
-    if not settings.memory:
-        return clips
-    memory = Memory(settings.memory * 1_000_000)
-    return [RememberedClip(clip, memory) for clip in clips]
+    return remembered(find_clips(Path(settings.data).expanduser()), settings.memory * 1_000_000)
 
 
 def _pool(settings: Training) -> list[Degrader]:

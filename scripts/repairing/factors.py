@@ -18,10 +18,8 @@ from trainer.lbo import folder
 from trainer.lbo.measures import measured
 from trainer.lbo.operator import HALVING
 from trainer.lbo.rescaling import FACTORS
-from trainer.lbo.scenes import FRAMES
+from trainer.lbo.scenes import FRAMES, file_of, opened
 from trainer.metrics import Lpips, psnr_y
-
-from .episodes import whole
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def factors(lbo: Path, clips: Sequence[Clip], lpips: Lpips) -> list[Factor]:
     wanted = [_hq(clips, int(scene.name) + FRAMES - 1) for scene in scenes]
     found = []
     for factor in FACTORS:
-        pictures = [_opened(scene / f"x{factor:.1f}.png") for scene in scenes]
+        pictures = [opened(file_of(scene, factor)) for scene in scenes]
         own = [_tensor(picture) for picture in pictures]
         measure = measured(pictures)
         found.append(
@@ -65,14 +63,10 @@ def _hq(clips: Sequence[Clip], number: int) -> Tensor:
     """The frame of that number, in half its size: (1, 3, height, width)."""
     for clip in clips:
         if number < len(clip):
-            return scaled_down(whole(clip)[number : number + 1].float() / LEVELS, HALVING, "area")
+            (picture,) = clip.read([number])
+            return scaled_down(_tensor(Image.fromarray(picture)), HALVING, "area")
         number -= len(clip)
     raise IndexError(number)
-
-
-def _opened(file: Path) -> Image.Image:
-    with Image.open(file) as picture:
-        return picture.convert("RGB")
 
 
 def _tensor(picture: Image.Image) -> Tensor:

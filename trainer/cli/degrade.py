@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..clips import Clip, open_clip
+from ..clips import opened_clip
 from ..degradation.settings import PRESETS
-from ..errors import ClipError, TrainerError
+from ..errors import TrainerError
 from ..grid import drawn_grid
 from ..settings import changed
 
@@ -33,17 +33,10 @@ def add_to(commands: Any) -> None:
 def run(given: argparse.Namespace) -> None:
     """Write the grid."""
     settings = changed(PRESETS[given.preset], given.assignments)
-    grid = drawn_grid(_opened(given.clip), settings, first=given.frame, seed=given.seed)
+    grid = drawn_grid(opened_clip(given.clip, "clip"), settings, first=given.frame, seed=given.seed)
     try:
         grid.save(given.show)
     except (OSError, ValueError) as error:  # ValueError: an extension that Pillow does not know
         raise TrainerError(
             f"--show {given.show} cannot be written ({error}); name another file, such as grid.png"
         ) from error
-
-
-def _opened(path: Path) -> Clip:
-    clip = open_clip(path) if path.exists() else None
-    if clip is None:
-        raise ClipError(f"{path} is no clip; name a video, or a folder of pictures")
-    return clip

@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..clips import open_clip
-from ..errors import ClipError, PairError
+from ..clips import opened_clip
+from ..errors import PairError
 from ..lbo.learned import learn
 from ..lbo.making import make_pairs
 from ..lbo.stages import STAGES
 from ..picker.server import picked
 from ..stages import PRESETS
+from .presets import preset_and_changes
 
 
 def add_to(commands: Any) -> None:
@@ -49,9 +50,7 @@ def _add_pairs(steps: Any) -> None:
 
 
 def _pairs(given: argparse.Namespace) -> None:
-    episode = open_clip(given.episode) if given.episode.exists() else None
-    if episode is None:
-        raise ClipError(f"{given.episode} is no episode; name a video, or a folder of pictures")
+    episode = opened_clip(given.episode, "episode")
     if given.count < 1:
         raise PairError(f"--count {given.count} is refused; give 1 or more: 200 clips are what the paper has")
     picks = None if given.suggest else partial(picked, announce=_announce, port=given.port)
@@ -77,9 +76,5 @@ def _add_train(steps: Any) -> None:
 
 
 def _train(given: argparse.Namespace) -> None:
-    assignments = list(given.assignments)
-    name = given.preset or "paper"
-    if "=" in name:  # the preset was left out
-        assignments.insert(0, name)
-        name = "paper"
+    name, assignments = preset_and_changes(given)
     learn(given.folder, name, assignments, [given.stage] if given.stage else STAGES)

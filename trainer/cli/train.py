@@ -10,6 +10,7 @@ from typing import Any
 from ..settings import changed
 from ..stages import PRESETS, STAGES, preset
 from ..training import train
+from .presets import preset_and_changes
 
 SAID = {
     "vsr-l1": "train by L1: the first stage",
@@ -36,9 +37,5 @@ def add_to(commands: Any) -> None:
 
 def run(stage: str, given: argparse.Namespace) -> None:
     """Train."""
-    assignments = list(given.assignments)
-    name = given.preset or "paper"
-    if "=" in name:  # the preset was left out
-        assignments.insert(0, name)
-        name = "paper"
+    name, assignments = preset_and_changes(given)
     train(changed(preset(stage, name), assignments), given.run)

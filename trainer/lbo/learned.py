@@ -46,20 +46,16 @@ def learn(path: Path, name: str, assignments: Sequence[str], stages: Sequence[st
         settings = changed(preset(stage, name), [*own, *assignments])
         run = folder.run(path, stage)
         train_operator(settings, run)
-        if not _is_done(run, settings):
+        state = checkpoints.newest(run)
+        if state["step"] < settings.steps:
             return False
-        _write(path, run, settings)
+        _write(path, state, settings)
     return True
 
 
-def _is_done(run: Path, settings: OperatorTraining) -> bool:
-    kept = checkpoints.all_of(run)
-    return bool(kept) and checkpoints.read(kept[-1])["step"] >= settings.steps
-
-
-def _write(path: Path, run: Path, settings: OperatorTraining) -> None:
+def _write(path: Path, state: checkpoints.State, settings: OperatorTraining) -> None:
     operator = Operator(**settings.operator.model_dump())
-    operator.load_state_dict(checkpoints.read(checkpoints.all_of(run)[-1])["average"])
+    operator.load_state_dict(state["average"])
     operator.requires_grad_(False).eval()
     save_operator(path / folder.OPERATOR, operator)
     buffer = io.BytesIO()

@@ -14,7 +14,7 @@ from ..clips import Clip, Picture, find_clips
 from ..degradation.draw import LEVELS
 from ..degradation.scaling import scaled_down
 from ..errors import ClipError, PairError
-from ..remembered import Memory, RememberedClip
+from ..remembered import remembered
 from ..sample import Position, Sample
 from ..turns import drawn_turns, turned
 from . import folder
@@ -38,9 +38,8 @@ class Pairs:
     """
 
     def __init__(self, path: Path, *, size: int, halves: bool, seed: int, memory: int = 0) -> None:
-        self._hq, self._lq = _matching(path)
-        if memory:
-            self._hq, self._lq = _remembered(self._hq, memory * 4 // 5), _remembered(self._lq, memory // 5)
+        hq, lq = _matching(path)
+        self._hq, self._lq = remembered(hq, memory * 4 // 5), remembered(lq, memory // 5)
         self._size = size
         self._halves = halves
         self._seed = seed
@@ -108,8 +107,3 @@ def _matching(path: Path) -> tuple[Sequence[Clip], Sequence[Clip]]:
             "pseudo-HQ; make the pairs again, by lbo pairs"
         )
     return hq, lq
-
-
-def _remembered(clips: Sequence[Clip], size: int) -> Sequence[Clip]:
-    memory = Memory(size)
-    return [RememberedClip(clip, memory) for clip in clips]

@@ -49,11 +49,11 @@ def drawn_scenes(episode: Clip, windows: Sequence[Window], rescaling: Rescaling,
 
 def measures_of(scenes: Sequence[Scene]) -> dict[float, Measure]:
     """By factor: the means over all scenes."""
-    return {factor: measured([_opened(scene.pseudo_hq[factor]) for scene in scenes]) for factor in FACTORS}
+    return {factor: measured([opened(scene.pseudo_hq[factor]) for scene in scenes]) for factor in FACTORS}
 
 
 def _scene(episode: Clip, window: Window, rescaling: Rescaling, folder: Path) -> Scene:
-    scene = Scene(folder.name, folder / "lq.png", {factor: folder / f"x{factor:.1f}.png" for factor in FACTORS})
+    scene = Scene(folder.name, folder / "lq.png", {factor: file_of(folder, factor) for factor in FACTORS})
     if all(file.is_file() for file in (scene.lq, *scene.pseudo_hq.values())):
         return scene
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,6 +65,12 @@ def _scene(episode: Clip, window: Window, rescaling: Rescaling, folder: Path) ->
     return scene
 
 
-def _opened(file: Path) -> Image.Image:
+def file_of(scene: Path, factor: float) -> Path:
+    """Where a scene's folder has its picture at a factor."""
+    return scene / f"x{factor:.1f}.png"
+
+
+def opened(file: Path) -> Image.Image:
+    """A picture, R, G, B."""
     with Image.open(file) as picture:
         return picture.convert("RGB")
