@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; all where none is named")
     parser.add_argument("-o", "--out", type=Path, default=Path("learned"), help="default: learned")
     parser.add_argument("--quick", action="store_true", help="a few steps, few frames: to see whether it runs")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)  # parts may come after options
     if unknown := [name for name in given.part if name not in PARTS]:
         parser.error(f"{unknown[0]!r} is not a part; there are {', '.join(PARTS)}")
     names = given.part or list(PARTS)

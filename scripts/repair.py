@@ -1,28 +1,34 @@
-"""Shows what operators learn from episodes, on two cores in half an hour: repair.py CLIPS [-o FOLDER] [--quick]
+"""Shows what operators learn from episodes, on two cores in an hour: repair.py CLIPS [-o FOLDER] [--quick] [PART ...]
 
 Every other train clip of scripts/draw_clips.py becomes part of an episode with a degradation hidden behind it; what
-learns knows the other clips, and the episodes as they are. Writes results.md into the folder, and prints it:
+learns knows the other clips, and the episodes as they are. All parts when none is named:
 
-    factors     what each factor of input rescaling keeps of the episodes' HQ
-    nearness    how near an operator comes to what was hidden, on the held-out clips; beside any setting of basic ones
+    factors     what each factor of input rescaling keeps of the episodes' HQ, as the paper's figure 5
+    nearness    how near operators come to what was hidden, on held-out clips; beside any setting of basic ones
+    order       networks finetuned with basic operators, with one learned one, with a pool of three, and NN-only: how
+                well they repair held-out clips, as the paper's table 2
 
-What is there already goes on or is kept.
+Each part writes a table, PART.md, and pictures into the folder, and prints the table. What is trained already is kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent
 sys.path += [str(SCRIPTS), str(SCRIPTS.parent)]
 
 from benchmarks.table import Table  # noqa: E402
-from repairing import episodes, runs  # noqa: E402
+from repairing import episodes, order, pages, plots, runs  # noqa: E402
 from repairing.factors import factors  # noqa: E402
-from repairing.nearness import Nearness, basics, cases, nearness  # noqa: E402
+from repairing.hidden import HIDDEN, Hidden  # noqa: E402
+from repairing.nearness import AREA, BICUBIC, Case, Halves, Nearness, cases, nearest, nearnesses, settings  # noqa: E402
+from repairing.unpaired import Unpaired, learned  # noqa: E402
 
 from trainer.clips import Clip, find_clips  # noqa: E402
 from trainer.lbo.choice import read_choice  # noqa: E402
@@ -32,61 +38,126 @@ from trainer.metrics import Lpips  # noqa: E402
 from trainer.stand_in import read_stand_in  # noqa: E402
 
 
+@dataclass(frozen=True)
+class Given:
+    """What every part is given."""
+
+    out: Path
+    train: Path
+    held_out: Sequence[Clip]
+    lpips: Lpips
+    quick: bool
+
+    def shown(self, hidden: Hidden) -> Sequence[Clip]:
+        """The clips of an episode, in its order."""
+        return episodes.shown_by(hidden, self.train)
+
+    def lbo(self, hidden: Hidden) -> Path:
+        """The folder of its operator."""
+        return runs.lbo(self.out, hidden.name)
+
+    @property
+    def more(self) -> Sequence[str]:
+        """Settings of all runs."""
+        return runs.QUICK if self.quick else ()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="repair", description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("clips", type=Path, help="a folder with the folders train and held-out")
+    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; all where none is named")
     parser.add_argument("-o", "--out", type=Path, default=Path("repaired"), help="default: repaired")
     parser.add_argument("--quick", action="store_true", help="a few steps, few settings: to see whether it runs")
-    given = parser.parse_args(arguments)
-    more = runs.QUICK if given.quick else ()
-    episodes.share_out(given.clips / "train", given.out)
-    runs.base(given.out, more)
-    for hidden in episodes.TITLES.values():
-        runs.operator(given.out, given.out / "episodes" / f"{hidden.name}.mkv", more)
-    lpips = Lpips(read_stand_in())
+    given = parser.parse_intermixed_args(arguments)  # parts may come after options
+    if unknown := [name for name in given.part if name not in PARTS]:
+        parser.error(f"{unknown[0]!r} is not a part; there are {', '.join(PARTS)}")
     held_out = find_clips(given.clips / "held-out")[: 1 if given.quick else None]
-    tables = (
-        *of_factors(given.out, find_clips(given.clips / "train"), lpips),
-        of_nearness(given.out, held_out, lpips, most=3 if given.quick else None),
-    )
-    text = "\n\n".join(map(str, tables)) + "\n"
-    (given.out / "results.md").write_text(text)
-    print(text)
+    known = Given(given.out, given.clips / "train", held_out, Lpips(read_stand_in()), given.quick)
+    _prepare(known)
+    for name in given.part or PARTS:
+        text = "\n\n".join(map(str, PARTS[name](known))) + "\n"
+        (given.out / f"{name}.md").write_text(text)
+        print(text)
     return 0
 
 
-def of_factors(out: Path, clips: Sequence[Clip], lpips: Lpips) -> Iterator[Table]:
+def _prepare(given: Given) -> None:
+    """Episodes, the network that knows basic operators only, and an operator of each episode."""
+    episodes.share_out(given.train, given.out)
+    runs.base(given.out, given.more)
+    for hidden in HIDDEN:
+        runs.operator(given.out, episodes.episode(given.out, hidden), given.more)
+
+
+def of_factors(given: Given) -> list[Table]:
     """A table for each episode."""
-    for title, hidden in episodes.TITLES.items():
-        lbo = out / f"lbo-{hidden.name}"
-        choice = read_choice(lbo)
-        shown = [clip for clip in clips[1::2] if clip.name.startswith(title)]
+    found = {hidden.name: factors(given.lbo(hidden), given.shown(hidden), given.lpips) for hidden in HIDDEN}
+    plots.save(plots.factors_plot(found), given.out / "factors.png")
+    pages.rescaled({given.lbo(hidden): given.shown(hidden) for hidden in HIDDEN}).save(given.out / "rescaled.png")
+    tables = []
+    for hidden in HIDDEN:
+        choice = read_choice(given.lbo(hidden))
         rows = [
             (
-                f"{each.factor:.1f}{', suggested' if choice and each.factor == choice.factor else ''}",
-                *(f"{each.psnr_y:.2f}", f"{each.lpips:.4f}", f"{each.sharpness:.3f}", f"{each.artefacts:.2f}"),
+                f"{each.factor:.1f}{', taken' if choice and each.factor == choice.factor else ''}",
+                *(f"{each.psnr:.2f}", f"{each.lpips:.4f}", f"{each.sharpness:.3f}", f"{each.artefacts:.2f}"),
             )
-            for each in factors(lbo, shown, lpips)
+            for each in found[hidden.name]
         ]
-        yield Table(f"Pseudo-HQ of {hidden.name}", ("factor", "PSNR-Y, dB", "LPIPS", "sharpness", "artefacts"), rows)
+        columns = ("factor", "PSNR, dB", "LPIPS", "sharpness", "artefacts")
+        tables.append(Table(f"Pseudo-HQ of {hidden.name}, against its HQ", columns, rows))
+    return tables
 
 
-def of_nearness(out: Path, clips: Sequence[Clip], lpips: Lpips, most: int | None) -> Table:
-    """The operator of each episode, and the settings of basic operators that come nearest by each measure."""
+def of_nearness(given: Given) -> list[Table]:
+    """For each episode what comes nearest by each measure: basic operators alone, and with the learned one."""
     rows = []
-    for hidden in episodes.TITLES.values():
-        hq_and_lq = cases(hidden, clips)
-        degrader = Degrader(read_operator(out / f"lbo-{hidden.name}"))
-        own = nearness("the operator", degrader, hq_and_lq, lpips)
-        tried = [nearness(str(basic), basic, hq_and_lq, lpips) for basic in list(basics())[:most]]
-        by_psnr, by_lpips = max(tried, key=lambda each: each.psnr_y), min(tried, key=lambda each: each.lpips)
-        rows += [_row(hidden.name, each) for each in dict.fromkeys((by_psnr, by_lpips, own))]
-    note = f"{len(clips)} clips. Basic operators: the nearest by PSNR and by LPIPS of all settings that were tried."
-    return Table("How near to what was hidden", ("hidden", "degraded by", "PSNR-Y, dB", "LPIPS"), rows, note)
+    for hidden in HIDDEN:
+        shown = cases(hidden, given.held_out)
+        operator = Degrader(read_operator(given.lbo(hidden)))
+        basic = [each for halves in (AREA, BICUBIC) for each in _tried(given, halves, shown)]
+        own = _tried(given, operator, shown)
+        rows += [_row(hidden.name, "basic", each) for each in dict.fromkeys(nearest(basic))]
+        rows += [_row(hidden.name, "learned", each) for each in dict.fromkeys((own[0], *nearest(own)))]
+    note = (
+        f"{len(given.held_out)} clips. Of each kind, the settings nearest by PSNR and by LPIPS of "
+        f"{len(list(settings()))} around each way to halve the size (basic: area and bicubic); of the learned operator "
+        "the first row is the operator by itself."
+    )
+    return [Table("How near to what was hidden", ("hidden", "operators", "around it", "PSNR, dB", "LPIPS"), rows, note)]
 
 
-def _row(hidden: str, found: Nearness) -> tuple[str, ...]:
-    return hidden, found.name, f"{found.psnr_y:.2f}", f"{found.lpips:.4f}"
+def _tried(given: Given, halves: Halves, shown: Sequence[Case]) -> list[Nearness]:
+    return list(nearnesses(halves, shown, list(islice(settings(), 3 if given.quick else None)), given.lpips))
+
+
+def _row(hidden: str, kind: str, found: Nearness) -> tuple[str, ...]:
+    return hidden, kind, str(found.setting), f"{found.psnr:.2f}", f"{found.lpips:.4f}"
+
+
+def of_order(given: Given) -> list[Table]:
+    """A row for each network, PSNR-Y and LPIPS of each hidden degradation and of all."""
+    names = [hidden.name for hidden in HIDDEN]
+    pools: dict[str, Sequence[str]] = {"basic": ()} | {f"lbo-{name}": (name,) for name in names} | {"pool": names}
+    for name, pool in pools.items():
+        runs.finetuned(given.out, name, pool, given.more)
+    pictures = Unpaired.found(given.out / "hq", [episodes.episode(given.out, hidden) for hidden in HIDDEN])
+    large = learned(pictures, given.out / "nn-only.safetensors", 3 if given.quick else runs.UNPAIRED_STEPS)
+    order.with_nn_only(given.out, large, given.more)
+    networks = order.networks(given.out, [*pools, order.NN_ONLY])
+    found = {hidden.name: list(order.order(networks, hidden, given.held_out, given.lpips)) for hidden in HIDDEN}
+    means = order.means_of(found)
+    plots.save(plots.order_plot(means), given.out / "order.png")
+    pages.repaired(networks, given.held_out).save(given.out / "repaired.png")
+    columns = ("network", *(f"{hidden}, {unit}" for hidden in means for unit in ("dB", "LPIPS")))
+    rows = [
+        (name, *(figure for own in means.values() for figure in (f"{own[name].psnr_y:.2f}", f"{own[name].lpips:.4f}")))
+        for name in means[order.ALL]
+    ]
+    return [Table("Repairing held-out clips, against their HQ", columns, rows, f"{len(given.held_out)} clips.")]
+
+
+PARTS: dict[str, Callable[[Given], list[Table]]] = {"factors": of_factors, "nearness": of_nearness, "order": of_order}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from .dataset import Shuffled
-from .degradation.draw import LEVELS
+from .degradation.levels import LEVELS
 from .errors import TrainerError
 from .heap import keep_freed
 from .sample import Sample, Samples

@@ -15,7 +15,8 @@ from vsanimesr.network import SCALE
 from vsanimesr.torch_network import AnimeSR
 
 from .clips import Clip
-from .degradation.draw import LEVELS, drawn
+from .degradation.draw import drawn
+from .degradation.levels import LEVELS, rounded
 from .degradation.pipeline import degraded
 from .degradation.settings import Degradation
 from .errors import ClipError
@@ -66,15 +67,29 @@ def scores(
     Raises:
         ClipError: a clip is too small, or cannot be read.
     """
-    upscalers: dict[str, Upscaler] = {BICUBIC: enlarged}
-    upscalers |= {name: _runs(network) for name, network in networks.items()}
-    device = next(lpips.parameters()).device
     for number, clip in enumerate(clips):
         hq = _whole(clip, frames)
         draw = drawn(settings, np.random.default_rng(SeedSequence((seed, number))), len(hq))
         lr, _ = degraded(hq, settings, draw)
-        for name, upscale in upscalers.items():
-            yield _score(clip.name, name, upscale(lr.to(device)), hq.to(device), lpips, every)
+        yield from scores_of(networks, clip.name, lr, hq, lpips, every=every)
+
+
+def scores_of(
+    networks: Mapping[str, AnimeSR], clip: str, lr: Tensor, hq: Tensor, lpips: Lpips, *, every: int = 1
+) -> Iterator[Score]:
+    """Measure what bicubic and each network make of one clip.
+
+    Args:
+        clip: what to call it.
+        lr: float32 (frames, 3, height, width) in [0, 1]; sides are multiples of 4.
+        hq: uint8 (frames, 3, 4 * height, 4 * width).
+        every: as in `scores`.
+    """
+    upscalers: dict[str, Upscaler] = {BICUBIC: enlarged}
+    upscalers |= {name: _runs(network) for name, network in networks.items()}
+    device = next(lpips.parameters()).device
+    for name, upscale in upscalers.items():
+        yield _score(clip, name, upscale(lr.to(device)), hq.to(device), lpips, every)
 
 
 def means(found: Sequence[Score]) -> list[Score]:
@@ -125,5 +140,5 @@ def _score(clip: str, upscaler: str, sr: Tensor, hq: Tensor, lpips: Lpips, every
         wanted = right.float() / LEVELS
         psnrs.append(psnr_y(own, wanted).item())
         if n % every == min(every, len(hq)) // 2:
-            distances.append(lpips((LEVELS * own).round() / LEVELS, wanted).item())
+            distances.append(lpips(rounded(own), wanted).item())
     return Score(clip, upscaler, float(np.mean(psnrs)), float(np.mean(distances)))

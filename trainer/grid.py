@@ -15,8 +15,9 @@ from .cells import SIDE, Cell, Row, laid_out
 from .clips import Clip
 from .degradation.analogue import chroma_bleed, dot_crawl, halo, interlace_residue
 from .degradation.blur import blurred
-from .degradation.codec import h264, quantised, transcoded
-from .degradation.draw import LEVELS, drawn
+from .degradation.codec import coded, h264, quantised
+from .degradation.draw import drawn
+from .degradation.levels import LEVELS
 from .degradation.noise import noisy
 from .degradation.pipeline import degraded
 from .degradation.scaling import MODES, scaled_down
@@ -65,11 +66,12 @@ def _alone(hq: Tensor, settings: Degradation, seed: int) -> Iterator[Row]:
     yield [Cell(f"down, {mode}", _middle(scaled_down(picture, SCALE, mode))) for mode in MODES]
     yield from _faulty(small, settings.analogue)
     yield [
-        Cell(f"H.264, crf {crf:.0f}", _coded(small, "h264", h264(crf, "high"))) for crf in _three(settings.codec.crf)
+        Cell(f"H.264, crf {crf:.0f}", _middle(coded(small, "h264", h264(crf, "high"))))
+        for crf in _three(settings.codec.crf)
     ]
     for name, label in (("mpeg2", "MPEG-2"), ("mpeg4", "MPEG-4 ASP")):
         yield [
-            Cell(f"{label}, quantiser {round(scale)}", _coded(small, name, quantised(scale)))
+            Cell(f"{label}, quantiser {round(scale)}", _middle(coded(small, name, quantised(scale))))
             for scale in _three(settings.codec.scale)
         ]
 
@@ -134,9 +136,3 @@ def _middle(clip: Tensor) -> Tensor:
 def _with_noise(picture: Tensor, sigma: float, grey: bool, seed: int) -> Tensor:
     frames = len(picture)
     return noisy(picture, frames * [sigma / LEVELS], frames * [grey], range(seed, seed + frames))
-
-
-def _coded(small: Tensor, name: str, options: dict[str, str]) -> Tensor:
-    pictures = (LEVELS * small).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
-    coded = torch.from_numpy(transcoded(pictures, name, options))
-    return _middle(coded).permute(2, 0, 1).float() / LEVELS

@@ -1,6 +1,8 @@
-"""Measures of how near SR frames are to HQ ones: PSNR of luma, and LPIPS."""
+"""Measures of how near SR frames are to HQ ones: PSNR, of luma or of all colours, and LPIPS."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,13 +33,26 @@ def psnr_y(sr: Tensor, hq: Tensor) -> Tensor:
         LossError: the two are not of one shape, or not frames.
     """
     _check(sr, hq)
-    error = (_luma(sr) - _luma(hq)).square().mean((1, 2))
+    return _psnr((_luma(sr) - _luma(hq)).square().mean((1, 2)))
+
+
+def psnr(sr: Tensor, hq: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each frame's R, G, B together: colours that bleed count. Otherwise as `psnr_y`."""
+    _check(sr, hq)
+    return _psnr((255 * (_rounded(sr) - _rounded(hq))).square().mean((1, 2, 3)))
+
+
+def _psnr(error: Tensor) -> Tensor:
     return (10 * torch.log10(255**2 / error)).clamp(max=CEILING)
 
 
 def _luma(frames: Tensor) -> Tensor:
-    red, green, blue = ((frames.detach().double().clamp(0, 1) * 255).round() / 255).unbind(1)
+    red, green, blue = _rounded(frames).unbind(1)
     return 16 + 65.481 * red + 128.553 * green + 24.966 * blue
+
+
+def _rounded(frames: Tensor) -> Tensor:
+    return (frames.detach().double().clamp(0, 1) * 255).round() / 255
 
 
 class Lpips(nn.Module):
@@ -68,12 +83,25 @@ class Lpips(nn.Module):
             LossError: the two are not of one shape, or not frames, or too small.
         """
         _check(sr, hq)
-        found, wanted = self._vgg(sr), self._vgg(hq)
-        distance = sr.new_zeros(len(sr))
-        for layer, head in zip(self._layers, self._heads, strict=True):
-            difference = (_normalised(found[layer]) - _normalised(wanted[layer])).square()
-            distance += torch.einsum("nchw,c->nhw", difference, head).mean((1, 2))
-        return distance
+        return self.between(self.seen(sr), self.seen(hq))
+
+    @torch.no_grad()
+    def seen(self, frames: Tensor) -> Sequence[Tensor]:
+        """What `between` compares: half of the work, for frames that are compared with several others.
+
+        Args:
+            frames: as in `forward`.
+        """
+        found: dict[str, Tensor] = self._vgg(frames)
+        return [_normalised(found[layer]) for layer in self._layers]
+
+    @torch.no_grad()
+    def between(self, sr: Sequence[Tensor], hq: Sequence[Tensor]) -> Tensor:
+        """How different frames look that were `seen`: as `forward`."""
+        layers = zip(sr, hq, self._heads, strict=True)
+        return torch.stack(
+            [torch.einsum("nchw,c->nhw", (a - b).square(), head).mean((1, 2)) for a, b, head in layers]
+        ).sum(0)
 
 
 def _normalised(features: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from .degradation.draw import LEVELS
+from .degradation.levels import LEVELS
 from .pictures import image_of, squares
 from .sample import Sample
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 
 import cv2
 import fetch_data
@@ -20,10 +17,8 @@ from trainer.clips import VideoClip
 from trainer.degradation.draw import drawn
 from trainer.degradation.pipeline import degraded
 from trainer.degradation.settings import PRESETS
-from trainer.heap import keep_freed
 
-from .machine import cores
-from .rounds import Turn, per_frame, taken
+from .processes import shared_out
 from .settings import Settings
 from .table import Table, verdict
 
@@ -45,31 +40,20 @@ def clips(settings: Settings) -> Iterator[Table]:
     ways: dict[str, Callable[[int], None]] = {OURS: _ours}
     if shutil.which("ffmpeg"):
         ways[THEIRS] = _theirs
-    workers = ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn"), initializer=_prepare)
-    with workers:
-
-        def run(way: Callable[[int], None], count: int) -> None:
-            list(workers.map(way, range(count)))
-
-        count = CLIPS * cores()
-        turns: dict[str, Turn] = {name: per_frame(partial(run, way), count) for name, way in ways.items()}
-        samples = taken(turns, settings.rounds)
+    samples, how = shared_out(ways, CLIPS, settings, _prepare)
 
     def row(name: str) -> tuple[str, ...]:
         faster = samples.ratio(THEIRS, name) if THEIRS in ways else math.nan
         judged = verdict(faster, at_least=TARGET) if name == OURS and THEIRS in ways else ""
         return name, f"{1 / samples.median(name):.1f}", f"{1000 * samples.median(name):.1f}", f"{faster:.1f}", judged
 
-    note = f"Clips of {FRAMES} frames of {SIDE}x{SIDE} become {SIDE // 4}x{SIDE // 4}; {cores()} processes. "
-    note += f"Medians of {settings.rounds} rounds of {count} clips."
+    note = f"Clips of {FRAMES} frames of {SIDE}x{SIDE} become {SIDE // 4}x{SIDE // 4}; {how}"
     columns = ("", "clips per s", "ms per clip", "times the release", "target")
     yield Table("Degrading clips", columns, [*map(row, ways)], note)
 
 
 def _prepare() -> None:
     global _clip
-    keep_freed()  # as a worker does
-    torch.set_num_threads(1)
     cv2.setNumThreads(1)
     _clip = real_clip()
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -13,13 +11,11 @@ import torch
 from trainer.degradation.draw import drawn
 from trainer.degradation.pipeline import degraded
 from trainer.degradation.settings import LEARNED, PRESETS, Degradation
-from trainer.heap import keep_freed
 from trainer.lbo.degrader import Degrader
 from trainer.lbo.operator import FEATURES, Operator
 
 from .degrading import CLIPS, FRAMES, SIDE, real_clip
-from .machine import cores
-from .rounds import Turn, per_frame, taken
+from .processes import shared_out
 from .settings import Settings
 from .table import Table, verdict
 
@@ -40,31 +36,20 @@ _pools: dict[str, list[Degrader]]
 
 def clips(settings: Settings) -> Iterator[Table]:
     """All on all cores, one clip in each process at a time; frames lie ready in memory."""
-    workers = ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn"), initializer=_prepare)
-    with workers:
-
-        def run(name: str, count: int) -> None:
-            list(workers.map(partial(_degrade, name), range(count)))
-
-        count = CLIPS * cores()
-        turns: dict[str, Turn] = {name: per_frame(partial(run, name), count) for name in WAYS}
-        samples = taken(turns, settings.rounds)
+    samples, how = shared_out({name: partial(_degrade, name) for name in WAYS}, CLIPS, settings, _prepare)
 
     def row(name: str) -> tuple[str, ...]:
         slower = samples.ratio(name, PLAIN)
         judged = verdict(slower, at_most=TARGET) if name != PLAIN else ""
         return name, f"{1 / samples.median(name):.1f}", f"{1000 * samples.median(name):.1f}", f"{slower:.2f}", judged
 
-    note = f"Clips of {FRAMES} frames of {SIDE}x{SIDE} become {SIDE // 4}x{SIDE // 4}; {cores()} processes. "
-    note += f"Medians of {settings.rounds} rounds of {count} clips."
+    note = f"Clips of {FRAMES} frames of {SIDE}x{SIDE} become {SIDE // 4}x{SIDE // 4}; {how}"
     columns = ("", "clips per s", "ms per clip", "times without", "target")
     yield Table("Degrading clips with operators", columns, [*map(row, WAYS)], note)
 
 
 def _prepare() -> None:
     global _clip, _pools
-    keep_freed()  # as a worker does
-    torch.set_num_threads(1)
     _clip = torch.from_numpy(real_clip()).permute(0, 3, 1, 2).contiguous()
     _pools = {name: _pool(degradation, width) for name, (degradation, width) in WAYS.items()}
 

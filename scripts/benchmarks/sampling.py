@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import fetch_data
-import torch
 from PIL import Image
 
 from trainer.clips import Clip, PictureClip, VideoClip
 from trainer.dataset import DegradedClips, Sampling
-from trainer.degradation.settings import PRESETS
-from trainer.heap import keep_freed
+from trainer.degradation.settings import LEARNED, PRESETS
+from trainer.lbo.degrader import Degrader
+from trainer.lbo.operator import Operator
 from trainer.remembered import Memory, RememberedClip
 
-from .machine import cores
-from .rounds import Turn, per_frame, taken
+from .processes import shared_out
 from .settings import Settings
 from .table import Table
 
@@ -28,6 +25,7 @@ FRAMES = 48
 """Of the real clip, 1280x720."""
 SAMPLES = 4
 """For each process in a turn."""
+LEARNT = ", with operators"
 KINDS = ("video, h264", "pictures, PNG", "pictures, remembered")
 
 _datasets: dict[str, DegradedClips]  # in each process
@@ -39,35 +37,29 @@ def samples(settings: Settings) -> Iterator[Table]:
         folder = Path(name)
         for n, picture in enumerate(VideoClip(fetch_data.fetch()).read(range(FRAMES))):
             Image.fromarray(picture).save(folder / f"{n:08}.png")
-        processes = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(cores(), processes, initializer=_prepare, initargs=(folder,)) as workers:
+        ways = {f"{kind}{how}": partial(_sample, kind + how) for kind in KINDS for how in ("", LEARNT)}
+        figures, how = shared_out(ways, SAMPLES, settings, _prepare, folder)
 
-            def run(kind: str, count: int) -> None:
-                list(workers.map(partial(_sample, kind), range(count)))
+    def row(name: str) -> tuple[str, ...]:
+        slower = f"{figures.ratio(name, name.removesuffix(LEARNT)):.2f}" if name.endswith(LEARNT) else ""
+        return name, f"{1 / figures.median(name):.1f}", f"{1000 * figures.median(name):.0f}", slower
 
-            turns: dict[str, Turn] = {kind: per_frame(partial(run, kind), SAMPLES * cores()) for kind in KINDS}
-            figures = taken(turns, settings.rounds)
-
-    def row(kind: str) -> tuple[str, ...]:
-        return kind, f"{1 / figures.median(kind):.1f}", f"{1000 * figures.median(kind):.0f}"
-
-    note = f"Decoded, cropped, turned, degraded; the clip is 1280x720; {cores()} processes. "
-    note += f"Medians of {settings.rounds} rounds of {SAMPLES * cores()} samples. Compare with the training step."
-    yield Table("Samples from files", ("", "clips per s", "ms per clip"), [*map(row, KINDS)], note)
+    note = f"Decoded, cropped, turned, degraded; the clip is 1280x720; operators of 64 features; {how} "
+    note += "Compare with the training step."
+    yield Table("Samples from files", ("", "clips per s", "ms per clip", "times without"), [*map(row, ways)], note)
 
 
 def _prepare(folder: Path) -> None:
     global _datasets
-    keep_freed()  # as a worker does
-    torch.set_num_threads(1)
     pictures = PictureClip(folder, sorted(folder.iterdir()))
     remembered = RememberedClip(pictures, Memory(FRAMES * 1280 * 720 * 3))
     remembered.read(range(FRAMES))
     clips: tuple[Clip, ...] = (VideoClip(fetch_data.fetch()), pictures, remembered)
-    _datasets = {
-        kind: DegradedClips([clip], Sampling(), PRESETS["paper"], seed=0)
-        for kind, clip in zip(KINDS, clips, strict=True)
-    }
+    operator = Degrader(Operator(halves=True).requires_grad_(False).eval())
+    _datasets = {}
+    for kind, clip in zip(KINDS, clips, strict=True):
+        _datasets[kind] = DegradedClips([clip], Sampling(), PRESETS["release"], seed=0)
+        _datasets[kind + LEARNT] = DegradedClips([clip], Sampling(), LEARNED["release"], 0, [operator])
 
 
 def _sample(kind: str, number: int) -> None:

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
 from trainer.clips import Clip
-from trainer.degradation.draw import LEVELS
+from trainer.degradation.levels import LEVELS, clip_of
 from trainer.degradation.scaling import scaled_down
 from trainer.lbo import folder
 from trainer.lbo.measures import measured
 from trainer.lbo.operator import HALVING
 from trainer.lbo.rescaling import FACTORS
 from trainer.lbo.scenes import FRAMES, file_of, opened
-from trainer.metrics import Lpips, psnr_y
+from trainer.metrics import Lpips, psnr
+
+from .episodes import hq_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Factor:
     """The means over scenes."""
 
     factor: float
-    psnr_y: float
+    psnr: float
+    """Of R, G, B."""
     lpips: float
     sharpness: float
     artefacts: float
@@ -41,17 +42,18 @@ def factors(lbo: Path, clips: Sequence[Clip], lpips: Lpips) -> list[Factor]:
         clips: HQ, in the order in which the episode shows them.
     """
     scenes = sorted(folder.scenes(lbo).iterdir())
-    wanted = [_hq(clips, int(scene.name) + FRAMES - 1) for scene in scenes]
+    wanted = [hq_behind(scene, clips) for scene in scenes]
+    seen = [lpips.seen(each) for each in wanted]
     found = []
     for factor in FACTORS:
         pictures = [opened(file_of(scene, factor)) for scene in scenes]
-        own = [_tensor(picture) for picture in pictures]
+        own = [clip_of(np.array(picture)[None]) for picture in pictures]
         measure = measured(pictures)
         found.append(
             Factor(
                 factor,
-                float(np.mean([psnr_y(a, b).item() for a, b in zip(own, wanted, strict=True)])),
-                float(np.mean([lpips(a, b).item() for a, b in zip(own, wanted, strict=True)])),
+                float(np.mean([psnr(a, b).item() for a, b in zip(own, wanted, strict=True)])),
+                float(np.mean([lpips.between(lpips.seen(a), b).item() for a, b in zip(own, seen, strict=True)])),
                 measure.sharpness,
                 measure.artefacts,
             )
@@ -59,15 +61,11 @@ def factors(lbo: Path, clips: Sequence[Clip], lpips: Lpips) -> list[Factor]:
     return found
 
 
-def _hq(clips: Sequence[Clip], number: int) -> Tensor:
-    """The frame of that number, in half its size: (1, 3, height, width)."""
+def hq_behind(scene: Path, clips: Sequence[Clip]) -> Tensor:
+    """The HQ of a scene's picture, in half its size, as pseudo-HQ has it: (1, 3, height, width)."""
+    number = int(scene.name) + FRAMES - 1
     for clip in clips:
         if number < len(clip):
-            (picture,) = clip.read([number])
-            return scaled_down(_tensor(Image.fromarray(picture)), HALVING, "area")
+            return scaled_down(hq_of(clip, [number]).float() / LEVELS, HALVING, "area")
         number -= len(clip)
     raise IndexError(number)
-
-
-def _tensor(picture: Image.Image) -> Tensor:
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / LEVELS

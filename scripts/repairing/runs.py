@@ -1,5 +1,5 @@
-"""What is trained, with settings for two cores: the network that knows basic operators only, and an operator of each
-episode."""
+"""What is trained, with settings for two cores: the network that knows basic operators only, an operator of each
+episode, and the network again, with and without them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 FAST = ("precision=bf16", "channels_last=true", "memory=2000", "optimiser.schedule=cosine", "optimiser.rate=0.001")
-BASE = (
+NETWORK = (
     *(*FAST, "workers=1", "average=0.99", "sampling.strides=[1,2]", "optimiser.clip=0.1"),
     *("network.features=32", "network.blocks=[3,2,1]", "sampling.frames=5", "sampling.size=128", "batch=4"),
-    *("steps=3500", "records.log=100", "records.show=1000", "records.save=500"),
+    *("records.log=100", "records.show=500", "records.save=500"),
 )
+BASE = (*NETWORK, "steps=4000")
+FINETUNE = (*NETWORK, "optimiser.rate=0.0005", "steps=1200", "losses.gan=0", "losses.perceptual.weight=0")
+"""By L1: what is compared is degradations, and a GAN stage of so few steps would add its own."""
+POOLED = ("degradation.down.lbo_mode=replace", "degradation.down.lbo=0.5")
+"""Half of the scalings down are an operator's, as in the release."""
 OPERATOR = (
-    *(*FAST, "workers=0", "batch=8", "size=128", "operator.halves=true", "steps=3000"),
+    *(*FAST, "workers=0", "batch=8", "size=128", "operator.halves=true", "steps=2500"),
     *("records.log=100", "records.show=1000", "records.save=500"),
 )
+FACTOR = ("--factor", "0.5")
+"""As in the paper; and what one would choose on the page that rescaled.png shows."""
+UNPAIRED_STEPS = 1000
 QUICK = ("steps=3", "records.log=1", "records.show=0", "batch=1")
 
 
@@ -31,8 +39,22 @@ def base(out: Path, more: Sequence[str]) -> None:
     train("vsr-l1", "paper", f"data={out / 'hq'}", *BASE, *more, "-o", str(out / "base"))
 
 
+def lbo(out: Path, name: str) -> Path:
+    """The folder of the operator of an episode."""
+    return out / f"lbo-{name}"
+
+
 def operator(out: Path, episode: Path, more: Sequence[str]) -> None:
     """Learned from an episode, by L1 only: a GAN stage wants more pictures than it has."""
-    lbo = out / f"lbo-{episode.stem}"
-    train("lbo", "pairs", str(episode), "-o", str(lbo), "--model", str(out / "base"), "--suggest")
-    train("lbo", "train", str(lbo), "paper", "--stage", "lbo-l1", *OPERATOR, *more)
+    folder = str(lbo(out, episode.stem))
+    train("lbo", "pairs", str(episode), "-o", folder, "--model", str(out / "base"), *FACTOR)
+    train("lbo", "train", folder, "paper", "--stage", "lbo-l1", *OPERATOR, *more)
+
+
+def finetuned(out: Path, variant: str, pool: Sequence[str], more: Sequence[str]) -> None:
+    """With a pool of operators, named by what is hidden; an empty one is basic operators only."""
+    stage = "vsr-final" if pool else "vsr-gan"
+    folders = ",".join(str(lbo(out, name)) for name in pool)
+    operators = (f"lbo_pool=[{folders}]", *POOLED) if pool else ()
+    given = (f"data={out / 'hq'}", f"start={out / 'base'}", *FINETUNE, *operators, *more)
+    train(stage, "paper", *given, "-o", str(out / f"final-{variant}"))

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.degradation import codec
-from trainer.degradation.codec import Pictures, h264, quantised, transcoded
+from trainer.degradation.codec import h264, quantised, transcoded
+from trainer.degradation.levels import Pictures
 from trainer.errors import CodecError
 
 from .clips import drawn_clip

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainer.errors import LossError
-from trainer.metrics import CEILING, Lpips, psnr_y
+from trainer.metrics import CEILING, Lpips, psnr, psnr_y
 from trainer.stand_in import StandIn, parsed
 
 from .features import pictures, random_tensors
@@ -70,6 +70,17 @@ def test_lpips_is_its_definition(height: int, width: int) -> None:
     assert found.tolist() == pytest.approx(expected, rel=1e-4)
 
 
+def test_frames_that_were_seen_are_as_far_apart_as_frames() -> None:
+    lpips = Lpips(random_stand_in())
+    sr, hq = pictures(3, 3, 24, 32, seed=1), pictures(3, 3, 24, 32, seed=2)
+
+    found = lpips.between(lpips.seen(sr), lpips.seen(hq))
+
+    assert torch.equal(found, lpips(sr, hq))
+    assert len(set(found.tolist())) == 3  # each frame's own
+    assert lpips.between(lpips.seen(hq), lpips.seen(hq)).tolist() == [0, 0, 0]
+
+
 def waves(height: int, width: int) -> tuple[Tensor, Tensor]:
     """Two pictures that differ, the same on every machine."""
     y, x = torch.meshgrid(torch.arange(height) / height, torch.arange(width) / width, indexing="ij")
@@ -124,6 +135,27 @@ def test_psnr_is_its_definition(shape: tuple[int, int, int, int], seed: int, dis
         assert value == pytest.approx(expected, rel=1e-9)
 
 
+@settings(deadline=None)
+@given(seed=st.integers(0, 1000), distance=st.sampled_from([0.01, 0.3, 2]))
+def test_psnr_of_all_colours_is_its_definition(seed: int, distance: float) -> None:
+    hq = pictures(2, 3, 5, 7, seed=seed)
+    sr = hq + distance * (pictures(2, 3, 5, 7, seed=seed + 1) - 0.5)
+
+    found = psnr(sr, hq)
+
+    one, two = (np.clip(np.rint(frames.double().numpy() * 255), 0, 255) for frames in (sr, hq))
+    error = ((one - two) ** 2).mean((1, 2, 3))
+    assert found.tolist() == pytest.approx([min(CEILING, float(10 * np.log10(255**2 / each))) for each in error])
+
+
+def test_only_psnr_of_all_colours_sees_a_change_of_hue() -> None:
+    grey = torch.full((1, 3, 4, 4), 100 / 255)
+    tinted = grey + torch.tensor([30, -20, 24.3]).view(1, 3, 1, 1) / 255  # hardly any luma
+
+    assert psnr_y(tinted, grey).item() > 45
+    assert psnr(tinted, grey).item() < 21
+
+
 def test_psnr_of_known_frames() -> None:
     black, white = torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4)
     assert psnr_y(white, black).item() == pytest.approx(20 * math.log10(255 / 219))  # 16 to 235
@@ -155,7 +187,7 @@ def test_psnr_of_what_is_no_number() -> None:
     assert psnr_y(torch.full((1, 3, 2, 2), math.nan), torch.zeros(1, 3, 2, 2)).isnan().all()
 
 
-@pytest.mark.parametrize("name", ["psnr_y", "lpips"])
+@pytest.mark.parametrize("name", ["psnr_y", "psnr", "lpips"])
 @pytest.mark.parametrize(
     ("sr", "hq", "told"),
     [
@@ -165,7 +197,7 @@ def test_psnr_of_what_is_no_number() -> None:
     ],
 )
 def test_frames_that_cannot_be_compared(name: str, sr: tuple[int, ...], hq: tuple[int, ...], told: str) -> None:
-    measure = psnr_y if name == "psnr_y" else Lpips(random_stand_in())
+    measure = Lpips(random_stand_in()) if name == "lpips" else {"psnr": psnr, "psnr_y": psnr_y}[name]
     with pytest.raises(LossError, match=told):
         measure(torch.zeros(sr), torch.zeros(hq))
 

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from trainer.degradation import pipeline
 from trainer.degradation.blur import blurred
-from trainer.degradation.codec import Pictures, transcoded
+from trainer.degradation.codec import transcoded
 from trainer.degradation.draw import ATTEMPTS, Draw, drawn
+from trainer.degradation.levels import Pictures
 from trainer.degradation.noise import noisy
 from trainer.degradation.pipeline import degraded
 from trainer.degradation.scaling import scaled_down

@@ -14,12 +14,12 @@ from typing import cast
 import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
-from numpy.typing import NDArray
+from torch import Tensor
 
 from ..errors import CodecError
+from .levels import Pictures, clip_of, pictures_of
 
 type Packet = av.Packet[av.VideoStream]
-type Pictures = NDArray[np.uint8]
 
 DECODERS = {"h264": "h264", "mpeg2": "mpeg2video", "mpeg4": "mpeg4"}
 ENCODERS = {**DECODERS, "h264": "libx264"}
@@ -60,11 +60,16 @@ def require(names: Iterable[str]) -> None:
             ) from error
 
 
+def coded(clip: Tensor, name: str, options: Mapping[str, str]) -> Tensor:
+    """What a codec makes of a clip, float32 (frames, 3, height, width) in [0, 1]. See `transcoded`."""
+    return clip_of(transcoded(pictures_of(clip), name, options))
+
+
 def transcoded(pictures: Pictures, name: str, options: Mapping[str, str]) -> Pictures:
     """What a codec makes of a clip.
 
     Args:
-        pictures: uint8 (frames, height, width, 3), R, G, B; sides are even.
+        pictures: with even sides.
         name: `h264`, `mpeg2` or `mpeg4`.
         options: of the encoder, from `h264` or `quantised`.
 

@@ -11,9 +11,9 @@ from numpy.random import Generator
 
 from ..settings import Shares
 from . import codec
+from .levels import LEVELS
 from .settings import Analogue, Codec, Degradation, Down
 
-LEVELS = 255  # of 8 bits
 MOST = 2**63  # seeds of PyTorch's generators are below it
 
 

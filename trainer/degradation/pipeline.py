@@ -13,8 +13,9 @@ from torch import Tensor
 from ..errors import CodecError
 from .analogue import chroma_bleed, dot_crawl, halo, interlace_residue
 from .blur import blurred
-from .codec import Pictures, transcoded
-from .draw import LEVELS, Draw, Encoding, Stage
+from .codec import transcoded
+from .draw import Draw, Encoding, Stage
+from .levels import LEVELS, Pictures, clip_of, pictures_of
 from .noise import noisy
 from .scaling import scaled_down
 from .settings import Codec, Degradation
@@ -50,8 +51,10 @@ def degraded(clip: Tensor, settings: Degradation, draw: Draw, operators: Sequenc
     picture = torch.cat([_lr(clip[part], settings.down.lbo_mode, draw, part, operators) for part in parts])
     for fault in draw.faults:
         picture = FAULTS[fault.name](picture, **fault.arguments)
-    pictures, failures = _transcoded(_bytes(picture, settings.codec), settings.codec, draw.encodings)
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(LEVELS), failures
+    pictures, failures = _transcoded(
+        pictures_of(picture, truncated=settings.codec.truncated), settings.codec, draw.encodings
+    )
+    return clip_of(pictures), failures
 
 
 def _lr(
@@ -71,15 +74,6 @@ def _down(clip: Tensor, stage: Stage, mode: Literal["after_down", "replace"], op
         return learned(clip)
     scaled = scaled_down(clip, stage.factor, stage.mode)
     return scaled if learned is None else learned(scaled)
-
-
-def _bytes(clip: Tensor, settings: Codec) -> Pictures:
-    """As a codec takes it: uint8 (frames, height, width, 3)."""
-    levels = clip.permute(0, 2, 3, 1) * LEVELS
-    if not settings.truncated:
-        levels = levels.round()
-    pictures: Pictures = levels.clamp(0, LEVELS).to(torch.uint8).numpy()
-    return np.ascontiguousarray(pictures)
 
 
 def _transcoded(pictures: Pictures, settings: Codec, encodings: Sequence[Encoding]) -> tuple[Pictures, int]:

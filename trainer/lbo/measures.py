@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from ..degradation.draw import LEVELS
+from ..degradation.levels import LEVELS
 
 WINDOW = 9
 """Pixels on each side around one, whose range tells what lies there."""

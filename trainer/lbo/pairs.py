@@ -11,7 +11,7 @@ from numpy.random import Generator, SeedSequence
 from torch import Tensor
 
 from ..clips import Clip, Picture, find_clips
-from ..degradation.draw import LEVELS
+from ..degradation.levels import LEVELS
 from ..degradation.scaling import scaled_down
 from ..errors import ClipError, PairError
 from ..remembered import remembered

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
@@ -12,9 +11,10 @@ from torch.nn import functional
 from ..cells import SIDE, Cell, Row, laid_out
 from ..clips import Clip, Picture, find_clips
 from ..degradation.blur import blurred
-from ..degradation.draw import LEVELS
+from ..degradation.levels import LEVELS, clip_of
 from ..degradation.noise import noisy
 from ..degradation.scaling import scaled_down
+from ..pictures import most_detailed
 from . import folder
 from .degrader import Degrader
 from .operator import HALVING, Operator
@@ -44,7 +44,7 @@ def drawn_patches(operator: Operator, path: Path) -> Image.Image:
 def _row(operator: Operator, hq: Clip, lq: Clip) -> Row:
     middle = len(lq) // 2
     (large,), (small,) = hq.read([middle]), lq.read([middle])
-    top, left = _most_detailed(_tensor(small))
+    top, left = most_detailed(_tensor(small), PATCH)
     patch = _patch(_tensor(large), HALVING * top, HALVING * left, HALVING * PATCH)
     half = scaled_down(patch, HALVING, "area")
     degrade = Degrader(operator)
@@ -58,16 +58,6 @@ def _row(operator: Operator, hq: Clip, lq: Clip) -> Row:
     return [Cell(label, picture[0]) for label, picture in pictures.items()]
 
 
-def _most_detailed(picture: Tensor) -> tuple[int, int]:
-    """Top and left of the patch whose luma varies most."""
-    grey = picture.mean(1, keepdim=True)
-    side, step = min(PATCH, *grey.shape[-2:]), PATCH // 4
-    mean, square = (functional.avg_pool2d(each, side, step) for each in (grey, grey.square()))
-    variance = square - mean.square()
-    row, column = divmod(int(variance.argmax()), variance.shape[-1])
-    return row * step, column * step
-
-
 def _patch(picture: Tensor, top: int, left: int, side: int) -> Tensor:
     """(1, 3, side, side); what lies beyond the picture's edge repeats it."""
     patch = picture[..., top : top + side, left : left + side]
@@ -77,4 +67,4 @@ def _patch(picture: Tensor, top: int, left: int, side: int) -> Tensor:
 
 def _tensor(picture: Picture) -> Tensor:
     """float32 (1, 3, height, width) in [0, 1]."""
-    return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / LEVELS
+    return clip_of(picture[None])

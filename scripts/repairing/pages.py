@@ -1,0 +1,73 @@
+"""Pages of pictures, to judge by eye what the tables say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from trainer.cells import SIDE, Cell, Row, laid_out
+from trainer.clips import Clip
+from trainer.degradation.levels import LEVELS, clip_of
+from trainer.evaluation import enlarged
+from trainer.lbo import folder
+from trainer.lbo.operator import HALVING
+from trainer.lbo.rescaling import FACTORS
+from trainer.lbo.scenes import file_of, opened
+from trainer.pictures import most_detailed
+from trainer.recurrence import Recurrence
+from vsanimesr.torch_network import AnimeSR
+
+from .episodes import hq_of
+from .factors import hq_behind
+from .hidden import HIDDEN, Hidden
+
+PATCH = SIDE // 2
+"""Of a scene, shown twice as large."""
+FRAMES = 8
+"""That a network sees; the last one is shown."""
+
+
+def rescaled(episodes: Mapping[Path, Sequence[Clip]]) -> Image.Image:
+    """A row for each episode: LQ, pseudo-HQ at each factor, HQ; as the paper's figure 5.
+
+    Args:
+        episodes: the clips of each, by its operator's folder.
+    """
+    return laid_out([_rescaled(lbo, clips) for lbo, clips in episodes.items()])
+
+
+def _rescaled(lbo: Path, clips: Sequence[Clip]) -> Row:
+    scenes = sorted(folder.scenes(lbo).iterdir())
+    scene = scenes[len(scenes) // 2]
+    hq = hq_behind(scene, clips)
+    top, left = most_detailed(hq, PATCH)
+    files = {"LQ": scene / "lq.png"} | {f"x{factor:.1f}": file_of(scene, factor) for factor in FACTORS}
+    pictures = {label: clip_of(np.array(opened(file))[None]) for label, file in files.items()}
+    pictures["LQ"] = pictures["LQ"].repeat_interleave(HALVING, -2).repeat_interleave(HALVING, -1)
+    pictures["HQ"] = hq
+    return [Cell(f"{lbo.name}, {label}", _patch(each, top, left, PATCH)) for label, each in pictures.items()]
+
+
+@torch.no_grad()
+def repaired(networks: Mapping[str, AnimeSR], clips: Sequence[Clip]) -> Image.Image:
+    """A row for each hidden degradation of a clip of its own: LQ, what networks make of it, HQ."""
+    return laid_out([_repaired(networks, hidden, clip) for hidden, clip in zip(HIDDEN, clips, strict=False)])
+
+
+def _repaired(networks: Mapping[str, AnimeSR], hidden: Hidden, clip: Clip) -> Row:
+    clean = hq_of(clip, range(FRAMES))
+    lq, hq = clip_of(hidden.lq(clean)), clean[-1:].float() / LEVELS
+    top, left = most_detailed(hq, SIDE)
+    pictures = {f"{hidden.name}, bicubic": enlarged(lq[-1:])}
+    pictures |= {network: Recurrence(own)(lq[None])[0, -1:] for network, own in networks.items()}
+    pictures["HQ"] = hq
+    return [Cell(label, _patch(each, top, left, SIDE)) for label, each in pictures.items()]
+
+
+def _patch(picture: Tensor, top: int, left: int, side: int) -> Tensor:
+    return picture[0, :, top : top + side, left : left + side].clamp(0, 1)
