@@ -25,7 +25,7 @@ sys.path += [str(SCRIPTS), str(SCRIPTS.parent)]
 
 from benchmarks.table import Table  # noqa: E402
 from repairing import episodes, order, pages, plots, runs  # noqa: E402
-from repairing.factors import factors  # noqa: E402
+from repairing.factors import factors, scenes_of  # noqa: E402
 from repairing.hidden import HIDDEN, Hidden  # noqa: E402
 from repairing.nearness import AREA, BICUBIC, Case, Halves, Nearness, cases, nearest, nearnesses, settings  # noqa: E402
 from repairing.unpaired import Unpaired, learned  # noqa: E402
@@ -34,6 +34,7 @@ from trainer.clips import Clip, find_clips  # noqa: E402
 from trainer.lbo.choice import read_choice  # noqa: E402
 from trainer.lbo.degrader import Degrader  # noqa: E402
 from trainer.lbo.pool import read_operator  # noqa: E402
+from trainer.lbo.scenes import Scene  # noqa: E402
 from trainer.metrics import Lpips  # noqa: E402
 from trainer.stand_in import read_stand_in  # noqa: E402
 
@@ -51,6 +52,11 @@ class Given:
     def shown(self, hidden: Hidden) -> Sequence[Clip]:
         """The clips of an episode, in its order."""
         return episodes.shown_by(hidden, self.train)
+
+    def scenes(self, hidden: Hidden) -> Sequence[Scene]:
+        """Pictures of an episode at each factor."""
+        episode = episodes.episode(self.out, hidden)
+        return scenes_of(episode, self.out / "base", self.out / "scenes" / hidden.name)
 
     def lbo(self, hidden: Hidden) -> Path:
         """The folder of its operator."""
@@ -71,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_intermixed_args(arguments)  # parts may come after options
     if unknown := [name for name in given.part if name not in PARTS]:
         parser.error(f"{unknown[0]!r} is not a part; there are {', '.join(PARTS)}")
-    held_out = find_clips(given.clips / "held-out")[: 1 if given.quick else None]
+    held_out = find_clips(given.clips / "held-out")[:: 8 if given.quick else 2]  # half of each title
     known = Given(given.out, given.clips / "train", held_out, Lpips(read_stand_in()), given.quick)
     _prepare(known)
     for name in given.part or PARTS:
@@ -91,9 +97,12 @@ def _prepare(given: Given) -> None:
 
 def of_factors(given: Given) -> list[Table]:
     """A table for each episode."""
-    found = {hidden.name: factors(given.lbo(hidden), given.shown(hidden), given.lpips) for hidden in HIDDEN}
+    scenes = {hidden.name: given.scenes(hidden) for hidden in HIDDEN}
+    found = {hidden.name: factors(scenes[hidden.name], given.shown(hidden), given.lpips) for hidden in HIDDEN}
     plots.save(plots.factors_plot(found), given.out / "factors.png")
-    pages.rescaled({given.lbo(hidden): given.shown(hidden) for hidden in HIDDEN}).save(given.out / "rescaled.png")
+    middle = {name: own[len(own) // 2] for name, own in scenes.items()}
+    page = pages.rescaled({hidden.name: (middle[hidden.name], given.shown(hidden)) for hidden in HIDDEN})
+    page.save(given.out / "rescaled.png")
     tables = []
     for hidden in HIDDEN:
         choice = read_choice(given.lbo(hidden))
@@ -114,14 +123,16 @@ def of_nearness(given: Given) -> list[Table]:
     rows = []
     for hidden in HIDDEN:
         shown = cases(hidden, given.held_out)
-        operator = Degrader(read_operator(given.lbo(hidden)))
         basic = [each for halves in (AREA, BICUBIC) for each in _tried(given, halves, shown)]
-        own = _tried(given, operator, shown)
         rows += [_row(hidden.name, "basic", each) for each in dict.fromkeys(nearest(basic))]
-        rows += [_row(hidden.name, "learned", each) for each in dict.fromkeys((own[0], *nearest(own)))]
+        runs.narrow(given.out, hidden.name, given.more)
+        folders = {"learned": given.lbo(hidden), f"{runs.NARROW} wide": runs.narrow_lbo(given.out, hidden.name)}
+        for kind, lbo in folders.items():
+            own = _tried(given, Degrader(read_operator(lbo)), shown)
+            rows += [_row(hidden.name, kind, each) for each in dict.fromkeys((own[0], *nearest(own)))]
     note = (
         f"{len(given.held_out)} clips. Of each kind, the settings nearest by PSNR and by LPIPS of "
-        f"{len(list(settings()))} around each way to halve the size (basic: area and bicubic); of the learned operator "
+        f"{len(list(settings()))} around each way to halve the size (basic: area and bicubic); of a learned operator "
         "the first row is the operator by itself."
     )
     return [Table("How near to what was hidden", ("hidden", "operators", "around it", "PSNR, dB", "LPIPS"), rows, note)]

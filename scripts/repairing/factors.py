@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from trainer.clips import Clip
+from trainer.clips import Clip, opened_clip
 from trainer.degradation.levels import LEVELS, clip_of
 from trainer.degradation.scaling import scaled_down
-from trainer.lbo import folder
+from trainer.episode import windows
 from trainer.lbo.measures import measured
 from trainer.lbo.operator import HALVING
-from trainer.lbo.rescaling import FACTORS
-from trainer.lbo.scenes import FRAMES, file_of, opened
+from trainer.lbo.rescaling import FACTORS, Rescaling
+from trainer.lbo.scenes import FRAMES, Scene, drawn_scenes
+from trainer.lbo.scenes import opened as picture_of
 from trainer.metrics import Lpips, psnr
+from trainer.weights import opened
 
 from .episodes import hq_of
 
@@ -34,19 +36,28 @@ class Factor:
     artefacts: float
 
 
-def factors(lbo: Path, clips: Sequence[Clip], lpips: Lpips) -> list[Factor]:
+def scenes_of(episode: Path, base: Path, folder: Path) -> list[Scene]:
+    """Those that `lbo pairs` would show to choose by.
+
+    Args:
+        base: the run of the network that upscales.
+        folder: where they are kept.
+    """
+    opened_episode = opened_clip(episode, "episode")
+    return drawn_scenes(opened_episode, windows(opened_episode), Rescaling(opened(str(base))), folder)
+
+
+def factors(scenes: Sequence[Scene], clips: Sequence[Clip], lpips: Lpips) -> list[Factor]:
     """Of the scenes of an episode.
 
     Args:
-        lbo: the folder of its operator.
         clips: HQ, in the order in which the episode shows them.
     """
-    scenes = sorted(folder.scenes(lbo).iterdir())
     wanted = [hq_behind(scene, clips) for scene in scenes]
     seen = [lpips.seen(each) for each in wanted]
     found = []
     for factor in FACTORS:
-        pictures = [opened(file_of(scene, factor)) for scene in scenes]
+        pictures = [picture_of(scene.pseudo_hq[factor]) for scene in scenes]
         own = [clip_of(np.array(picture)[None]) for picture in pictures]
         measure = measured(pictures)
         found.append(
@@ -61,7 +72,7 @@ def factors(lbo: Path, clips: Sequence[Clip], lpips: Lpips) -> list[Factor]:
     return found
 
 
-def hq_behind(scene: Path, clips: Sequence[Clip]) -> Tensor:
+def hq_behind(scene: Scene, clips: Sequence[Clip]) -> Tensor:
     """The HQ of a scene's picture, in half its size, as pseudo-HQ has it: (1, 3, height, width)."""
     number = int(scene.name) + FRAMES - 1
     for clip in clips:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,10 +13,8 @@ from trainer.cells import SIDE, Cell, Row, laid_out
 from trainer.clips import Clip
 from trainer.degradation.levels import LEVELS, clip_of
 from trainer.evaluation import enlarged
-from trainer.lbo import folder
 from trainer.lbo.operator import HALVING
-from trainer.lbo.rescaling import FACTORS
-from trainer.lbo.scenes import file_of, opened
+from trainer.lbo.scenes import Scene, opened
 from trainer.pictures import most_detailed
 from trainer.recurrence import Recurrence
 from vsanimesr.torch_network import AnimeSR
@@ -32,25 +29,23 @@ FRAMES = 8
 """That a network sees; the last one is shown."""
 
 
-def rescaled(episodes: Mapping[Path, Sequence[Clip]]) -> Image.Image:
+def rescaled(episodes: Mapping[str, tuple[Scene, Sequence[Clip]]]) -> Image.Image:
     """A row for each episode: LQ, pseudo-HQ at each factor, HQ; as the paper's figure 5.
 
     Args:
-        episodes: the clips of each, by its operator's folder.
+        episodes: a scene of each, and the HQ clips behind it.
     """
-    return laid_out([_rescaled(lbo, clips) for lbo, clips in episodes.items()])
+    return laid_out([_rescaled(name, *shown) for name, shown in episodes.items()])
 
 
-def _rescaled(lbo: Path, clips: Sequence[Clip]) -> Row:
-    scenes = sorted(folder.scenes(lbo).iterdir())
-    scene = scenes[len(scenes) // 2]
+def _rescaled(name: str, scene: Scene, clips: Sequence[Clip]) -> Row:
     hq = hq_behind(scene, clips)
     top, left = most_detailed(hq, PATCH)
-    files = {"LQ": scene / "lq.png"} | {f"x{factor:.1f}": file_of(scene, factor) for factor in FACTORS}
+    files = {"LQ": scene.lq} | {f"x{factor:.1f}": file for factor, file in scene.pseudo_hq.items()}
     pictures = {label: clip_of(np.array(opened(file))[None]) for label, file in files.items()}
     pictures["LQ"] = pictures["LQ"].repeat_interleave(HALVING, -2).repeat_interleave(HALVING, -1)
     pictures["HQ"] = hq
-    return [Cell(f"{lbo.name}, {label}", _patch(each, top, left, PATCH)) for label, each in pictures.items()]
+    return [Cell(f"{name}, {label}", _patch(each, top, left, PATCH)) for label, each in pictures.items()]
 
 
 @torch.no_grad()

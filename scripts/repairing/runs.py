@@ -3,6 +3,7 @@ episode, and the network again, with and without them."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ OPERATOR = (
 FACTOR = ("--factor", "0.5")
 """As in the paper; and what one would choose on the page that rescaled.png shows."""
 UNPAIRED_STEPS = 1000
+NARROW = 16
+"""Channels, where an operator of the paper's kind has 64."""
 QUICK = ("steps=3", "records.log=1", "records.show=0", "batch=1")
 
 
@@ -49,6 +52,19 @@ def operator(out: Path, episode: Path, more: Sequence[str]) -> None:
     folder = str(lbo(out, episode.stem))
     train("lbo", "pairs", str(episode), "-o", folder, "--model", str(out / "base"), *FACTOR)
     train("lbo", "train", folder, "paper", "--stage", "lbo-l1", *OPERATOR, *more)
+
+
+def narrow(out: Path, name: str, more: Sequence[str]) -> None:
+    """From the same pairs, an operator that degrades clips in a fraction of the time."""
+    folder = narrow_lbo(out, name)
+    if not folder.is_dir():
+        shutil.copytree(lbo(out, name) / "pairs", folder / "pairs")
+    train("lbo", "train", str(folder), "paper", "--stage", "lbo-l1", *OPERATOR, f"operator.features={NARROW}", *more)
+
+
+def narrow_lbo(out: Path, name: str) -> Path:
+    """The folder of the narrow operator of an episode."""
+    return out / f"lbo-{name}-{NARROW}"
 
 
 def finetuned(out: Path, variant: str, pool: Sequence[str], more: Sequence[str]) -> None:

@@ -16,13 +16,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from trainer import checkpoints
-from trainer.clips import find_clips, open_clip
+from trainer.clips import Clip, find_clips, open_clip
 from trainer.degradation.levels import rounded
 from trainer.degradation.scaling import scaled_down
 from trainer.drawn_clips import draw_clips
 from trainer.evaluation import Score
-from trainer.lbo import folder
 from trainer.lbo.rescaling import FACTORS
+from trainer.lbo.scenes import Scene
 from trainer.lbo.stages import preset as operator_preset
 from trainer.settings import changed
 from trainer.stages import preset
@@ -131,31 +131,34 @@ def test_the_setting_that_was_hidden_is_the_nearest(clips: Path, halves: object)
 def test_as_many_settings_are_tried_as_it_says() -> None:
     tried = list(nearness.settings())
 
-    assert len(set(tried)) == len(tried) == 6 * 2 * 5
+    assert len(set(tried)) == len(tried) == 5 * 2 * 4
     assert str(tried[0]) == "blur 0.2, noise 0"
-    assert str(tried[-1]) == "blur 2, noise 3, crf 33"
+    assert str(tried[-1]) == "blur 1.5, noise 3, crf 28"
 
 
-def lbo_with_scenes(path: Path, clips: Path) -> Sequence[object]:
-    """Pseudo-HQ that is HQ at one factor, and something else at the others; the clips that it shows."""
+def scenes_in(path: Path, clips: Path) -> tuple[list[Scene], Sequence[Clip]]:
+    """Pseudo-HQ that is HQ at one factor, and something else at the others; and the clips that it shows."""
     shown = find_clips(clips)[:2]
+    scenes = []
     for first in (3, 20):  # one in each clip
         number = first + factors.FRAMES - 1
         right = episodes.hq_of(shown[number // 17], [number % 17]).float() / 255
         half = scaled_down(right, 2, "area")[0]
-        scene = folder.scenes(path) / f"{first:06}"
-        scene.mkdir(parents=True)
+        folder = path / f"{first:06}"
+        folder.mkdir(parents=True)
         quarter = scaled_down(half[None], 2, "area")[0]
         for name, picture in {"lq": quarter, **{f"x{f:.1f}": half if f == 0.5 else 1 - half for f in FACTORS}}.items():
             levels = (255 * picture).round().byte().permute(1, 2, 0).contiguous().numpy()
-            Image.fromarray(levels).save(scene / f"{name}.png")
-    return shown
+            Image.fromarray(levels).save(folder / f"{name}.png")
+        files = {factor: folder / f"x{factor:.1f}.png" for factor in FACTORS}
+        scenes.append(Scene(folder.name, folder / "lq.png", files))
+    return scenes, shown
 
 
 def test_each_scene_is_measured_against_its_own_hq_frame(clips: Path, tmp_path: Path) -> None:
-    shown = lbo_with_scenes(tmp_path / "lbo", clips)
+    scenes, shown = scenes_in(tmp_path, clips)
 
-    found = factors.factors(tmp_path / "lbo", shown, Differences())
+    found = factors.factors(scenes, shown, Differences())
 
     for best in (max(found, key=lambda each: each.psnr), min(found, key=lambda each: each.lpips)):
         assert best.factor == 0.5
@@ -168,9 +171,9 @@ def test_the_page_of_factors_shows_lq_pseudo_hq_and_hq(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "PATCH", 64)
-    shown = lbo_with_scenes(tmp_path / "lbo", clips)
+    scenes, shown = scenes_in(tmp_path, clips)
 
-    page = np.asarray(pages.rescaled({tmp_path / "lbo": shown}))
+    page = np.asarray(pages.rescaled({"tape": (scenes[0], shown)}))
 
     cells = [page[8 + 22 : 8 + 22 + 256, 8 + n * 264 : 8 + n * 264 + 256].astype(int) for n in range(10)]
     assert page.shape[1] == 10 * 264 + 8
@@ -190,12 +193,17 @@ def test_the_runs_differ_in_their_operators_alone(monkeypatch: pytest.MonkeyPatc
 
     runs.base(tmp_path, runs.QUICK)
     runs.operator(tmp_path, tmp_path / "tape.mkv", ())
+    (tmp_path / "lbo-tape" / "pairs").mkdir(parents=True)
+    runs.narrow(tmp_path, "tape", ())
     for name, operators in {"basic": (), "lbo-tape": ("tape",), "pool": ("tape", "rip")}.items():
         runs.finetuned(tmp_path, name, operators, ())
 
-    assert [command[0] for command in started] == ["vsr-l1", "lbo", "lbo", "vsr-gan", "vsr-final", "vsr-final"]
+    assert [command[0] for command in started] == ["vsr-l1", "lbo", "lbo", "lbo", "vsr-gan", "vsr-final", "vsr-final"]
     assert all(str(tmp_path / "lbo-tape") in command for command in started[1:3])
-    basic, one, pool = (changed(preset(command[0], "paper"), command[2:-2]) for command in started[3:])
+    assert started[3][2] == str(runs.narrow_lbo(tmp_path, "tape")) != started[2][2]
+    assert [*started[3][:2], *started[3][3:-1]] == [*started[2][:2], *started[2][3:]]  # all else is the same
+    assert (runs.narrow_lbo(tmp_path, "tape") / "pairs").is_dir()
+    basic, one, pool = (changed(preset(command[0], "paper"), command[2:-2]) for command in started[4:])
     assert [each.lbo_pool for each in (basic, one)] == [(), (str(tmp_path / "lbo-tape"),)]
     assert pool.lbo_pool == (str(tmp_path / "lbo-tape"), str(tmp_path / "lbo-rip"))
     plain = {"stage": "vsr-gan", "lbo_pool": (), "degradation": basic.degradation}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import pickle
 import re
 import shutil
 from collections.abc import Callable
@@ -308,6 +309,27 @@ def test_the_degrader_is_the_operator_to_a_grey_level(halves: bool) -> None:
     assert found.is_contiguous()
     assert (found - expected).abs().max() < 0.03 * expected.std()  # bfloat16 has 8 bits
     assert (found - expected).std() < 0.01 * expected.std()
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_the_degrader_gives_the_same_bits_in_any_process_order_and_number_of_threads(halves: bool) -> None:
+    torch.manual_seed(0)
+    operator = Operator(halves=halves, features=16).eval().requires_grad_(False)
+    first, second, small = torch.rand(5, 3, 48, 64), torch.rand(5, 3, 48, 64), torch.rand(2, 3, 16, 20)
+    degrader = Degrader(operator)
+    expected = [degrader(clip) for clip in (first, second, small)]
+    kept = [each.clone() for each in expected]
+
+    elsewhere = pickle.loads(pickle.dumps(degrader))
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1 if threads > 1 else 2)
+        again = [elsewhere(clip) for clip in (small, second, first)][::-1]
+    finally:
+        torch.set_num_threads(threads)
+
+    assert all(torch.equal(*pair) for pair in zip(again, expected, strict=True))
+    assert all(torch.equal(*pair) for pair in zip(kept, expected, strict=True))  # no clip is written over by the next
 
 
 def saved(path: Path, *, halves: bool, seed: int = 0) -> Path:

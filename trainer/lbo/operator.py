@@ -43,17 +43,8 @@ class Operator(nn.Module):
         Returns:
             float32 (n, 3, ...), not clamped.
         """
-        return self.picture(self.features(pictures))
-
-    def features(self, pictures: Tensor) -> Tensor:
-        """All layers but the last one."""
-        features: Tensor = self.main[:-1](functional.pixel_unshuffle(pictures, HALVING) if self.halves else pictures)
-        return features
-
-    def picture(self, features: Tensor) -> Tensor:
-        """The last layer."""
-        picture: Tensor = self.main[-1](features)
-        return picture
+        degraded: Tensor = self.main(functional.pixel_unshuffle(pictures, HALVING) if self.halves else pictures)
+        return degraded
 
 
 class Framewise(nn.Module):

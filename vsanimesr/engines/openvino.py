@@ -62,7 +62,7 @@ class OpenVINOEngine(Engine):
                 f"device={setup.device} does not exist for engine='openvino', which has one CPU; use device=0"
             )
         with _errors(f"cannot be opened for {setup.width}x{setup.height}"):
-            core = _core()
+            core = core_of_process()
             model = _opened(core, setup, setup.read_weights())
             even, odd = ({name: _zeros(model, name) for name in STATE} for _ in range(2))
             self._slots = [_Slot(model, even, odd), _Slot(model, odd, even)]
@@ -70,7 +70,7 @@ class OpenVINOEngine(Engine):
 
     @classmethod
     def availability(cls) -> Availability:
-        core = _core()
+        core = core_of_process()
         name = core.get_property(DEVICE, "FULL_DEVICE_NAME")
         return Availability(True, f"{name} (auto: {_resolved(core, 'auto')})")
 
@@ -155,7 +155,7 @@ class _Step(Ticket):
 
 
 @cache
-def _core() -> Core:
+def core_of_process() -> Core:
     """The one of this process, for as long as it lives.
 
     On Linux the plugin gives the thread that loads it another stack for signal handlers, and unmaps it on whichever
@@ -164,9 +164,14 @@ def _core() -> Core:
     return openvino.Core()
 
 
+def computes_bf16(core: Core) -> bool:
+    """Whether the processor does: OpenVINO lists BF16 for AVX-512 BF16 or AMX only."""
+    return "BF16" in core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+
+
 def _resolved(core: Core, precision: str) -> GraphPrecision:
-    """What `auto` comes to, checked. OpenVINO lists BF16 only where the processor computes it: AVX-512 BF16 or AMX."""
-    has_bf16 = "BF16" in core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+    """What `auto` comes to, checked."""
+    has_bf16 = computes_bf16(core)
     if precision == "auto":
         return "bf16" if has_bf16 else "fp32"
     if precision == "fp16":
