@@ -54,6 +54,7 @@ def _request(operator: Operator, shape: tuple[int, ...]) -> InferRequest:
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
+        "ENABLE_CPU_PINNING": "NO",  # processes that know nothing of each other would all take the same core
         "INFERENCE_NUM_THREADS": str(torch.get_num_threads()),
         "INFERENCE_PRECISION_HINT": "bf16" if computes_bf16(core) else "f32",
     }
