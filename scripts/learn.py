@@ -11,7 +11,6 @@ What is there already goes on or is kept. Writes results.md and results.png into
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ sys.path += [str(SCRIPTS), str(SCRIPTS.parent)]
 
 from learning import curves, table  # noqa: E402
 from learning.parts import PARTS, Part  # noqa: E402
+from parts import parsed  # noqa: E402
 
 from trainer.clips import find_clips  # noqa: E402
 from trainer.degradation.settings import PRESETS  # noqa: E402
@@ -34,14 +34,7 @@ QUICK = ("steps=4", "records.log=2", "records.show=0", "batch=1", "sampling.fram
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="learn", description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("clips", type=Path, help="a folder with the folders train and held-out")
-    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; all where none is named")
-    parser.add_argument("-o", "--out", type=Path, default=Path("learned"), help="default: learned")
-    parser.add_argument("--quick", action="store_true", help="a few steps, few frames: to see whether it runs")
-    given = parser.parse_intermixed_args(arguments)  # parts may come after options
-    if unknown := [name for name in given.part if name not in PARTS]:
-        parser.error(f"{unknown[0]!r} is not a part; there are {', '.join(PARTS)}")
+    given = parsed("learn", __doc__ or "", PARTS, "learned", "a few steps, few frames", arguments)
     names = given.part or list(PARTS)
     for name in names:
         trained(PARTS[name], given.clips / "train", given.out, QUICK if given.quick else ())

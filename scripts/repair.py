@@ -1,4 +1,4 @@
-"""Shows what operators learn from episodes, on two cores in an hour: repair.py CLIPS [-o FOLDER] [--quick] [PART ...]
+"""Shows what operators learn from episodes, on two cores in two hours: repair.py CLIPS [-o FOLDER] [--quick] [PART ...]
 
 Every other train clip of scripts/draw_clips.py becomes part of an episode with a degradation hidden behind it; what
 learns knows the other clips, and the episodes as they are. All parts when none is named:
@@ -13,10 +13,10 @@ Each part writes a table, PART.md, and pictures into the folder, and prints the 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -24,6 +24,7 @@ SCRIPTS = Path(__file__).resolve().parent
 sys.path += [str(SCRIPTS), str(SCRIPTS.parent)]
 
 from benchmarks.table import Table  # noqa: E402
+from parts import parsed  # noqa: E402
 from repairing import episodes, order, pages, plots, runs  # noqa: E402
 from repairing.factors import factors, scenes_of  # noqa: E402
 from repairing.hidden import HIDDEN, Hidden  # noqa: E402
@@ -69,14 +70,7 @@ class Given:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="repair", description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("clips", type=Path, help="a folder with the folders train and held-out")
-    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; all where none is named")
-    parser.add_argument("-o", "--out", type=Path, default=Path("repaired"), help="default: repaired")
-    parser.add_argument("--quick", action="store_true", help="a few steps, few settings: to see whether it runs")
-    given = parser.parse_intermixed_args(arguments)  # parts may come after options
-    if unknown := [name for name in given.part if name not in PARTS]:
-        parser.error(f"{unknown[0]!r} is not a part; there are {', '.join(PARTS)}")
+    given = parsed("repair", __doc__ or "", PARTS, "repaired", "a few steps, few settings", arguments)
     held_out = find_clips(given.clips / "held-out")[:: 8 if given.quick else 2]  # half of each title
     known = Given(given.out, given.clips / "train", held_out, Lpips(read_stand_in()), given.quick)
     _prepare(known)
@@ -152,7 +146,7 @@ def of_order(given: Given) -> list[Table]:
     pools: dict[str, Sequence[str]] = {"basic": ()} | {f"lbo-{name}": (name,) for name in names} | {"pool": names}
     for name, pool in pools.items():
         runs.finetuned(given.out, name, pool, given.more)
-    pictures = Unpaired.found(given.out / "hq", [episodes.episode(given.out, hidden) for hidden in HIDDEN])
+    pictures = partial(Unpaired.found, given.out / "hq", [episodes.episode(given.out, each) for each in HIDDEN])
     large = learned(pictures, given.out / "nn-only.safetensors", 3 if given.quick else runs.UNPAIRED_STEPS)
     order.with_nn_only(given.out, large, given.more)
     networks = order.networks(given.out, [*pools, order.NN_ONLY])

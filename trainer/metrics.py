@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .degradation.levels import LEVELS, rounded
 from .errors import LossError
 from .stand_in import StandIn
 from .vgg import Vgg, last_layers
@@ -39,11 +40,11 @@ def psnr_y(sr: Tensor, hq: Tensor) -> Tensor:
 def psnr(sr: Tensor, hq: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each frame's R, G, B together: colours that bleed count. Otherwise as `psnr_y`."""
     _check(sr, hq)
-    return _psnr((255 * (_rounded(sr) - _rounded(hq))).square().mean((1, 2, 3)))
+    return _psnr((LEVELS * (_rounded(sr) - _rounded(hq))).square().mean((1, 2, 3)))
 
 
 def _psnr(error: Tensor) -> Tensor:
-    return (10 * torch.log10(255**2 / error)).clamp(max=CEILING)
+    return (10 * torch.log10(LEVELS**2 / error)).clamp(max=CEILING)
 
 
 def _luma(frames: Tensor) -> Tensor:
@@ -52,7 +53,7 @@ def _luma(frames: Tensor) -> Tensor:
 
 
 def _rounded(frames: Tensor) -> Tensor:
-    return (frames.detach().double().clamp(0, 1) * 255).round() / 255
+    return rounded(frames.detach().double())
 
 
 class Lpips(nn.Module):

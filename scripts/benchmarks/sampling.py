@@ -37,7 +37,7 @@ def samples(settings: Settings) -> Iterator[Table]:
         folder = Path(name)
         for n, picture in enumerate(VideoClip(fetch_data.fetch()).read(range(FRAMES))):
             Image.fromarray(picture).save(folder / f"{n:08}.png")
-        ways = {f"{kind}{how}": partial(_sample, kind + how) for kind in KINDS for how in ("", LEARNT)}
+        ways = {name: partial(_sample, name) for kind in KINDS for name in (kind, kind + LEARNT)}
         figures, how = shared_out(ways, SAMPLES, settings, _prepare, folder)
 
     def row(name: str) -> tuple[str, ...]:
@@ -55,11 +55,11 @@ def _prepare(folder: Path) -> None:
     remembered = RememberedClip(pictures, Memory(FRAMES * 1280 * 720 * 3))
     remembered.read(range(FRAMES))
     clips: tuple[Clip, ...] = (VideoClip(fetch_data.fetch()), pictures, remembered)
-    operator = Degrader(Operator(halves=True).requires_grad_(False).eval())
+    operator = Degrader(Operator(halves=False).requires_grad_(False).eval())
     _datasets = {}
     for kind, clip in zip(KINDS, clips, strict=True):
-        _datasets[kind] = DegradedClips([clip], Sampling(), PRESETS["release"], seed=0)
-        _datasets[kind + LEARNT] = DegradedClips([clip], Sampling(), LEARNED["release"], 0, [operator])
+        _datasets[kind] = DegradedClips([clip], Sampling(), PRESETS["paper"], seed=0)
+        _datasets[kind + LEARNT] = DegradedClips([clip], Sampling(), LEARNED["paper"], 0, [operator])
 
 
 def _sample(kind: str, number: int) -> None:

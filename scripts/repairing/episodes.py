@@ -69,6 +69,6 @@ def hq_of(clip: Clip, frames: Sequence[int]) -> Tensor:
 
 def _middle(picture: Picture) -> Picture:
     height, width, _ = picture.shape
-    right, below = (side * (1 - 1 / CLOSER) / 2 for side in (width, height))
-    box = (right, below, width - right, height - below)
+    left, top = (side * (1 - 1 / CLOSER) / 2 for side in (width, height))
+    box = (left, top, width - left, height - top)
     return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS, box))

@@ -15,7 +15,7 @@ from trainer.degradation.levels import LEVELS, clip_of
 from trainer.evaluation import enlarged
 from trainer.lbo.operator import HALVING
 from trainer.lbo.scenes import Scene, opened
-from trainer.pictures import most_detailed
+from trainer.pictures import most_detailed, squares
 from trainer.recurrence import Recurrence
 from vsanimesr.torch_network import AnimeSR
 
@@ -43,7 +43,7 @@ def _rescaled(name: str, scene: Scene, clips: Sequence[Clip]) -> Row:
     top, left = most_detailed(hq, PATCH)
     files = {"LQ": scene.lq} | {f"x{factor:.1f}": file for factor, file in scene.pseudo_hq.items()}
     pictures = {label: clip_of(np.array(opened(file))[None]) for label, file in files.items()}
-    pictures["LQ"] = pictures["LQ"].repeat_interleave(HALVING, -2).repeat_interleave(HALVING, -1)
+    pictures["LQ"] = squares(pictures["LQ"], HALVING)
     pictures["HQ"] = hq
     return [Cell(f"{name}, {label}", _patch(each, top, left, PATCH)) for label, each in pictures.items()]
 

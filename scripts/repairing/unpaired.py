@@ -6,7 +6,7 @@ Colours are kept near by what is coarse, and the discriminator sees what is fine
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainer.clips import Clip, Picture, find_clips, opened_clip
-from trainer.degradation.levels import LEVELS, clip_of
+from trainer.degradation.levels import clip_of, pictures_of
 from trainer.degradation.scaling import scaled_down
 from trainer.discriminator import MultiScaleDiscriminator
 from trainer.lbo.operator import COLOURS, SLOPE
@@ -77,8 +77,7 @@ class Unpaired:
         clean = [picture for clip in find_clips(hq) for picture in _pictures(clip)]
         real = [picture for file in episodes for picture in _pictures(opened_clip(file, "episode"))]
         small = [scaled_down(clip_of(picture[None]), SCALE, "area") for picture in clean]
-        levels = [(LEVELS * each[0]).round().byte().permute(1, 2, 0).numpy() for each in small]
-        return cls(levels, real)
+        return cls([pictures_of(each)[0] for each in small], real)
 
     def batch(self, generator: Generator) -> tuple[Tensor, Tensor]:
         """Crops of either, float32 (BATCH, 3, SIZE, SIZE) in [0, 1]."""
@@ -86,16 +85,19 @@ class Unpaired:
         return clean, real
 
 
-def learned(pictures: Unpaired, file: Path, steps: int) -> Large:
-    """Train it, unless `file` has it."""
-    large = Large()
-    if file.is_file():
-        large.load_state_dict(load_file(file))
-        return large.requires_grad_(False).eval()
+def learned(pictures: Callable[[], Unpaired], file: Path, steps: int) -> Large:
+    """Train it, unless `file` has it.
+
+    Args:
+        pictures: finds what it is trained on.
+    """
     torch.manual_seed(0)
     large = Large().to(memory_format=torch.channels_last)
-    _train(large, pictures, steps)
-    write_whole(file, save({name: tensor.contiguous() for name, tensor in large.state_dict().items()}))
+    if file.is_file():
+        large.load_state_dict(load_file(file))
+    else:
+        _train(large, pictures(), steps)
+        write_whole(file, save({name: tensor.contiguous() for name, tensor in large.state_dict().items()}))
     return large.requires_grad_(False).eval()
 
 

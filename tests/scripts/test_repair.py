@@ -238,8 +238,8 @@ def test_nn_only_learns_from_pictures_that_are_no_pairs(
     torch.manual_seed(0)
     before = unpaired.Large().state_dict()
 
-    made = unpaired.learned(pictures, tmp_path / "large.safetensors", 2)
-    again = unpaired.learned(pictures, tmp_path / "large.safetensors", 2)
+    made = unpaired.learned(lambda: pictures, tmp_path / "large.safetensors", 2)
+    again = unpaired.learned(lambda: pictures, tmp_path / "large.safetensors", 2)
 
     assert any(not torch.equal(weight, before[name]) for name, weight in made.state_dict().items())
     assert all(torch.equal(weight, made.state_dict()[name]) for name, weight in again.state_dict().items())

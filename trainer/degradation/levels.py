@@ -32,5 +32,5 @@ def pictures_of(clip: Tensor, *, truncated: bool = False) -> Pictures:
 
 
 def rounded(clip: Tensor) -> Tensor:
-    """The same values, as 8 bits have them."""
+    """The same values, as 8 bits have them, in the same type."""
     return (LEVELS * clip.clamp(0, 1)).round() / LEVELS

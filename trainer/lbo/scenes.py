@@ -53,7 +53,7 @@ def measures_of(scenes: Sequence[Scene]) -> dict[float, Measure]:
 
 
 def _scene(episode: Clip, window: Window, rescaling: Rescaling, folder: Path) -> Scene:
-    scene = Scene(folder.name, folder / "lq.png", {factor: file_of(folder, factor) for factor in FACTORS})
+    scene = Scene(folder.name, folder / "lq.png", {factor: folder / f"x{factor:.1f}.png" for factor in FACTORS})
     if all(file.is_file() for file in (scene.lq, *scene.pseudo_hq.values())):
         return scene
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,11 +63,6 @@ def _scene(episode: Clip, window: Window, rescaling: Rescaling, folder: Path) ->
         *_, last = rescaling.pseudo_hq(pictures, factor)
         last.save(file)
     return scene
-
-
-def file_of(scene: Path, factor: float) -> Path:
-    """Where a scene's folder has its picture at a factor."""
-    return scene / f"x{factor:.1f}.png"
 
 
 def opened(file: Path) -> Image.Image:
