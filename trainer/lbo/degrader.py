@@ -1,7 +1,7 @@
 """An operator at work in the degradation of clips: as fast as a CPU does it.
 
-By OpenVINO, which has the whole operator as one graph: in two thirds of the time of PyTorch, whose layers each go over
-the clip by themselves.
+By OpenVINO, which has the whole operator as one graph: in three quarters of the time of PyTorch, whose layers each go
+over the clip by themselves.
 """
 
 from __future__ import annotations
