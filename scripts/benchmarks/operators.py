@@ -22,7 +22,7 @@ from .table import Table, verdict
 TARGET = 1.3
 """How many times as long as without is allowed."""
 PLAIN = "without operators"
-WIDTHS = (FEATURES, 16)
+WIDTHS = (FEATURES, 16, 8)
 WAYS = {
     PLAIN: (PRESETS["paper"], 0),
     **{f"paper: after both scalings, {width} features": (LEARNED["paper"], width) for width in WIDTHS},

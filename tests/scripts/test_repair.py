@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional
 
 from trainer import checkpoints
 from trainer.clips import Clip, find_clips, open_clip
@@ -102,6 +104,23 @@ def test_what_is_hidden_differs_from_every_other(clips: Path) -> None:
     assert len({degradation.name for degradation in hidden.HIDDEN}) == len(hidden.HIDDEN)
 
 
+@pytest.mark.parametrize("degradation", hidden.HIDDEN, ids=lambda each: each.name)
+def test_waves_are_behind_edges_and_go_when_a_picture_is_shrunk(degradation: Any) -> None:
+    edge = torch.full((1, 3, 16, 64), 0.2)
+    edge[..., 32:] = 0.4
+
+    wave = hidden.ringing(edge, degradation.ringing, degradation.period) - edge
+
+    assert wave[..., :32].abs().max() < 1e-6
+    assert wave[..., 32 + hidden.REACH :].abs().max() < 1e-6
+    assert torch.equal(wave, wave[:, :1, :1].expand_as(wave))  # all colours and lines alike
+    behind = wave[0, 0, 0, 32:]
+    assert behind.abs().max() > 0.1 * degradation.ringing
+    assert behind.sum().abs() < 0.02  # the edge stays where it is
+    half = functional.interpolate(wave, scale_factor=0.5, mode="bicubic", antialias=True)
+    assert half.square().mean() < 0.25 * wave.square().mean()
+
+
 @dataclass
 class AsBasic:
     """Hides nothing but basic operators."""
@@ -183,10 +202,7 @@ def test_the_page_of_factors_shows_lq_pseudo_hq_and_hq(
 
 
 def test_the_runs_differ_in_their_operators_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    base = changed(preset("vsr-l1", "paper"), runs.BASE)
     operator = changed(operator_preset("lbo-l1", "paper"), runs.OPERATOR)
-    assert base.degradation == preset("vsr-l1", "paper").degradation  # basic operators only
-    assert not base.lbo_pool
     assert operator.operator.halves
     started: list[list[str]] = []
     monkeypatch.setattr(runs, "subprocess", SimpleNamespace(run=lambda command, check: started.append(command[3:])))
@@ -198,12 +214,20 @@ def test_the_runs_differ_in_their_operators_alone(monkeypatch: pytest.MonkeyPatc
     for name, operators in {"basic": (), "lbo-tape": ("tape",), "pool": ("tape", "rip")}.items():
         runs.finetuned(tmp_path, name, operators, ())
 
-    assert [command[0] for command in started] == ["vsr-l1", "lbo", "lbo", "lbo", "vsr-gan", "vsr-final", "vsr-final"]
-    assert all(str(tmp_path / "lbo-tape") in command for command in started[1:3])
-    assert started[3][2] == str(runs.narrow_lbo(tmp_path, "tape")) != started[2][2]
-    assert [*started[3][:2], *started[3][3:-1]] == [*started[2][:2], *started[2][3:]]  # all else is the same
+    stages = [command[0] for command in started]
+    assert stages == ["vsr-l1", "vsr-l1", "lbo", "lbo", "lbo", "vsr-gan", "vsr-final", "vsr-final"]
+    short, base = (changed(preset("vsr-l1", "paper"), command[2:-2]) for command in started[:2])
+    assert short.degradation == base.degradation == preset("vsr-l1", "paper").degradation  # basic operators only
+    assert (short.start, base.start) == ("", started[0][-1])
+    assert base.sampling.frames > short.sampling.frames
+    assert all(str(tmp_path / "lbo-tape") in command for command in started[2:4])
+    wide, narrow = started[3:5]
+    assert narrow[2] == str(runs.narrow_lbo(tmp_path, "tape")) != wide[2]
+    assert narrow[-1] == f"operator.features={runs.NARROW}"
+    assert [*narrow[:2], *narrow[3:-1]] == [*wide[:2], *wide[3:]]  # all else is the same
     assert (runs.narrow_lbo(tmp_path, "tape") / "pairs").is_dir()
-    basic, one, pool = (changed(preset(command[0], "paper"), command[2:-2]) for command in started[4:])
+    basic, one, pool = (changed(preset(command[0], "paper"), command[2:-2]) for command in started[5:])
+    assert {each.start for each in (basic, one, pool)} == {started[1][-1]}
     assert [each.lbo_pool for each in (basic, one)] == [(), (str(tmp_path / "lbo-tape"),)]
     assert pool.lbo_pool == (str(tmp_path / "lbo-tape"), str(tmp_path / "lbo-rip"))
     plain = {"stage": "vsr-gan", "lbo_pool": (), "degradation": basic.degradation}

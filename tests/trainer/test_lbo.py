@@ -26,6 +26,7 @@ from trainer.degradation.settings import LEARNED, Degradation
 from trainer.drawn_clips import draw_clips
 from trainer.errors import CheckpointError, OperatorError, PairError, SettingError, TrainerError
 from trainer.lbo import folder, learned
+from trainer.lbo import training as lbo_training
 from trainer.lbo.degrader import Degrader
 from trainer.lbo.operator import Framewise, Operator
 from trainer.lbo.pairs import Pairs
@@ -132,17 +133,24 @@ def test_presets_have_the_numbers_of_the_paper_and_of_the_release() -> None:
     assert (paper.losses.mse, release.losses.mse) == (0, 1)
     assert (paper.discriminator.layers, release.discriminator.layers) == ((3, 3, 3), (3,))
     assert (paper.operator.halves, release.operator.halves) == (False, True)
+    assert (paper.turned, release.turned) == (False, True)
     assert (paper.average, release.average) == (0, 0)
     assert [release.optimiser.share_at(step, 100) for step in (0, 49, 50, 99)] == [1, 1, 0.5, 0.5]
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 2**31), epoch=st.integers(0, 9), index=st.integers(0, 23), halves=st.booleans())
+@given(
+    seed=st.integers(0, 2**31),
+    epoch=st.integers(0, 9),
+    index=st.integers(0, 23),
+    halves=st.booleans(),
+    turns=st.booleans(),
+)
 def test_both_halves_of_a_sample_show_the_same_place(
-    pairs: Path, seed: int, epoch: int, index: int, halves: bool
+    pairs: Path, seed: int, epoch: int, index: int, halves: bool, turns: bool
 ) -> None:
-    sample = Pairs(pairs, size=64, halves=halves, seed=seed)[epoch, index]
-    again = Pairs(pairs, size=64, halves=halves, seed=seed, memory=10**6)[epoch, index]
+    sample = Pairs(pairs, size=64, halves=halves, seed=seed, turns=turns)[epoch, index]
+    again = Pairs(pairs, size=64, halves=halves, seed=seed, turns=turns, memory=10**6)[epoch, index]
 
     assert torch.equal(sample.given, again.given)
     assert torch.equal(sample.target, again.target)
@@ -154,6 +162,30 @@ def test_both_halves_of_a_sample_show_the_same_place(
     else:  # halved by one of two modes
         blue = 0.7 * sample.given[:, 2] + 0.1
         assert (blue - sample.target[:, 2] / 255).abs().mean() < 0.02
+
+
+def is_sloped(lq: torch.Tensor, axis: int) -> bool:
+    """Whether a picture becomes brighter to the end of a side."""
+    return bool((lq.float().diff(dim=axis) > 0).all())
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_is_done_along_the_line_stays_so_unless_pairs_are_turned(
+    turned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ringing is to the right of edges: the mean of pairs that are turned shows it on all sides, and hardly."""
+    slope = np.broadcast_to(np.arange(20, 52, dtype=np.uint8)[None, :, None] * 4, (32, 32, 3))
+    for kind, picture in ((folder.hq(tmp_path), slope.repeat(2, 0).repeat(2, 1)), (folder.lq(tmp_path), slope)):
+        (kind / "slope").mkdir(parents=True)
+        Image.fromarray(picture).save(kind / "slope" / "00000000.png")
+    seen: list[Pairs] = []
+    monkeypatch.setattr(lbo_training, "train_on", lambda pairs, _settings, _path: seen.append(pairs))
+
+    train_operator(changed(preset("lbo-l1", "debug"), [f"data={tmp_path}", f"turned={str(turned).lower()}"]), tmp_path)
+
+    targets = [seen[0][epoch, 0].target for epoch in range(40)]
+    assert all(is_sloped(target, -1) for target in targets) is not turned
+    assert any(is_sloped(target, -2) for target in targets) is turned
 
 
 def test_samples_differ_and_cover_the_pictures(pairs: Path) -> None:

@@ -16,7 +16,7 @@ from ..degradation.scaling import scaled_down
 from ..errors import ClipError, PairError
 from ..remembered import remembered
 from ..sample import Position, Sample
-from ..turns import drawn_turns, turned
+from ..turns import NONE, drawn_turns, turned
 from . import folder
 from .operator import HALVING
 
@@ -31,17 +31,19 @@ class Pairs:
         path: the folder of an operator, with its pairs.
         size: sides of the pseudo-HQ crop, in pixels; even.
         halves: whether the operator halves the size itself; else it is given halved pictures.
+        turns: whether crops are mirrored in eight ways.
         memory: how many bytes of decoded pictures are kept.
 
     Raises:
         PairError: there are no pairs, or some lack their other half.
     """
 
-    def __init__(self, path: Path, *, size: int, halves: bool, seed: int, memory: int = 0) -> None:
+    def __init__(self, path: Path, *, size: int, halves: bool, seed: int, turns: bool = False, memory: int = 0) -> None:
         hq, lq = _matching(path)
         self._hq, self._lq = remembered(hq, memory * 4 // 5), remembered(lq, memory // 5)
         self._size = size
         self._halves = halves
+        self._turns = turns
         self._seed = seed
         self._ends = np.cumsum([len(clip) for clip in self._lq])
 
@@ -80,7 +82,8 @@ class Pairs:
         (large,), (small,) = self._hq[number].read([n]), self._lq[number].read([n])
         half = self._size // HALVING
         top, left = (int(generator.integers(side - half + 1)) for side in small.shape[:2])
-        turns = drawn_turns(generator)
+        turns = drawn_turns(generator)  # whether it is used or not
+        turns = turns if self._turns else NONE
         target = turned(_crop(small, top, left, half), turns)
         given = turned(_crop(large, HALVING * top, HALVING * left, self._size), turns).float() / LEVELS
         return Sample(self._as_given(given, generator), target)

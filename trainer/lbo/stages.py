@@ -28,6 +28,10 @@ class OperatorTraining(Stage):
     operator: Shape = Shape()
     size: Annotated[int, Field(ge=32, multiple_of=HALVING)] = 256
     """Sides of the pseudo-HQ crop, in pixels; the LQ one has half."""
+    turned: bool = False
+    """Whether crops are mirrored left to right, upside down, and along the diagonal, each for half of them, as in the
+    release (facts 3.3). What tape and broadcast do is done along the line, to the right: an operator that learns from
+    mirrored pairs learns a mean of eight directions, which is next to nothing."""
 
     @model_validator(mode="after")
     def _large_enough(self) -> Self:
@@ -61,6 +65,7 @@ def preset(stage: str, name: str) -> OperatorTraining:
     given = {
         "stage": stage,
         "operator": Shape(halves=released),
+        "turned": released,
         "losses": Losses(
             mse=float(released and not gan),
             perceptual=Perceptual(weight=float(gan and name != "debug")),

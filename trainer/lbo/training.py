@@ -27,6 +27,7 @@ def train_operator(settings: OperatorTraining, folder: Path) -> None:
         size=settings.size,
         halves=settings.operator.halves,
         seed=settings.seed,
+        turns=settings.turned,
         memory=settings.memory * 1_000_000,
     )
     train_on(pairs, settings, folder)
