@@ -1,4 +1,4 @@
-"""Shows what operators learn from episodes, on two cores in two hours: repair.py CLIPS [-o FOLDER] [--quick] [PART ...]
+"""What operators learn from episodes, on two cores in 90 minutes: repair.py CLIPS [-o FOLDER] [--quick] [PART ...]
 
 Every other train clip of scripts/draw_clips.py becomes part of an episode with a degradation hidden behind it; what
 learns knows the other clips, and the episodes as they are. All parts when none is named:

@@ -11,7 +11,7 @@ from torch import Tensor
 from trainer.clips import Clip, find_clips
 from trainer.dataset import DegradedClips
 from trainer.degradation.levels import clip_of
-from trainer.evaluation import Score, means, scores_of
+from trainer.evaluation import MULTIPLE, Score, means, scores_of
 from trainer.metrics import Lpips
 from trainer.remembered import remembered
 from trainer.settings import changed
@@ -65,10 +65,20 @@ def networks(out: Path, variants: Sequence[str]) -> dict[str, AnimeSR]:
 
 
 def order(networks: Mapping[str, AnimeSR], hidden: Hidden, clips: Sequence[Clip], lpips: Lpips) -> Iterator[Score]:
-    """Measure networks on clips that are degraded by what was hidden, against the HQ that nobody knew."""
+    """Measure networks on clips that are degraded by what was hidden, against the HQ that nobody knew.
+
+    It is the middle of the pictures, half as wide and high, that is degraded and repaired: in a quarter of the time.
+    """
     for clip in clips:
-        hq = hq_of(clip, range(len(clip)))
+        hq = _middle(hq_of(clip, range(len(clip))))
         yield from scores_of(networks, clip.name, clip_of(hidden.lq(hq)), hq, lpips, every=EVERY)
+
+
+def _middle(hq: Tensor) -> Tensor:
+    height, width = hq.shape[-2:]
+    down, right = height // 2 // MULTIPLE * MULTIPLE, width // 2 // MULTIPLE * MULTIPLE
+    top, left = (height - down) // 2, (width - right) // 2
+    return hq[..., top : top + down, left : left + right]
 
 
 def means_of(found: Mapping[str, Sequence[Score]]) -> dict[str, dict[str, Score]]:

@@ -24,7 +24,6 @@ from trainer.discriminator import MultiScaleDiscriminator
 from trainer.lbo.operator import COLOURS, SLOPE
 from trainer.losses import l1, taken_for_made, taken_for_real
 from trainer.perceptual import Perceptual, PerceptualLoss
-from trainer.turns import drawn_turns, turned
 from trainer.vgg_weights import read_vgg
 from vsanimesr.files import write_whole
 
@@ -150,5 +149,4 @@ def _pictures(clip: Clip) -> list[Picture]:
 def _crop(pictures: Sequence[Picture], generator: Generator) -> Tensor:
     picture = pictures[int(generator.integers(len(pictures)))]
     top, left = (int(generator.integers(side - SIZE + 1)) for side in picture.shape[:2])
-    crop = clip_of(picture[None, top : top + SIZE, left : left + SIZE])
-    return turned(crop, drawn_turns(generator))
+    return clip_of(picture[None, top : top + SIZE, left : left + SIZE])  # not turned: nor are pairs

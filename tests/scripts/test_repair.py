@@ -223,8 +223,8 @@ def test_the_runs_differ_in_their_operators_alone(monkeypatch: pytest.MonkeyPatc
     assert all(str(tmp_path / "lbo-tape") in command for command in started[2:4])
     wide, narrow = started[3:5]
     assert narrow[2] == str(runs.narrow_lbo(tmp_path, "tape")) != wide[2]
-    assert narrow[-1] == f"operator.features={runs.NARROW}"
-    assert [*narrow[:2], *narrow[3:-1]] == [*wide[:2], *wide[3:]]  # all else is the same
+    assert narrow[-2:] == [f"operator.features={runs.NARROW}", f"steps={runs.NARROW_STEPS}"]
+    assert [*narrow[:2], *narrow[3:-2]] == [*wide[:2], *wide[3:]]  # all else is the same
     assert (runs.narrow_lbo(tmp_path, "tape") / "pairs").is_dir()
     basic, one, pool = (changed(preset(command[0], "paper"), command[2:-2]) for command in started[5:])
     assert {each.start for each in (basic, one, pool)} == {started[1][-1]}
@@ -263,7 +263,7 @@ def test_nn_only_learns_from_pictures_that_are_no_pairs(
     before = unpaired.Large().state_dict()
 
     made = unpaired.learned(lambda: pictures, tmp_path / "large.safetensors", 2)
-    again = unpaired.learned(lambda: pictures, tmp_path / "large.safetensors", 2)
+    again = unpaired.learned(lambda: pytest.fail("it is trained already"), tmp_path / "large.safetensors", 2)
 
     assert any(not torch.equal(weight, before[name]) for name, weight in made.state_dict().items())
     assert all(torch.equal(weight, made.state_dict()[name]) for name, weight in again.state_dict().items())
@@ -314,6 +314,16 @@ def test_nn_only_trains_a_network(clips: Path, tmp_path: Path) -> None:
     assert all(5 < score.psnr_y < 60 and 0 < score.lpips < 1 for score in found)
     page = pages.repaired(network, find_clips(clips)[:1])
     assert page.size[0] == 4 * 264 + 8  # bicubic, two networks, HQ
+
+
+def test_what_is_compared_is_the_middle_of_the_pictures(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "scores_of", lambda _networks, _name, lr, hq, *_, **__: [(lr, hq)])
+    clip = find_clips(clips)[0]
+
+    ((lr, hq),) = order.order({}, hidden.HIDDEN[0], [clip], Differences())
+
+    assert torch.equal(hq, episodes.hq_of(clip, range(17))[..., 32:96, 32:96])
+    assert torch.equal(lr, torch.from_numpy(hidden.HIDDEN[0].lq(hq)).permute(0, 3, 1, 2) / 255)
 
 
 def test_means_are_over_clips_then_over_all_that_was_hidden() -> None:
