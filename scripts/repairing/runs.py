@@ -30,7 +30,7 @@ OPERATOR = (
 FACTOR = ("--factor", "0.5")
 """As in the paper; and what one would choose on the page that rescaled.png shows."""
 UNPAIRED_STEPS = 1000
-NARROW, NARROW_STEPS = 16, 10_000
+NARROW, NARROW_STEPS = 8, 10_000
 """Channels, where an operator of the paper's kind has 64; and four times as many steps, which take as long."""
 QUICK = ("steps=3", "records.log=1", "records.show=0", "batch=1")
 
