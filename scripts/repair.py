@@ -71,7 +71,7 @@ class Given:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parsed("repair", __doc__ or "", PARTS, "repaired", "a few steps, few settings", arguments)
-    # Half of each title: what is hidden was chosen by operators' looks on the other half.
+    # Half of each title: what is hidden was chosen by how operators did on the other half.
     held_out = find_clips(given.clips / "held-out")[1 :: 8 if given.quick else 2]
     known = Given(given.out, given.clips / "train", held_out, Lpips(read_stand_in()), given.quick)
     _prepare(known)
@@ -115,8 +115,9 @@ def of_factors(given: Given) -> list[Table]:
 
 def of_nearness(given: Given) -> list[Table]:
     """For each episode what comes nearest by each measure: basic operators alone, and with the learned one."""
-    rows: list[tuple[str, ...]] = []
+    rows = []
     for hidden in HIDDEN:
+        print(f"repair: how near to {hidden.name}", file=sys.stderr)  # which takes minutes
         shown = cases(hidden, given.held_out)
         basic = [each for halves in (AREA, BICUBIC) for each in _tried(given, halves, shown)]
         rows += [_row(hidden.name, "basic", each) for each in dict.fromkeys(nearest(basic))]
@@ -125,7 +126,6 @@ def of_nearness(given: Given) -> list[Table]:
         for kind, lbo in folders.items():
             own = _tried(given, Degrader(read_operator(lbo)), shown)
             rows += [_row(hidden.name, kind, each) for each in dict.fromkeys((own[0], *nearest(own)))]
-        print(*rows, sep="\n", file=sys.stderr)  # it takes a while
     note = (
         f"{len(given.held_out)} clips. Of each kind, the settings nearest by PSNR and by LPIPS of "
         f"{len(list(settings()))} around each way to halve the size (basic: area and bicubic); of a learned operator "

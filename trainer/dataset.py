@@ -23,7 +23,7 @@ from .degradation.settings import Degradation
 from .errors import ClipError
 from .sample import Position, Sample
 from .settings import Settings
-from .turns import NONE, drawn_turns, turned
+from .turns import drawn_turns, turned
 
 
 class Sampling(Settings):
@@ -97,8 +97,7 @@ class DegradedClips(Dataset[Sample]):
         around = index - (int(self._ends[number - 1]) if number else 0)
         pictures = clip.read(_window(self._sampling, generator, around, len(clip)))
         hq = _cropped(pictures, self._sampling, generator, clip.name)
-        turns = drawn_turns(generator)  # whether it is used or not
-        hq = turned(hq, turns if self._sampling.turned else NONE)
+        hq = turned(hq, drawn_turns(generator, wanted=self._sampling.turned))
         draw = drawn(self._degradation, generator, len(hq), len(self._operators))
         lr, failures = degraded(hq, self._degradation, draw, self._operators)
         return Sample(lr, hq, failures)

@@ -10,10 +10,10 @@ type Turns = tuple[bool, bool, bool]
 NONE: Turns = (False, False, False)
 
 
-def drawn_turns(generator: Generator) -> Turns:
-    """Each for half of the clips."""
+def drawn_turns(generator: Generator, *, wanted: bool = True) -> Turns:
+    """Each for half of the clips; none where they are not wanted, with as much drawn from the generator."""
     mirrored, upside_down, transposed = (bool(point < 0.5) for point in generator.random(3))
-    return mirrored, upside_down, transposed
+    return (mirrored, upside_down, transposed) if wanted else NONE
 
 
 def turned(clip: Tensor, turns: Turns) -> Tensor:

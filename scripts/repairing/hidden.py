@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.degradation.analogue import BLUE, GREEN, RED, chroma_bleed
+from trainer.degradation.analogue import chroma_bleed, luma_of
 from trainer.degradation.blur import blurred
 from trainer.degradation.codec import quantised, transcoded
 from trainer.degradation.levels import LEVELS, Pictures, pictures_of
@@ -69,8 +69,7 @@ def ringing(clip: Tensor, strength: float, period: float) -> Tensor:
     behind_step = -strength * (2 * math.pi / period * place + phase).cos() * (-place / DAMPING).exp()
     behind_line = behind_step.diff(prepend=torch.zeros(1))
     behind_line[-1] -= behind_step[-1]  # even areas stay as they are
-    luma = (clip * torch.tensor([RED, GREEN, BLUE]).view(3, 1, 1)).sum(1, keepdim=True)
-    padded = functional.pad(luma, (REACH, 0, 0, 0), mode="replicate")
+    padded = functional.pad(luma_of(clip), (REACH, 0, 0, 0), mode="replicate")
     return clip + functional.conv2d(padded, behind_line.flip(0).view(1, 1, 1, -1))
 
 

@@ -300,10 +300,10 @@ def test_nn_only_is_all_that_degrades(clips: Path, tmp_path: Path, monkeypatch: 
 
     ((samples, path, names),) = seen
     assert (path, names) == (tmp_path / "final-nn-only", ["nn-only"])
+    grey = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)  # colours have half the size in the codec
     for index in range(5, 40, 7):
         sample = samples[0, index]  # type: ignore[index]
         small = scaled_down(sample.target.float() / 255, 4, "area") / 2
-        grey = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)  # colours have half the size in the codec
         assert ((sample.given - small) * grey).sum(-3).abs().mean() < 0.007
     plain = changed(preset("vsr-gan", "paper"), [f"data={tmp_path}", *runs.FINETUNE])
     assert plain.steps == changed(preset("vsr-final", "paper"), [*runs.FINETUNE, *order.ALONE]).steps

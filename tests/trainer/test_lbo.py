@@ -26,7 +26,6 @@ from trainer.degradation.settings import LEARNED, Degradation
 from trainer.drawn_clips import draw_clips
 from trainer.errors import CheckpointError, OperatorError, PairError, SettingError, TrainerError
 from trainer.lbo import folder, learned
-from trainer.lbo import training as lbo_training
 from trainer.lbo.degrader import Degrader
 from trainer.lbo.operator import Framewise, Operator
 from trainer.lbo.pairs import Pairs
@@ -179,7 +178,7 @@ def test_what_is_done_along_the_line_stays_so_unless_pairs_are_turned(
         (kind / "slope").mkdir(parents=True)
         Image.fromarray(picture).save(kind / "slope" / "00000000.png")
     seen: list[Pairs] = []
-    monkeypatch.setattr(lbo_training, "train_on", lambda pairs, _settings, _path: seen.append(pairs))
+    monkeypatch.setattr("trainer.lbo.training.train_on", lambda pairs, _settings, _path: seen.append(pairs))
 
     train_operator(changed(preset("lbo-l1", "debug"), [f"data={tmp_path}", f"turned={str(turned).lower()}"]), tmp_path)
 

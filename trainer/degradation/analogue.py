@@ -1,6 +1,6 @@
 """Faults of analogue tape, composite video and bad field handling.
 
-A clip is a float32 tensor (frames, 3, height, width), R, G, B in [0, 1]. Every function returns one of the same shape,
+A clip is a float32 tensor (frames, 3, height, width), R, G, B in [0, 1]. Every fault returns one of the same shape,
 or the clip itself where its parameters ask for nothing. None clamps, draws a random number or writes to its input.
 
 Lengths are in pixels of a line of SD video, 720 for the whole picture. Colours are those of BT.601, taken apart into
@@ -78,7 +78,7 @@ def dot_crawl(clip: Tensor, strength: float, phase: float, rainbow: float = 0.0,
         missed = chroma - torch.lerp(chroma @ notch, lines @ chroma, comb)
         result = result + strength * (missed * carrier).sum(1, keepdim=True)
     if rainbow != 0:
-        luma = _luma(clip)
+        luma = luma_of(clip)
         # Only what varies: a picture's last pixel, repeated, is no longer multiplied by a wave.
         taken = 2 * ((luma - luma @ notch) * carrier) @ notch
         result = _add_chroma(result, rainbow * torch.lerp(taken, lines @ taken, comb))
@@ -98,7 +98,7 @@ def halo(clip: Tensor, strength: float, radius: float) -> Tensor:
     """
     if strength == 0 or radius == 0:
         return clip
-    luma = _luma(clip)
+    luma = luma_of(clip)
     across, down = (
         _blur(clip, axis, SOFTNESS * radius, radius) + _blur(clip, axis, SOFTNESS * radius, -radius)
         for axis in (-1, -2)
@@ -124,7 +124,7 @@ def interlace_residue(clip: Tensor, strength: float, parity: int) -> Tensor:
     return result
 
 
-def _luma(clip: Tensor) -> Tensor:
+def luma_of(clip: Tensor) -> Tensor:
     """Y: (frames, 1, height, width)."""
     red, green, blue = clip.chunk(3, 1)
     return RED * red + GREEN * green + BLUE * blue
@@ -132,7 +132,7 @@ def _luma(clip: Tensor) -> Tensor:
 
 def _chroma(clip: Tensor) -> Tensor:
     """U and V: (frames, 2, height, width)."""
-    luma = _luma(clip)
+    luma = luma_of(clip)
     return torch.cat((SCALE_U * (clip[:, 2:] - luma), SCALE_V * (clip[:, :1] - luma)), 1)
 
 

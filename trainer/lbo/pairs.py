@@ -16,7 +16,7 @@ from ..degradation.scaling import scaled_down
 from ..errors import ClipError, PairError
 from ..remembered import remembered
 from ..sample import Position, Sample
-from ..turns import NONE, drawn_turns, turned
+from ..turns import drawn_turns, turned
 from . import folder
 from .operator import HALVING
 
@@ -82,8 +82,7 @@ class Pairs:
         (large,), (small,) = self._hq[number].read([n]), self._lq[number].read([n])
         half = self._size // HALVING
         top, left = (int(generator.integers(side - half + 1)) for side in small.shape[:2])
-        turns = drawn_turns(generator)  # whether it is used or not
-        turns = turns if self._turns else NONE
+        turns = drawn_turns(generator, wanted=self._turns)
         target = turned(_crop(small, top, left, half), turns)
         given = turned(_crop(large, HALVING * top, HALVING * left, self._size), turns).float() / LEVELS
         return Sample(self._as_given(given, generator), target)

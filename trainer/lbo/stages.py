@@ -31,7 +31,7 @@ class OperatorTraining(Stage):
     turned: bool = False
     """Whether crops are mirrored left to right, upside down, and along the diagonal, each for half of them, as in the
     release (facts 3.3). What tape and broadcast do is done along the line, to the right: an operator that learns from
-    mirrored pairs learns a mean of eight directions, which is next to nothing."""
+    mirrored pairs learns the mean of eight directions, a faint rim on all sides."""
 
     @model_validator(mode="after")
     def _large_enough(self) -> Self:
