@@ -63,6 +63,10 @@ class Given:
         """The folder of its operator."""
         return runs.lbo(self.out, hidden.name)
 
+    def narrow_lbo(self, hidden: Hidden) -> Path:
+        """The folder of its narrow operator."""
+        return runs.narrow_lbo(self.out, hidden.name)
+
     @property
     def more(self) -> Sequence[str]:
         """Settings of all runs."""
@@ -83,11 +87,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(given: Given) -> None:
-    """Episodes, the network that knows basic operators only, and an operator of each episode."""
+    """Episodes, the network that knows basic operators only, and two operators of each episode."""
     episodes.share_out(given.train, given.out)
     runs.base(given.out, given.more)
     for hidden in HIDDEN:
         runs.operator(given.out, episodes.episode(given.out, hidden), given.more)
+        runs.narrow(given.out, hidden.name, given.more)
 
 
 def of_factors(given: Given) -> list[Table]:
@@ -121,8 +126,7 @@ def of_nearness(given: Given) -> list[Table]:
         shown = cases(hidden, given.held_out)
         basic = [each for halves in (AREA, BICUBIC) for each in _tried(given, halves, shown)]
         rows += [_row(hidden.name, "basic", each) for each in dict.fromkeys(nearest(basic))]
-        runs.narrow(given.out, hidden.name, given.more)
-        folders = {"learned": given.lbo(hidden), f"{runs.NARROW} wide": runs.narrow_lbo(given.out, hidden.name)}
+        folders = {"learned": given.lbo(hidden), f"{runs.NARROW} wide": given.narrow_lbo(hidden)}
         for kind, lbo in folders.items():
             own = _tried(given, Degrader(read_operator(lbo)), shown)
             rows += [_row(hidden.name, kind, each) for each in dict.fromkeys((own[0], *nearest(own)))]
@@ -144,8 +148,10 @@ def _row(hidden: str, kind: str, found: Nearness) -> tuple[str, ...]:
 
 def of_order(given: Given) -> list[Table]:
     """A row for each network, PSNR-Y and LPIPS of each hidden degradation and of all."""
-    names = [hidden.name for hidden in HIDDEN]
-    pools: dict[str, Sequence[str]] = {"basic": ()} | {f"lbo-{name}": (name,) for name in names} | {"pool": names}
+    wide = [given.lbo(hidden) for hidden in HIDDEN]
+    narrow = [given.narrow_lbo(hidden) for hidden in HIDDEN]
+    pools: dict[str, Sequence[Path]] = {"basic": ()} | {lbo.name: (lbo,) for lbo in wide}
+    pools |= {"pool": wide, f"pool-{runs.NARROW}": narrow}
     for name, pool in pools.items():
         runs.finetuned(given.out, name, pool, given.more)
     pictures = partial(Unpaired.found, given.out / "hq", [episodes.episode(given.out, each) for each in HIDDEN])

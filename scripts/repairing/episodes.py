@@ -1,8 +1,11 @@
-"""Which drawn clips are HQ to train with, and which are an episode: known to nobody but as its LQ video."""
+"""Which drawn clips are HQ to train with, and which are an episode: known to nobody but as its LQ video.
+
+All of them are seen from closer: old film holds less detail than its pixels could, and drawn clips hold all that theirs
+can. HQ to train with is as soft as what is to be repaired, or networks learn to draw lines crisper than they were.
+"""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,14 +21,18 @@ from .hidden import HIDDEN, SCALE, Hidden
 
 RATE = 24
 CLOSER = 3
-"""How many times larger an episode shows what a clip shows."""
+"""How many times larger a picture shows what a drawn one shows."""
+PLACES = {"left": 0.0, "middle": 0.5, "right": 1.0}
+"""What a clip to train with may show, of the drawn pictures' middle height; an episode shows the middle."""
 
 
 def share_out(clips: Path, out: Path) -> None:
-    """Copy every other clip into `out`/hq; each title's others become an episode."""
+    """Every other clip becomes HQ to train with, in `out`/hq; each title's others become an episode."""
     for clip in find_clips(clips)[::2]:
-        if not (out / "hq" / clip.name).is_dir():
-            shutil.copytree(clips / clip.name, out / "hq" / clip.name)
+        for place in PLACES:
+            folder = out / "hq" / f"{clip.name}-{place}"
+            if not folder.is_dir():
+                _write_clip(clip, place, folder)
     for hidden in HIDDEN:
         file = episode(out, hidden)
         if not file.is_file():
@@ -43,6 +50,15 @@ def shown_by(hidden: Hidden, clips: Path) -> list[Clip]:
     return [clip for clip in find_clips(clips)[1::2] if clip.name.startswith(hidden.title)]
 
 
+def _write_clip(clip: Clip, place: str, folder: Path) -> None:
+    work = folder.with_name(f".{folder.name}")
+    work.mkdir(parents=True, exist_ok=True)
+    for number in range(len(clip)):  # one at a time: they take 3 MB each
+        (picture,) = clip.read([number])
+        Image.fromarray(_closer(picture, PLACES[place])).save(work / f"{number:08}.png", compress_level=1)
+    work.rename(folder)
+
+
 def write_episode(clips: Sequence[Clip], hidden: Hidden, file: Path) -> None:
     """A lossless video of what is left of clips, one after the other."""
     work = file.with_name(f".{file.name}")
@@ -58,17 +74,18 @@ def write_episode(clips: Sequence[Clip], hidden: Hidden, file: Path) -> None:
 
 
 def hq_of(clip: Clip, frames: Sequence[int]) -> Tensor:
-    """The HQ behind an episode: uint8 (frames, 3, height, width).
-
-    Old film holds less detail than its pixels could, and drawn clips hold all that theirs can: so it is their middle,
-    enlarged.
-    """
-    pictures = np.stack([_middle(picture) for picture in clip.read(frames)])
+    """The HQ behind an episode: uint8 (frames, 3, height, width)."""
+    pictures = np.stack([_closer(picture, PLACES["middle"]) for picture in clip.read(frames)])
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
 
 
-def _middle(picture: Picture) -> Picture:
+def _closer(picture: Picture, place: float) -> Picture:
+    """Of a picture a part, enlarged to its size.
+
+    Args:
+        place: of the part, from the picture's left to its right.
+    """
     height, width, _ = picture.shape
-    left, top = (side * (1 - 1 / CLOSER) / 2 for side in (width, height))
-    box = (left, top, width - left, height - top)
+    left, top = width * (1 - 1 / CLOSER) * place, height * (1 - 1 / CLOSER) / 2
+    box = (left, top, left + width / CLOSER, top + height / CLOSER)
     return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS, box))

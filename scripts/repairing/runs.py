@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-FAST = ("precision=bf16", "channels_last=true", "memory=2000", "optimiser.schedule=cosine", "optimiser.rate=0.001")
+FAST = ("precision=bf16", "channels_last=true", "memory=2500", "optimiser.schedule=cosine", "optimiser.rate=0.001")
 NETWORK = (
     *(*FAST, "workers=1", "average=0.99", "sampling.strides=[1,2]", "optimiser.clip=0.1"),
     *("network.features=32", "network.blocks=[3,2,1]", "sampling.size=128"),
@@ -73,10 +73,9 @@ def narrow_lbo(out: Path, name: str) -> Path:
     return out / f"lbo-{name}-{NARROW}"
 
 
-def finetuned(out: Path, variant: str, pool: Sequence[str], more: Sequence[str]) -> None:
-    """With a pool of operators, named by what is hidden; an empty one is basic operators only."""
+def finetuned(out: Path, variant: str, pool: Sequence[Path], more: Sequence[str]) -> None:
+    """With a pool of operators, by their folders; an empty one is basic operators only."""
     stage = "vsr-final" if pool else "vsr-gan"
-    folders = ",".join(str(lbo(out, name)) for name in pool)
-    operators = (f"lbo_pool=[{folders}]", *POOLED) if pool else ()
+    operators = (f"lbo_pool=[{','.join(map(str, pool))}]", *POOLED) if pool else ()
     given = (f"data={out / 'hq'}", f"start={out / 'base'}", *FINETUNE, *operators, *more)
     train(stage, "paper", *given, "-o", str(out / f"final-{variant}"))

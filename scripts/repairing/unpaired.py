@@ -73,10 +73,9 @@ class Unpaired:
     @classmethod
     def found(cls, hq: Path, episodes: Sequence[Path]) -> Unpaired:
         """Of HQ clips scaled down, and of videos."""
-        clean = [picture for clip in find_clips(hq) for picture in _pictures(clip)]
+        clean = [_small(picture) for clip in find_clips(hq) for picture in _pictures(clip)]
         real = [picture for file in episodes for picture in _pictures(opened_clip(file, "episode"))]
-        small = [scaled_down(clip_of(picture[None]), SCALE, "area") for picture in clean]
-        return cls([pictures_of(each)[0] for each in small], real)
+        return cls(clean, real)
 
     def batch(self, generator: Generator) -> tuple[Tensor, Tensor]:
         """Crops of either, float32 (BATCH, 3, SIZE, SIZE) in [0, 1]."""
@@ -144,6 +143,11 @@ def _fine(pictures: Tensor) -> Tensor:
 
 def _pictures(clip: Clip) -> list[Picture]:
     return list(clip.read(range(len(clip))))
+
+
+def _small(picture: Picture) -> Picture:
+    small: Picture = pictures_of(scaled_down(clip_of(picture[None]), SCALE, "area"))[0]
+    return small
 
 
 def _crop(pictures: Sequence[Picture], generator: Generator) -> Tensor:

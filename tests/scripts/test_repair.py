@@ -49,6 +49,10 @@ def clips(tmp_path: Path) -> Path:
     return path
 
 
+def pictures_of(hq: Tensor) -> NDArray[np.uint8]:
+    return hq.permute(0, 2, 3, 1).numpy()
+
+
 class Differences(nn.Module):
     """Sees pictures as they are; what differs is the distance."""
 
@@ -70,27 +74,35 @@ def test_every_other_clip_is_known_as_hq_and_the_others_as_an_episode_alone(clip
     for _ in range(2):  # what is there is kept
         episodes.share_out(clips, tmp_path / "out")
 
-    known = [clip.name for clip in find_clips(tmp_path / "out" / "hq")]
-    assert known == [clip.name for clip in find_clips(clips)][::2]
+    known = {clip.name: clip for clip in find_clips(tmp_path / "out" / "hq")}
+    shown = find_clips(clips)[::2]
+    assert set(known) == {f"{clip.name}-{place}" for clip in shown for place in episodes.PLACES}
+    for clip in shown:
+        assert len(known[f"{clip.name}-middle"]) == len(clip)
     for degradation in hidden.HIDDEN:
         (other,) = episodes.shown_by(degradation, clips)
-        assert other.name not in known
+        assert other not in shown
         episode = open_clip(episodes.episode(tmp_path / "out", degradation))
         assert episode is not None
         assert np.array_equal(episode.read(range(17)), degradation.lq(episodes.hq_of(other, range(17))))
 
 
-def test_an_episode_shows_the_middle_of_a_clip_from_closer(clips: Path) -> None:
+def test_all_clips_are_seen_from_closer_episodes_in_the_middle(clips: Path, tmp_path: Path) -> None:
+    episodes.share_out(clips, tmp_path)
     clip = find_clips(clips)[0]
     (picture,) = clip.read([3])
     third = 128 / episodes.CLOSER
+    (hq,) = pictures_of(episodes.hq_of(clip, [3]))
+    known = {each.name: each for each in find_clips(tmp_path / "hq")}
 
-    (found,) = episodes.hq_of(clip, [3])
+    found = {place: known[f"{clip.name}-{place}"].read([3])[0] for place in episodes.PLACES}
 
-    again = np.array(Image.fromarray(found.permute(1, 2, 0).numpy()).resize((43, 43), Image.Resampling.LANCZOS))
-    box = (64 - third / 2, 64 - third / 2, 64 + third / 2, 64 + third / 2)
-    middle = np.array(Image.fromarray(picture).resize((43, 43), Image.Resampling.LANCZOS, box))
-    assert np.abs(again.astype(int) - middle).mean() < 3
+    assert np.array_equal(found["middle"], hq)
+    for place, left in {"left": 0.0, "middle": third, "right": 2 * third}.items():
+        again = np.array(Image.fromarray(found[place]).resize((43, 43), Image.Resampling.LANCZOS))
+        box = (left, third, left + third, 2 * third)
+        part = np.array(Image.fromarray(picture).resize((43, 43), Image.Resampling.LANCZOS, box))
+        assert np.abs(again.astype(int) - part).mean() < 3
 
 
 def test_what_is_hidden_differs_from_every_other(clips: Path) -> None:
@@ -220,7 +232,7 @@ def test_the_runs_differ_in_their_operators_alone(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "lbo-tape" / "pairs").mkdir(parents=True)
     runs.narrow(tmp_path, "tape", ())
     for name, operators in {"basic": (), "lbo-tape": ("tape",), "pool": ("tape", "rip")}.items():
-        runs.finetuned(tmp_path, name, operators, ())
+        runs.finetuned(tmp_path, name, [runs.lbo(tmp_path, each) for each in operators], ())
 
     stages = [command[0] for command in started]
     assert stages == ["vsr-l1", "vsr-l1", "lbo", "lbo", "lbo", "vsr-gan", "vsr-final", "vsr-final"]
@@ -262,7 +274,7 @@ def test_nn_only_learns_from_pictures_that_are_no_pairs(
     pictures = unpaired.Unpaired.found(
         tmp_path / "hq", [episodes.episode(tmp_path, each) for each in hidden.HIDDEN[:2]]
     )
-    assert [len(kind) for kind in (pictures.clean, pictures.real)] == [3 * 17, 2 * 17]
+    assert [len(kind) for kind in (pictures.clean, pictures.real)] == [3 * 3 * 17, 2 * 17]
     assert {picture.shape for picture in (*pictures.clean, *pictures.real)} == {(32, 32, 3)}
     (first, *_) = find_clips(tmp_path / "hq")
     small = scaled_down(torch.from_numpy(first.read([0])[0].copy()).permute(2, 0, 1)[None].float() / 255, 4, "area")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file
@@ -25,7 +25,7 @@ from trainer.degradation.scaling import scaled_down
 from trainer.degradation.settings import LEARNED, Degradation
 from trainer.drawn_clips import draw_clips
 from trainer.errors import CheckpointError, OperatorError, PairError, SettingError, TrainerError
-from trainer.lbo import folder, learned
+from trainer.lbo import degrader, folder, learned
 from trainer.lbo.degrader import Degrader
 from trainer.lbo.operator import Framewise, Operator
 from trainer.lbo.pairs import Pairs
@@ -329,9 +329,10 @@ def test_a_run_of_an_operator_upscales_nothing(
 
 
 @pytest.mark.parametrize("halves", [False, True])
-def test_the_degrader_is_the_operator_to_a_grey_level(halves: bool) -> None:
+@pytest.mark.parametrize("features", [64, 8])
+def test_the_degrader_is_the_operator_to_a_grey_level(halves: bool, features: int) -> None:
     torch.manual_seed(0)
-    operator, clip = Operator(halves=halves).eval().requires_grad_(False), torch.rand(3, 3, 32, 40)
+    operator, clip = Operator(halves=halves, features=features).eval().requires_grad_(False), torch.rand(3, 3, 32, 40)
 
     found = Degrader(operator)(clip)
 
@@ -342,16 +343,38 @@ def test_the_degrader_is_the_operator_to_a_grey_level(halves: bool) -> None:
     assert (found - expected).std() < 0.01 * expected.std()
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.booleans(), st.integers(1, 20), st.integers(1, 3), st.integers(1, 9), st.integers(1, 25))
+@example(halves=False, features=64, frames=3, height=16, width=20)  # no layer but the last is folded
+@example(halves=True, features=8, frames=1, height=5, width=16)  # all of them are
+@example(halves=True, features=1, frames=1, height=4, width=6)  # by less than a vector holds
+def test_the_degrader_is_the_operator_at_any_size(
+    halves: bool, features: int, frames: int, height: int, width: int
+) -> None:
+    torch.manual_seed(0)
+    operator = Operator(halves=halves, features=features).eval().requires_grad_(False)
+    for layer in (0, 2, 4):
+        torch.nn.init.normal_(operator.main[layer].get_parameter("bias"))
+    scale = 2 if halves else 1
+    clip = torch.rand(frames, 3, scale * height, scale * width)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(degrader, "computes_bf16", lambda _: False)  # in fp32 it has to be exact
+        found = Degrader(operator)(clip)
+
+    assert torch.allclose(found, operator(clip), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("halves", [False, True])
 def test_the_degrader_gives_the_same_bits_in_any_process_order_and_number_of_threads(halves: bool) -> None:
     torch.manual_seed(0)
     operator = Operator(halves=halves, features=16).eval().requires_grad_(False)
     first, second, small = torch.rand(5, 3, 48, 64), torch.rand(5, 3, 48, 64), torch.rand(2, 3, 16, 20)
-    degrader = Degrader(operator)
-    expected = [degrader(clip) for clip in (first, second, small)]
+    here = Degrader(operator)
+    expected = [here(clip) for clip in (first, second, small)]
     kept = [each.clone() for each in expected]
 
-    elsewhere = pickle.loads(pickle.dumps(degrader))
+    elsewhere = pickle.loads(pickle.dumps(here))
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1 if threads > 1 else 2)
