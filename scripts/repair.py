@@ -148,10 +148,9 @@ def _row(hidden: str, kind: str, found: Nearness) -> tuple[str, ...]:
 
 def of_order(given: Given) -> list[Table]:
     """A row for each network, PSNR-Y and LPIPS of each hidden degradation and of all."""
-    wide = [given.lbo(hidden) for hidden in HIDDEN]
-    narrow = [given.narrow_lbo(hidden) for hidden in HIDDEN]
-    pools: dict[str, Sequence[Path]] = {"basic": ()} | {lbo.name: (lbo,) for lbo in wide}
-    pools |= {"pool": wide, f"pool-{runs.NARROW}": narrow}
+    single = {f"lbo-{hidden.name}": [given.narrow_lbo(hidden)] for hidden in HIDDEN}
+    every = [lbo for (lbo,) in single.values()]
+    pools: dict[str, Sequence[Path]] = {"basic": (), **single, "pool": every}
     for name, pool in pools.items():
         runs.finetuned(given.out, name, pool, given.more)
     pictures = partial(Unpaired.found, given.out / "hq", [episodes.episode(given.out, each) for each in HIDDEN])

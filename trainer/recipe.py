@@ -24,6 +24,10 @@ STAGE = "vsr-final"
 MODEL = "model.safetensors"
 OPERATOR_PREFIX = "lbo."
 """Of assignments that are for the operators' training; all others are for the network's."""
+NARROW = "operator.features=8"
+"""What operators have where nobody says otherwise. Those of the paper have 64, and degrading by them takes several
+times as long as all the rest, so that the network waits for its samples; with narrow ones it learns to repair as well
+(docs/operators.md)."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def follow(recipe: Recipe, assignments: Sequence[str]) -> Path | None:
         TrainerError: something is wrong with an episode, a setting, or what lies in the folder: before anything is
             made, where that can be known.
     """
-    own = [text.removeprefix(OPERATOR_PREFIX) for text in assignments if text.startswith(OPERATOR_PREFIX)]
+    own = [NARROW, *(text.removeprefix(OPERATOR_PREFIX) for text in assignments if text.startswith(OPERATOR_PREFIX))]
     rest = [text for text in assignments if not text.startswith(OPERATOR_PREFIX)]
     episodes = {path: opened_clip(path, "episode") for path in recipe.episodes}
     folders = [recipe.folder / f"lbo{number}" for number in range(1, len(episodes) + 1)]

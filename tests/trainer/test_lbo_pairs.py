@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from safetensors.torch import save_file
 
-from trainer import weights
+from trainer import recipe, weights
 from trainer.cli import main
 from trainer.clips import Episode, Picture, open_clip
 from trainer.drawn_clips import draw_clips
@@ -27,7 +27,9 @@ from trainer.lbo.making import LENGTH, make_pairs
 from trainer.lbo.measures import Measure, measured, suggested
 from trainer.lbo.rescaling import FACTORS, Rescaling
 from trainer.lbo.scenes import Scene
+from trainer.lbo.stages import OperatorTraining, preset
 from trainer.recurrence import Recurrence
+from trainer.settings import changed
 from vsanimesr.torch_network import AnimeSR
 
 
@@ -382,6 +384,26 @@ def test_the_recipe_makes_a_network_that_upscales_and_goes_on_where_it_stopped(
     clip = vs.core.std.BlankClip(width=24, height=16, format=vs.RGBS, length=2)
     frame = vs.core.animesr.Upscale(clip, model=str(out / "model.safetensors")).get_frame(1)
     assert (frame.width, frame.height) == (96, 64)
+
+
+@pytest.mark.parametrize(("given", "features"), [((), 8), (("lbo.operator.features=64",), 64)])
+def test_operators_of_a_recipe_are_narrow_unless_somebody_says_otherwise(
+    given: Sequence[str],
+    features: int,
+    episode: Path,
+    debug_sized: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw_clips(tmp_path / "hq")
+    learned: list[OperatorTraining] = []
+    monkeypatch.setattr(recipe, "make_pairs", lambda *_, **__: None)
+    monkeypatch.setattr(recipe, "learn", lambda _, name, own: learned.append(changed(preset("lbo-l1", name), own)))
+    wanted = recipe.Recipe([episode], str(tmp_path / "hq"), tmp_path / "out", debug_sized, "debug")
+
+    assert recipe.follow(wanted, given) is None  # what stands for learning says that it was stopped
+
+    assert [each.operator.features for each in learned] == [features]
 
 
 def test_a_recipe_with_something_wrong_ends_before_it_begins(
