@@ -34,6 +34,7 @@ from repairing.unpaired import Unpaired, learned  # noqa: E402
 from trainer.clips import Clip, find_clips  # noqa: E402
 from trainer.lbo.choice import read_choice  # noqa: E402
 from trainer.lbo.degrader import Degrader  # noqa: E402
+from trainer.lbo.operator import NARROW  # noqa: E402
 from trainer.lbo.pool import read_operator  # noqa: E402
 from trainer.lbo.scenes import Scene  # noqa: E402
 from trainer.metrics import Lpips  # noqa: E402
@@ -126,7 +127,7 @@ def of_nearness(given: Given) -> list[Table]:
         shown = cases(hidden, given.held_out)
         basic = [each for halves in (AREA, BICUBIC) for each in _tried(given, halves, shown)]
         rows += [_row(hidden.name, "basic", each) for each in dict.fromkeys(nearest(basic))]
-        folders = {"learned": given.lbo(hidden), f"{runs.NARROW} wide": given.narrow_lbo(hidden)}
+        folders = {"learned": given.lbo(hidden), f"{NARROW} wide": given.narrow_lbo(hidden)}
         for kind, lbo in folders.items():
             own = _tried(given, Degrader(read_operator(lbo)), shown)
             rows += [_row(hidden.name, kind, each) for each in dict.fromkeys((own[0], *nearest(own)))]

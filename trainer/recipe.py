@@ -13,6 +13,7 @@ from .export import export
 from .lbo import stages
 from .lbo.learned import learn
 from .lbo.making import make_pairs
+from .lbo.operator import NARROW
 from .lbo.rescaling import require_factor
 from .settings import changed
 from .stages import preset
@@ -24,7 +25,7 @@ STAGE = "vsr-final"
 MODEL = "model.safetensors"
 OPERATOR_PREFIX = "lbo."
 """Of assignments that are for the operators' training; all others are for the network's."""
-NARROW = "operator.features=8"
+OPERATORS = f"operator.features={NARROW}"
 """What operators have where nobody says otherwise. Those of the paper have 64, and degrading by them takes several
 times as long as all the rest, so that the network waits for its samples; with narrow ones it learns to repair as well
 (docs/operators.md)."""
@@ -60,7 +61,7 @@ def follow(recipe: Recipe, assignments: Sequence[str]) -> Path | None:
         TrainerError: something is wrong with an episode, a setting, or what lies in the folder: before anything is
             made, where that can be known.
     """
-    own = [NARROW, *(text.removeprefix(OPERATOR_PREFIX) for text in assignments if text.startswith(OPERATOR_PREFIX))]
+    own = [OPERATORS, *(text.removeprefix(OPERATOR_PREFIX) for text in assignments if text.startswith(OPERATOR_PREFIX))]
     rest = [text for text in assignments if not text.startswith(OPERATOR_PREFIX)]
     episodes = {path: opened_clip(path, "episode") for path in recipe.episodes}
     folders = [recipe.folder / f"lbo{number}" for number in range(1, len(episodes) + 1)]

@@ -12,7 +12,7 @@ from trainer.degradation.draw import drawn
 from trainer.degradation.pipeline import degraded
 from trainer.degradation.settings import LEARNED, PRESETS, Degradation
 from trainer.lbo.degrader import Degrader
-from trainer.lbo.operator import FEATURES, Operator
+from trainer.lbo.operator import FEATURES, NARROW, Operator
 
 from .degrading import CLIPS, FRAMES, SIDE, real_clip
 from .processes import shared_out
@@ -22,7 +22,7 @@ from .table import Table, verdict
 TARGET = 1.3
 """How many times as long as without is allowed."""
 PLAIN = "without operators"
-WIDTHS = (FEATURES, 16, 8)
+WIDTHS = (FEATURES, 16, NARROW)
 WAYS = {
     PLAIN: (PRESETS["paper"], 0),
     **{f"paper: after both scalings, {width} features": (LEARNED["paper"], width) for width in WIDTHS},

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from trainer.lbo.operator import NARROW
+
 FAST = ("precision=bf16", "channels_last=true", "memory=2500", "optimiser.schedule=cosine", "optimiser.rate=0.001")
 NETWORK = (
     *(*FAST, "workers=1", "average=0.99", "sampling.strides=[1,2]", "optimiser.clip=0.1"),
@@ -30,8 +32,8 @@ OPERATOR = (
 FACTOR = ("--factor", "0.6")
 """What one would choose on the page that rescaled.png shows: waves are gone, and detail is not."""
 UNPAIRED_STEPS = 1000
-NARROW, NARROW_STEPS = 8, 10_000
-"""Channels, where an operator of the paper's kind has 64; and four times as many steps, which take as long."""
+NARROW_STEPS = 10_000
+"""Of narrow operators: four times as many as of those of the paper's width, which take as long."""
 QUICK = ("steps=3", "records.log=1", "records.show=0", "batch=1")
 
 

@@ -23,6 +23,7 @@ from trainer.degradation.levels import rounded
 from trainer.degradation.scaling import scaled_down
 from trainer.drawn_clips import draw_clips
 from trainer.evaluation import Score
+from trainer.lbo.operator import NARROW
 from trainer.lbo.rescaling import FACTORS
 from trainer.lbo.scenes import Scene
 from trainer.lbo.stages import preset as operator_preset
@@ -47,10 +48,6 @@ def clips(tmp_path: Path) -> Path:
     for number, title in enumerate(titles):
         (path / f"shapes-{number}").rename(path / f"{title}-{number}")
     return path
-
-
-def pictures_of(hq: Tensor) -> NDArray[np.uint8]:
-    return hq.permute(0, 2, 3, 1).numpy()
 
 
 class Differences(nn.Module):
@@ -92,7 +89,7 @@ def test_all_clips_are_seen_from_closer_episodes_in_the_middle(clips: Path, tmp_
     clip = find_clips(clips)[0]
     (picture,) = clip.read([3])
     third = 128 / episodes.CLOSER
-    (hq,) = pictures_of(episodes.hq_of(clip, [3]))
+    (hq,) = episodes.hq_of(clip, [3]).permute(0, 2, 3, 1).numpy()
     known = {each.name: each for each in find_clips(tmp_path / "hq")}
 
     found = {place: known[f"{clip.name}-{place}"].read([3])[0] for place in episodes.PLACES}
@@ -243,7 +240,7 @@ def test_the_runs_differ_in_their_operators_alone(monkeypatch: pytest.MonkeyPatc
     assert all(str(tmp_path / "lbo-tape") in command for command in started[2:4])
     wide, narrow = started[3:5]
     assert narrow[2] == str(runs.narrow_lbo(tmp_path, "tape")) != wide[2]
-    assert narrow[-2:] == [f"operator.features={runs.NARROW}", f"steps={runs.NARROW_STEPS}"]
+    assert narrow[-2:] == [f"operator.features={NARROW}", f"steps={runs.NARROW_STEPS}"]
     assert [*narrow[:2], *narrow[3:-2]] == [*wide[:2], *wide[3:]]  # all else is the same
     assert (runs.narrow_lbo(tmp_path, "tape") / "pairs").is_dir()
     basic, one, pool = (changed(preset(command[0], "paper"), command[2:-2]) for command in started[5:])

@@ -8,6 +8,8 @@ from torch.nn import functional
 
 COLOURS = 3
 FEATURES = 64
+NARROW = 8
+"""Features of an operator that degrades in a fraction of the time (docs/bench.md)."""
 SLOPE = 0.2
 HALVING = 2
 """By what an operator that halves divides the sides."""
