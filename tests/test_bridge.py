@@ -1,19 +1,23 @@
-"""Both sides of the bridge mean the same bytes."""
+"""Both sides of the bridge use the same memory layout."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from tests.native.driver import COMPILER, NATIVE
 from vsanimesr import bridge
-
-from .native.driven import COMPILER, NATIVE
+from vsanimesr.backends import null
+from vsanimesr.backends.base import Frame, Planes, Ticket
 
 STRUCTURES: dict[str, type[ctypes.Structure]] = {
-    "animesr_error": bridge.Error,
+    "animesr_text": bridge.Text,
     "animesr_argument": bridge.Argument,
     "animesr_settings": bridge.Settings,
     "animesr_frame": bridge.SourceFrame,
@@ -25,7 +29,7 @@ STRUCTURES: dict[str, type[ctypes.Structure]] = {
 
 @pytest.fixture(scope="module")
 def layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
-    """What the C compiler makes of bridge.h: the size of each structure and the offset of each field, by name."""
+    """Return the size of each structure and the offset of each field in bridge.h, by name, from the C compiler."""
     folder = tmp_path_factory.mktemp("layout")
     lines = [f'print("{name}", sizeof({name}));' for name in STRUCTURES]
     for name, structure in STRUCTURES.items():
@@ -51,7 +55,7 @@ def test_structures_have_the_layout_of_the_header(layout: dict[str, int]) -> Non
 
 
 def test_the_header_is_plain_c(tmp_path: Path) -> None:
-    """Other languages read it too."""
+    """Programs in other languages can read it."""
     source = tmp_path / "plain.c"
     source.write_text('#include "bridge.h"\nint main(void) { return ANIMESR_ABI == 0; }\n')
 
@@ -59,10 +63,10 @@ def test_the_header_is_plain_c(tmp_path: Path) -> None:
     subprocess.run([COMPILER, *flags, f"-I{NATIVE}", source], check=True)
 
 
-def test_a_long_message_is_cut_at_a_whole_character() -> None:
-    error = bridge.Error()
+def test_a_long_message_is_cut_between_two_characters() -> None:
+    error = bridge.Text()
 
-    @bridge._guarded(failure=-1)
+    @bridge._catch_errors(failure=-1)
     def fail(_: object) -> int:
         raise ValueError("ä" * 5000)
 
@@ -70,3 +74,81 @@ def test_a_long_message_is_cut_at_a_whole_character() -> None:
     text = error.text.decode()
     assert text.endswith("ä")
     assert 4090 < len(error.text) < 4096
+
+
+def make_arguments(**arguments: list[str]) -> ctypes.Array[bridge.Argument]:
+    """Return arguments as C passes them."""
+    return (bridge.Argument * len(arguments))(
+        *(
+            bridge.Argument(name.encode(), (ctypes.c_char_p * len(values))(*map(str.encode, values)), len(values))
+            for name, values in arguments.items()
+        )
+    )
+
+
+def open_session(width: int, height: int, **arguments: list[str]) -> tuple[int, bridge.Settings]:
+    """Open a session through the table, as the plugin does."""
+    settings, error = bridge.Settings(), bridge.Text()
+    raw, log = make_arguments(**arguments), bridge.Log(bridge.WRITE(lambda *_: None), None)
+    pointers = [ctypes.pointer(structure) for structure in (log, settings, error)]
+    number = bridge._TABLE.open(raw, len(raw), width, height, *pointers)
+    assert number > 0, error.text.decode()
+    return number, settings
+
+
+def addresses(planes: NDArray[np.float32]) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * 3)(*(plane.ctypes.data for plane in planes))
+
+
+def test_a_session_through_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[tuple[int, ...]] = []
+    submit, copy = null.NullBackend.submit, null._Copy.wait
+
+    def submit_and_record(self: null.NullBackend, *window: Frame, output: bool) -> Ticket | None:
+        shapes.extend(plane.shape for frame in window for plane in frame.planes)
+        return submit(self, *window, output=output)
+
+    def wait_and_record(self: null._Copy, out: Planes) -> None:
+        shapes.extend(plane.shape for plane in out)
+        copy(self, out)
+
+    monkeypatch.setattr(null.NullBackend, "submit", submit_and_record)
+    monkeypatch.setattr(null._Copy, "wait", wait_and_record)
+    number, settings = open_session(
+        5, 3, backend=["null"], scene_change=["7", "3"], preroll=["1"], seek=["preview"], warmup=["4"]
+    )
+    gc.collect()
+    assert settings.anchors[: settings.anchor_count] == [3, 7]
+    assert (settings.preroll, settings.warmup, settings.preview, settings.use_props) == (1, 4, 1, 0)
+    assert settings.depth == bridge._sessions[number].depth
+
+    error = bridge.Text()
+    source = np.random.default_rng(0).random((3, 3, 8), np.float32)  # rows of 5 pixels, with padding
+    frame = bridge.SourceFrame(0, addresses(source), 32)
+    output = np.full((3, 12, 24), -1, np.float32)
+    picture = bridge.Picture(addresses(output), 96)
+    window = [ctypes.pointer(frame)] * 3
+    assert bridge._TABLE.submit(number, *window, 1, 0, ctypes.pointer(error)) == 0
+    first, second = (bridge._TABLE.submit(number, *window, 1, 1, ctypes.pointer(error)) for _ in range(2))
+    assert 0 < first < second
+
+    for ticket in (second, first):
+        assert bridge._TABLE.wait(number, ticket, ctypes.pointer(picture), ctypes.pointer(error)) == 0
+    assert np.array_equal(output[:, 1:, 1:20], source[:, :, :5].repeat(4, 1).repeat(4, 2)[:, 1:, 1:])
+    assert (output[:, :, 20:] == -1).all()
+    assert shapes == [(3, 5)] * 27 + [(12, 20)] * 6
+
+    assert bridge._TABLE.wait(number, first, ctypes.pointer(picture), ctypes.pointer(error)) == -1
+    assert b"KeyError" in error.text
+
+    bridge._TABLE.close(number)
+    assert number not in bridge._sessions
+
+
+def test_an_error_of_the_options_reaches_the_caller() -> None:
+    settings, error = bridge.Settings(), bridge.Text()
+    raw, log = make_arguments(backend=["nul"]), bridge.Log(bridge.WRITE(lambda *_: None), None)
+    pointers = [ctypes.pointer(structure) for structure in (log, settings, error)]
+
+    assert bridge._TABLE.open(raw, len(raw), 5, 3, *pointers) == 0
+    assert "did you mean 'null'?" in error.text.decode()

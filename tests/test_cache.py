@@ -1,4 +1,4 @@
-"""Built engines on disk: built once, verified each time, never trusted, never needed."""
+"""Engines on disk: built once, verified each time, and optional."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vsanimesr import cache
-from vsanimesr.cache import Key, find, load_or_build, packed, path_of
-from vsanimesr.errors import EngineError
+from vsanimesr.cache import Key, entry_path, find, load_or_build, pack
+from vsanimesr.errors import BackendError
 
-KEY: Key = {"engine": "test", "library": "1.0", "for": ["sm89"]}
+KEY: Key = {"backend": "test", "library": "1.0", "for": ["sm89"]}
 OTHER: Key = {**KEY, "library": "1.1"}
 BUILT = bytes(range(256)) * 40
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Builder:
-    """Counts what is built, and remembers what was loaded."""
+    """Counts builds and records loads."""
 
     def __init__(self) -> None:
         self.built = 0
@@ -51,18 +51,18 @@ class Builder:
         return load_or_build(key, build=self.build, load=self.load)
 
 
-def test_it_is_built_once() -> None:
+def test_an_engine_is_built_once() -> None:
     builder = Builder()
     assert builder.get() == builder.get() == BUILT
     assert builder.built == 1
     assert builder.get(OTHER) == BUILT
     assert builder.built == 2
-    assert find(KEY) == path_of(KEY)
+    assert find(KEY) == entry_path(KEY)
 
 
-def again(content: bytes, caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What is said when a file with this content lies in the cache: it must be built again, and nothing else loaded."""
-    path = path_of(KEY)
+def rebuild(content: bytes, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Put a file with this content into the cache, check that the engine is built again, and return the log."""
+    path = entry_path(KEY)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     builder = Builder()
@@ -71,67 +71,67 @@ def again(content: bytes, caplog: pytest.LogCaptureFixture) -> list[str]:
         assert builder.get() == BUILT
     assert builder.built == 1
     assert builder.loaded == [BUILT]
-    assert path.read_bytes() == packed(KEY, BUILT)
+    assert path.read_bytes() == pack(KEY, BUILT)
     return [record.getMessage() for record in caplog.records]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_file_with_a_flipped_bit_is_built_again(caplog: pytest.LogCaptureFixture, data: st.DataObject) -> None:
-    content = bytearray(packed(KEY, BUILT))
+    content = bytearray(pack(KEY, BUILT))
     header = len(content) - len(BUILT)
     at = data.draw(st.integers(0, header - 1) | st.integers(0, len(content) - 1), "byte")
     content[at] ^= 1 << data.draw(st.integers(0, 7), "bit")
 
-    (said,) = again(bytes(content), caplog)
-    assert said.startswith(f"{path_of(KEY)} ")
-    assert said.endswith(": it is built again")
+    (said,) = rebuild(bytes(content), caplog)
+    assert said.startswith(f"{entry_path(KEY)} ")
+    assert said.endswith("; it is built again")
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(size=st.integers(0, len(packed(KEY, BUILT)) - 1))
-def test_a_file_that_was_cut_off_is_built_again(caplog: pytest.LogCaptureFixture, size: int) -> None:
-    assert len(again(packed(KEY, BUILT)[:size], caplog)) == 1
+@given(size=st.integers(0, len(pack(KEY, BUILT)) - 1))
+def test_a_truncated_file_is_built_again(caplog: pytest.LogCaptureFixture, size: int) -> None:
+    assert len(rebuild(pack(KEY, BUILT)[:size], caplog)) == 1
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (packed(OTHER, BUILT), "was built for something else"),
-        (b"ftrt" + BUILT, "is not from here"),
-        (b"\x7fELF" + bytes(4096), "is not from here"),
-        (packed(KEY, BUILT) + b"x", "is damaged"),
-        (packed(KEY, b"") + BUILT, "is damaged"),
-        (b"", "is not from here"),
+        (pack(OTHER, BUILT), "was built for something else"),
+        (b"ftrt" + BUILT, "is no engine of this package"),
+        (b"\x7fELF" + bytes(4096), "is no engine of this package"),
+        (pack(KEY, BUILT) + b"x", "is damaged"),
+        (pack(KEY, b"") + BUILT, "is damaged"),
+        (b"", "is no engine of this package"),
     ],
     ids=["stale", "foreign", "program", "longer", "other bytes", "empty"],
 )
 def test_a_file_that_is_not_ours_is_never_loaded(content: bytes, words: str, caplog: pytest.LogCaptureFixture) -> None:
-    (said,) = again(content, caplog)
+    (said,) = rebuild(content, caplog)
     assert words in said
 
 
-def test_what_cannot_be_loaded_is_built_again_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_engine_that_cannot_be_loaded_is_built_again_once(caplog: pytest.LogCaptureFixture) -> None:
     Builder().get()
     builder = Builder()
 
     def refuse(data: memoryview) -> bytes:
         builder.load(data)
-        raise EngineError("the driver is another")
+        raise BackendError("the driver is another")
 
-    with caplog.at_level(logging.INFO), pytest.raises(EngineError, match="the driver is another"):
+    with caplog.at_level(logging.INFO), pytest.raises(BackendError, match="the driver is another"):
         load_or_build(KEY, build=builder.build, load=refuse)
     assert builder.built == 1
     assert [r.getMessage() for r in caplog.records] == [
-        f"{path_of(KEY)} cannot be loaded (the driver is another): it is built again"
+        f"{entry_path(KEY)} cannot be loaded (the driver is another); it is built again"
     ]
 
 
-def test_what_fails_to_build_leaves_nothing() -> None:
+def test_a_failed_build_leaves_nothing() -> None:
     def fail() -> bytes:
-        raise EngineError("no")
+        raise BackendError("no")
 
-    with pytest.raises(EngineError, match="no"):
+    with pytest.raises(BackendError, match="no"):
         load_or_build(KEY, build=fail, load=bytes)
     assert find(KEY) is None
     assert Builder().get() == BUILT
@@ -148,11 +148,11 @@ def build():
     time.sleep(0.5)
     return b"engine" * 1000
 
-assert load_or_build({"engine": "test", "n": 1}, build=build, load=bytes) == b"engine" * 1000
+assert load_or_build({"backend": "test", "n": 1}, build=build, load=bytes) == b"engine" * 1000
 """
 
 
-def test_processes_that_need_it_at_once_build_it_once(tmp_path: Path) -> None:
+def test_concurrent_processes_build_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
     processes = [subprocess.Popen([sys.executable, "-c", PROCESS, log]) for _ in range(4)]
 
@@ -162,24 +162,24 @@ def test_processes_that_need_it_at_once_build_it_once(tmp_path: Path) -> None:
 
 ENDLESS = """
 import os
-from vsanimesr.cache import load_or_build, path_of
+from vsanimesr.cache import load_or_build, entry_path
 
-key = {"engine": "test", "n": 2}
+key = {"backend": "test", "n": 2}
 print("ready", flush=True)
 while True:
     assert load_or_build(key, build=lambda: b"engine" * 2_000_000, load=bytes) == b"engine" * 2_000_000
-    path_of(key).unlink()
+    entry_path(key).unlink()
 """
 
 
-def test_a_kill_at_any_moment_leaves_no_bad_file(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    key: Key = {"engine": "test", "n": 2}
-    moments = random.Random(1)
+def test_a_kill_at_any_time_leaves_no_bad_file(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    key: Key = {"backend": "test", "n": 2}
+    delays = random.Random(1)
     for _ in range(12):
         process = subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.readline()
-        time.sleep(moments.uniform(0, 0.2))
+        time.sleep(delays.uniform(0, 0.2))
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
@@ -188,10 +188,10 @@ def test_a_kill_at_any_moment_leaves_no_bad_file(folder: Path, caplog: pytest.Lo
         with caplog.at_level(logging.INFO):
             found = load_or_build(key, build=lambda: b"engine" * 2_000_000, load=builder.load)
         assert found == b"engine" * 2_000_000
-    assert not caplog.records  # nothing bad was found, and the lock was free
+    assert not caplog.records  # no bad file, and the lock was free
 
 
-def test_a_cache_that_cannot_be_is_done_without(
+def test_without_a_writable_cache_each_call_builds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -202,70 +202,68 @@ def test_a_cache_that_cannot_be_is_done_without(
     assert builder.built == 2
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 2
-    assert all("cannot be kept" in text and "ANIMESR_CACHE" in text for text in said)
+    assert all("cannot be stored" in text and "ANIMESR_CACHE" in text for text in said)
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), OSError("No space left")])
-def test_a_full_disk_is_borne(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: OSError
-) -> None:
+def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: OSError) -> None:
     builder = Builder()
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(error))
         assert builder.get() == BUILT
-    assert "cannot be kept (No space left)" in caplog.text
-    assert [path.name for path in path_of(KEY).parent.iterdir()] == [f"{path_of(KEY).name}.lock"]
+    assert "cannot be stored (No space left)" in caplog.text
+    assert [path.name for path in entry_path(KEY).parent.iterdir()] == [f"{entry_path(KEY).name}.lock"]
 
     assert builder.get() == BUILT
     assert builder.built == 2
 
 
-def test_what_was_used_longest_ago_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_MOST_BYTES", 3 * len(packed(KEY, BUILT)) + 500)
-    keys: list[Key] = [{"engine": "test", "n": n} for n in range(4)]
+def test_the_least_recently_used_engine_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_MAX_CACHE_BYTES", 3 * len(pack(KEY, BUILT)) + 500)
+    keys: list[Key] = [{"backend": "test", "n": n} for n in range(4)]
     builder = Builder()
     for age, key in zip((300, 200, 100), keys, strict=False):
         builder.get(key)
-        os.utime(path_of(key), (time.time() - age,) * 2)
-    builder.get(keys[0])  # is in use
+        os.utime(entry_path(key), (time.time() - age,) * 2)
+    builder.get(keys[0])  # now used most recently
     builder.get(keys[3])
 
     assert [find(key) is not None for key in keys] == [True, False, True, True]
 
 
-def test_what_was_built_elsewhere_is_used(
+def test_engines_from_the_users_folder_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    given_folder = tmp_path / "given"
-    given_folder.mkdir()
-    monkeypatch.setenv("ANIMESR_ENGINES", str(given_folder))
-    (given_folder / "any name").write_bytes(packed(KEY, BUILT))
-    (given_folder / "another").write_bytes(packed(OTHER, b"other"))
-    (given_folder / "readme.txt").write_text("not an engine")
+    user_folder = tmp_path / "engines of the user"
+    user_folder.mkdir()
+    monkeypatch.setenv("ANIMESR_ENGINES", str(user_folder))
+    (user_folder / "any name").write_bytes(pack(KEY, BUILT))
+    (user_folder / "another").write_bytes(pack(OTHER, b"other"))
+    (user_folder / "readme.txt").write_text("not an engine")
     builder = Builder()
     assert builder.get() == BUILT
     assert builder.built == 0
 
-    (given_folder / "any name").write_bytes(packed(KEY, BUILT)[:-1])
+    (user_folder / "any name").write_bytes(pack(KEY, BUILT)[:-1])
     assert builder.get() == BUILT
     assert builder.built == 1
     assert builder.loaded == [BUILT] * 2
-    assert "any name is damaged: it is not used" in caplog.text
+    assert "any name is damaged; it is not used" in caplog.text
 
-    monkeypatch.setenv("ANIMESR_ENGINES", str(given_folder / "readme.txt"))
-    with pytest.raises(EngineError, match=r"ANIMESR_ENGINES=.*readme.txt is not a folder"):
+    monkeypatch.setenv("ANIMESR_ENGINES", str(user_folder / "readme.txt"))
+    with pytest.raises(BackendError, match=r"ANIMESR_ENGINES=.*readme.txt is not a folder"):
         builder.get()
 
 
-def test_what_was_built_for_more_may_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_with_another_key_may_be_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     more: Key = {**KEY, "for": ["sm75", "sm89"]}
     builder = Builder()
     builder.get(more)
 
-    def also(other: Key) -> bool:
+    def accepts(other: Key) -> bool:
         return "sm89" in str(other.get("for")) and other.get("library") == KEY["library"]
 
-    assert load_or_build(KEY, build=builder.build, load=bytes, also=also) == BUILT
+    assert load_or_build(KEY, build=builder.build, load=bytes, accepts=accepts) == BUILT
     assert builder.built == 1
-    load_or_build(OTHER, build=builder.build, load=bytes, also=lambda _: False)
+    load_or_build(OTHER, build=builder.build, load=bytes, accepts=lambda _: False)
     assert builder.built == 2

@@ -1,4 +1,4 @@
-"""Formats and properties: what goes in comes out four times larger, in the same colours, and says so truly."""
+"""Formats, colours and frame properties: the output has those of the clip, at four times the size."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .video import core
+from tests.video import core
 
 LAYOUTS = {"420": (1, 1), "422": (1, 0), "444": (0, 0), "411": (2, 0), "440": (0, 1)}
 INTEGERS = (8, 9, 10, 12, 14, 16)
 MATRICES = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}  # Kr, Kb
 
 
-def formats() -> list[vs.VideoFormat]:
+def list_formats() -> list[vs.VideoFormat]:
     found = []
     for family, layouts in ((vs.YUV, LAYOUTS.values()), (vs.RGB, [(0, 0)]), (vs.GRAY, [(0, 0)])):
         for w, h in layouts:
@@ -26,8 +26,8 @@ def formats() -> list[vs.VideoFormat]:
     return found
 
 
-def flat(fmt: vs.VideoFormat, colour: list[float], width: int = 32, height: int = 16) -> vs.VideoNode:
-    """One frame of one colour, given as fractions of the format's limited range (RGB: of its full range)."""
+def make_flat_clip(fmt: vs.VideoFormat, colour: list[float], width: int = 32, height: int = 16) -> vs.VideoNode:
+    """Return a clip of one colour, given as fractions of the format's limited range (RGB: of its full range)."""
     values = []
     for plane, value in enumerate(colour[: fmt.num_planes]):
         chroma = fmt.color_family == vs.YUV and plane > 0
@@ -40,8 +40,8 @@ def flat(fmt: vs.VideoFormat, colour: list[float], width: int = 32, height: int 
     return core.std.BlankClip(format=fmt.id, width=width, height=height, length=2, color=values)
 
 
-def middle(clip: vs.VideoNode) -> list[float]:
-    """The values in the middle of frame 1, as in `flat`."""
+def read_colour(clip: vs.VideoNode) -> list[float]:
+    """Return the mean colour of the inner part of frame 1, as in `make_flat_clip`."""
     fmt, frame = clip.format, clip.get_frame(1)
     values: list[float] = []
     for plane in range(fmt.num_planes):
@@ -57,22 +57,24 @@ def middle(clip: vs.VideoNode) -> list[float]:
     return values
 
 
-@pytest.mark.parametrize("fmt", formats(), ids=lambda fmt: fmt.name)
-def test_every_format_comes_back_as_it_was(fmt: vs.VideoFormat) -> None:
-    clip = core.std.SetFrameProps(flat(fmt, [0.5, 0.55, 0.4]), **({} if fmt.color_family == vs.RGB else {"_Matrix": 1}))
+@pytest.mark.parametrize("fmt", list_formats(), ids=lambda fmt: fmt.name)
+def test_the_output_has_the_format_and_colour_of_the_clip(fmt: vs.VideoFormat) -> None:
+    clip = core.std.SetFrameProps(
+        make_flat_clip(fmt, [0.5, 0.55, 0.4]), **({} if fmt.color_family == vs.RGB else {"_Matrix": 1})
+    )
 
-    upscaled = core.animesr.Upscale(clip, engine="null")
+    upscaled = core.animesr.Upscale(clip, backend="null")
 
     assert upscaled.format.id == fmt.id
     assert (upscaled.width, upscaled.height) == (128, 64)
     step = 2.0**-8 if fmt.sample_type == vs.INTEGER and fmt.bits_per_sample == 8 else 2.0**-9
-    assert middle(upscaled) == pytest.approx([0.5, 0.55, 0.4][: fmt.num_planes], abs=step)
+    assert read_colour(upscaled) == pytest.approx([0.5, 0.55, 0.4][: fmt.num_planes], abs=step)
 
 
 @pytest.mark.parametrize("matrix", MATRICES)
 @pytest.mark.parametrize("full", [False, True])
 def test_the_clips_matrix_and_range_are_used_both_ways(matrix: int, full: bool) -> None:
-    """The network sees the RGB that the properties mean, and the result is labelled as it is coded."""
+    """The network gets the RGB that the properties define, and the output's properties match its values."""
     kr, kb = MATRICES[matrix]
     red, green, blue = 0.7, 0.4, 0.2
     luma = kr * red + (1 - kr - kb) * green + kb * blue
@@ -84,40 +86,40 @@ def test_the_clips_matrix_and_range_are_used_both_ways(matrix: int, full: bool) 
     clip = core.std.BlankClip(format=fmt.id, width=16, height=16, length=2, color=values)
     clip = core.std.SetFrameProps(clip, _Matrix=matrix, _Range=int(full))
 
-    assert middle(core.animesr.Upscale(clip, engine="null", format=vs.RGBS)) == pytest.approx(
+    assert read_colour(core.animesr.Upscale(clip, backend="null", format=vs.RGBS)) == pytest.approx(
         [red, green, blue], abs=1e-4
     )
-    back = core.animesr.Upscale(clip, engine="null").get_frame(1)
+    back = core.animesr.Upscale(clip, backend="null").get_frame(1)
     assert [float(np.asarray(back[p]).astype(float)[8:].mean()) for p in range(3)] == pytest.approx(values, abs=1)
     assert (back.props["_Matrix"], back.props["_Range"]) == (matrix, int(full))
 
 
 @pytest.mark.parametrize(("height", "matrix"), [(480, 6), (718, 6), (720, 1), (1080, 1)])
-def test_a_yuv_clip_without_a_matrix_is_taken_by_its_lines_and_the_log_says_so_once(height: int, matrix: int) -> None:
+def test_a_yuv_clip_without_a_matrix_gets_one_by_its_lines_and_the_log_names_it_once(height: int, matrix: int) -> None:
     messages: list[str] = []
     handle = core.add_log_handler(lambda _, message: messages.append(message) if "Upscale" in message else None)
     clip = core.std.BlankClip(format=vs.YUV420P8, width=16, height=height, length=3, color=[90, 100, 190])
     known = core.std.SetFrameProps(clip, _Matrix=matrix)
 
-    upscaled = core.animesr.Upscale(clip, engine="null", format=vs.RGBS)
+    upscaled = core.animesr.Upscale(clip, backend="null", format=vs.RGBS)
     frames = [upscaled.get_frame(n) for n in range(3)]
     core.remove_log_handler(handle)
 
-    expected = core.animesr.Upscale(known, engine="null", format=vs.RGBS).get_frame(1)
+    expected = core.animesr.Upscale(known, backend="null", format=vs.RGBS).get_frame(1)
     assert np.array_equal(np.asarray(frames[1][2]), np.asarray(expected[2]))
     name = "BT.709" if matrix == 1 else "BT.601"
     assert [name in message and str(height) in message for message in messages] == [True]
-    assert core.animesr.Upscale(clip, engine="null").get_frame(0).props["_Matrix"] == matrix
+    assert core.animesr.Upscale(clip, backend="null").get_frame(0).props["_Matrix"] == matrix
 
 
 def test_a_frame_is_converted_by_its_own_matrix_and_range() -> None:
-    """Spliced clips may change them on the way; the result has those of frame 0 throughout."""
+    """They may differ between spliced clips. All frames of the output have those of frame 0."""
     part = core.std.BlankClip(format=vs.YUV444P16, width=16, height=16, length=1, color=[30000, 20000, 45000])
     first, second = (core.std.SetFrameProps(part, _Matrix=m, _Range=r) for m, r in ((6, 0), (1, 1)))
-    alone = core.animesr.Upscale(second, engine="null", format=vs.RGBS, scene_change="none").get_frame(0)
+    alone = core.animesr.Upscale(second, backend="null", format=vs.RGBS, scene_change="none").get_frame(0)
 
-    spliced = core.animesr.Upscale(first + second, engine="null", format=vs.RGBS).get_frame(1)
-    coded = core.animesr.Upscale(first + second, engine="null").get_frame(1)
+    spliced = core.animesr.Upscale(first + second, backend="null", format=vs.RGBS).get_frame(1)
+    coded = core.animesr.Upscale(first + second, backend="null").get_frame(1)
 
     assert float(np.asarray(spliced[0])[8, 8]) == float(np.asarray(alone[0])[8, 8])
     assert (coded.props["_Matrix"], coded.props["_Range"]) == (6, 0)
@@ -128,12 +130,12 @@ def test_chroma_location_is_kept(location: int) -> None:
     clip = core.std.BlankClip(format=vs.YUV420P8, width=32, height=32, length=1)
     clip = core.std.SetFrameProps(clip, _Matrix=1, _ChromaLocation=location)
 
-    assert core.animesr.Upscale(clip, engine="null").get_frame(0).props["_ChromaLocation"] == location
-    assert "_ChromaLocation" not in core.animesr.Upscale(clip, engine="null", format=vs.YUV444P8).get_frame(0).props
+    assert core.animesr.Upscale(clip, backend="null").get_frame(0).props["_ChromaLocation"] == location
+    assert "_ChromaLocation" not in core.animesr.Upscale(clip, backend="null", format=vs.YUV444P8).get_frame(0).props
 
 
-def test_chroma_stays_where_it_was() -> None:
-    """A vertical chroma edge in 4:2:0 (left-sited) lands where the luma edge of the same picture does."""
+def test_chroma_is_not_shifted() -> None:
+    """A vertical chroma edge in 4:2:0 has the position of the luma edge of the same picture."""
     full = core.std.BlankClip(format=vs.RGBS, width=64, height=32, length=1, color=[0.1, 0.1, 0.1])
     edge = core.std.StackHorizontal(
         [core.std.CropAbs(full, 32, 32), core.std.BlankClip(full, width=32, color=[0.8, 0.1, 0.1])]
@@ -141,7 +143,7 @@ def test_chroma_stays_where_it_was() -> None:
     for location in (0, 1, 2):
         coded = core.resize.Bicubic(edge, format=vs.YUV420P16, matrix=1, chromaloc=location)
 
-        red = np.asarray(core.animesr.Upscale(coded, engine="null", format=vs.RGBS).get_frame(0)[0])[64]
+        red = np.asarray(core.animesr.Upscale(coded, backend="null", format=vs.RGBS).get_frame(0)[0])[64]
 
         crossing = int(np.argmax(red > 0.45))
         assert abs(crossing - 128) <= 4
@@ -153,7 +155,7 @@ def test_properties_and_aspect_ratio_are_those_of_the_source_frame() -> None:
     clip = core.std.SetFrameProps(clip, **given)
     numbered = core.std.FrameEval(clip, lambda n: core.std.SetFrameProps(clip, number=n))
 
-    upscaled = core.animesr.Upscale(numbered, engine="null")
+    upscaled = core.animesr.Upscale(numbered, backend="null")
 
     assert upscaled.fps == Fraction(24000, 1001)
     for n in range(4):
@@ -174,12 +176,12 @@ def test_properties_and_aspect_ratio_are_those_of_the_source_frame() -> None:
         (vs.RGBS, vs.RGBH, 0, 1),
     ],
 )
-def test_another_format(source: vs.PresetVideoFormat, target: vs.PresetVideoFormat, matrix: int, range_: int) -> None:
+def test_format(source: vs.PresetVideoFormat, target: vs.PresetVideoFormat, matrix: int, range_: int) -> None:
     clip = core.std.BlankClip(format=source, width=32, height=200, length=1)
     rgb = core.get_video_format(source).color_family == vs.RGB
     clip = core.std.SetFrameProps(clip, _Matrix=0 if rgb else 6, _Range=int(rgb))
 
-    upscaled = core.animesr.Upscale(clip, engine="null", format=target)
+    upscaled = core.animesr.Upscale(clip, backend="null", format=target)
 
     assert upscaled.format.id == target
     props = upscaled.get_frame(0).props
@@ -187,19 +189,19 @@ def test_another_format(source: vs.PresetVideoFormat, target: vs.PresetVideoForm
 
 
 def test_integers_are_dithered() -> None:
-    """A level between two codes becomes both of them, in proportion."""
+    """A level between two integers becomes both of them, in proportion."""
     clip = core.std.BlankClip(format=vs.RGBS, width=32, height=32, length=1, color=[100.25 / 255] * 3)
 
-    values = np.asarray(core.animesr.Upscale(clip, engine="null", format=vs.RGB24).get_frame(0)[1])[8:]
+    values = np.asarray(core.animesr.Upscale(clip, backend="null", format=vs.RGB24).get_frame(0)[1])[8:]
 
     assert set(np.unique(values)) == {100, 101}
     assert values.mean() == pytest.approx(100.25, abs=0.02)
 
 
-def test_a_grey_plane_of_an_rgb_clip_that_still_says_rgb() -> None:
+def test_a_grey_plane_of_an_rgb_clip_with_the_matrix_of_rgb() -> None:
     clip = core.std.BlankClip(format=vs.GRAY8, width=16, height=16, length=1, color=[100])
 
-    upscaled = core.animesr.Upscale(core.std.SetFrameProps(clip, _Matrix=0, _Range=1), engine="null")
+    upscaled = core.animesr.Upscale(core.std.SetFrameProps(clip, _Matrix=0, _Range=1), backend="null")
 
     frame = upscaled.get_frame(0)
     assert np.asarray(frame[0])[8, 8] == 100
@@ -211,7 +213,7 @@ def test_a_grey_plane_of_an_rgb_clip_that_still_says_rgb() -> None:
 def test_any_size(width: int, height: int, fmt: vs.PresetVideoFormat) -> None:
     clip = core.std.BlankClip(format=fmt, width=width, height=height, length=2)
 
-    frame = core.animesr.Upscale(clip, engine="null").get_frame(1)
+    frame = core.animesr.Upscale(clip, backend="null").get_frame(1)
 
     assert (frame.width, frame.height) == (4 * width, 4 * height)
 
@@ -220,4 +222,4 @@ def test_any_size(width: int, height: int, fmt: vs.PresetVideoFormat) -> None:
 def test_the_smallest_subsampled_sizes(fmt: vs.PresetVideoFormat, width: int, height: int) -> None:
     clip = core.std.BlankClip(format=fmt, width=width, height=height, length=2)
 
-    assert core.animesr.Upscale(clip, engine="null").get_frame(1).width == 4 * width
+    assert core.animesr.Upscale(clip, backend="null").get_frame(1).width == 4 * width

@@ -1,4 +1,4 @@
-"""Cut off, failing, freed in the middle, started again and again: no hang, no crash, no leak; stdout is the video."""
+"""Interrupted, failing, freed early, or started many times: no hang, no crash, no leak. stdout is the video only."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from vsanimesr.engines import null
-from vsanimesr.engines.base import Frame, Ticket
-from vsanimesr.errors import EngineError
-
-from .video import SCRIPTS, content, core, environment, jittered, numbered, run_of, script, vspipe
+from scripts.vspipe import SCRIPTS, environment, vspipe
+from tests.native.driver import COMPILER
+from tests.video import add_jitter, core, expected_frame, numbered_clip, read_planes, write_script
+from vsanimesr import bridge
+from vsanimesr.backends import null
+from vsanimesr.backends.base import Frame, Ticket
+from vsanimesr.errors import BackendError
 
 SLOW = """
 import time
-from vsanimesr.engines import null
-step = null.NullEngine.submit
+from vsanimesr.backends import null
+step = null.NullBackend.submit
 def slowly(self, *window, **options):
     time.sleep(0.02)
     return step(self, *window, **options)
-null.NullEngine.submit = slowly
+null.NullBackend.submit = slowly
 """
 
 
-@pytest.mark.parametrize("engine", ["null", "openvino", "onnxruntime", "torch"])
-def test_stdout_is_the_video_and_nothing_else(tmp_path: Path, engine: str) -> None:
-    clip = "core.resize.Bicubic(numbered(3), format=vs.YUV420P8, matrix=1)"
-    path = script(tmp_path, f"core.animesr.Upscale({clip}, engine={engine!r}).set_output()")
+@pytest.mark.parametrize("backend", ["null", "openvino", "onnxruntime", "torch"])
+def test_stdout_is_the_video_and_nothing_else(tmp_path: Path, backend: str) -> None:
+    clip = "core.resize.Bicubic(numbered_clip(3), format=vs.YUV420P8, matrix=1)"
+    path = write_script(tmp_path, f"core.animesr.Upscale({clip}, backend={backend!r}).set_output()")
 
     result = vspipe("-c", "y4m", "-p", path, "-")
 
@@ -46,19 +48,19 @@ def test_stdout_is_the_video_and_nothing_else(tmp_path: Path, engine: str) -> No
     assert b"Output 3 frames" in result.stderr
 
 
-def test_what_an_engine_prints_goes_to_stderr(tmp_path: Path) -> None:
+def test_output_of_a_backend_goes_to_stderr(tmp_path: Path) -> None:
     noisy = """
 import os
-from vsanimesr.engines import null
-init = null.NullEngine.__init__
+from vsanimesr.backends import null
+init = null.NullBackend.__init__
 def loudly(self, setup):
     print("from python")
     os.write(1, b"from native code\\n")
     init(self, setup)
-null.NullEngine.__init__ = loudly
-core.animesr.Upscale(numbered(2), engine='null', format=vs.GRAY8).set_output()
+null.NullBackend.__init__ = loudly
+core.animesr.Upscale(numbered_clip(2), backend='null', format=vs.GRAY8).set_output()
 """
-    result = vspipe("-c", "y4m", script(tmp_path, noisy), "-")
+    result = vspipe("-c", "y4m", write_script(tmp_path, noisy), "-")
 
     assert result.stdout.startswith(b"YUV4MPEG2 ")
     assert b"from python" not in result.stdout
@@ -66,25 +68,25 @@ core.animesr.Upscale(numbered(2), engine='null', format=vs.GRAY8).set_output()
     assert b"from native code" in result.stderr
 
 
-def test_what_is_printed_while_an_engine_is_chosen_goes_to_stderr(tmp_path: Path) -> None:
+def test_output_during_the_choice_of_a_backend_goes_to_stderr(tmp_path: Path) -> None:
     noisy = """
 import os
 from vsanimesr import session
 def loudly(name):
-    os.write(1, b"a package that was looked at\\n")
+    os.write(1, b"a message of a package\\n")
     return "null"
-session.chosen = loudly
-core.animesr.Upscale(numbered(2), format=vs.GRAY8).set_output()
+session.resolve_backend = loudly
+core.animesr.Upscale(numbered_clip(2), format=vs.GRAY8).set_output()
 """
-    result = vspipe("-c", "y4m", script(tmp_path, noisy), "-")
+    result = vspipe("-c", "y4m", write_script(tmp_path, noisy), "-")
 
     assert result.stdout.startswith(b"YUV4MPEG2 ")
-    assert b"a package that was looked at" not in result.stdout
-    assert b"a package that was looked at" in result.stderr
+    assert b"a message of a package" not in result.stdout
+    assert b"a message of a package" in result.stderr
 
 
-def test_a_first_run_that_fetches_weights_keeps_stdout_clean(tmp_path: Path) -> None:
-    path = script(tmp_path, "core.animesr.Upscale(numbered(1), format=vs.GRAY8).set_output()")
+def test_fetching_weights_keeps_stdout_clean(tmp_path: Path) -> None:
+    path = write_script(tmp_path, "core.animesr.Upscale(numbered_clip(1), format=vs.GRAY8).set_output()")
     fresh = {**environment(), "XDG_CACHE_HOME": str(tmp_path / "cache"), "ANIMESR_WEIGHTS": "", "ANIMESR_CACHE": ""}
 
     result = vspipe("-c", "y4m", path, "-", env=fresh)
@@ -94,18 +96,26 @@ def test_a_first_run_that_fetches_weights_keeps_stdout_clean(tmp_path: Path) -> 
     assert list((tmp_path / "cache").rglob("AnimeSR_v2.pth"))
 
 
-PLAIN = "core.std.FrameEval(numbered(3000), lambda n: (__import__('time').sleep(0.02), numbered(3000))[1]).set_output()"
-UPSCALED = SLOW + "core.animesr.Upscale(jittered(numbered(3000)), engine='null').set_output()"
+PLAIN = """
+import time
+clip = numbered_clip(3000)
+core.std.FrameEval(clip, lambda n: (time.sleep(0.02), clip)[1]).set_output()
+"""
+UPSCALED = SLOW + "core.animesr.Upscale(add_jitter(numbered_clip(3000)), backend='null').set_output()"
 
 
-def cut_off(folder: Path, text: str, *, signal_after: float | None) -> tuple[int, bytes]:
-    """Exit code and stderr of a vspipe that is stopped by Ctrl-C so long after its first bytes, or by a closed pipe."""
+def interrupt(folder: Path, text: str, *, signal_after: float | None) -> tuple[int, bytes]:
+    """Start vspipe. Stop it `signal_after` seconds after its first bytes with Ctrl-C, or with None by closing its pipe.
+
+    Returns:
+        Exit code and stderr.
+    """
     with subprocess.Popen(
-        [sys.executable, SCRIPTS / "vspipe", script(folder, text), "-"],
+        [sys.executable, SCRIPTS / "vspipe", write_script(folder, text), "-"],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C reaches every process of the terminal's job
+        start_new_session=True,  # Ctrl-C reaches all processes of a terminal's job
     ) as running:
         assert running.stdout is not None
         assert running.stderr is not None
@@ -121,21 +131,21 @@ def cut_off(folder: Path, text: str, *, signal_after: float | None) -> tuple[int
 
 
 @pytest.mark.parametrize("signal_after", [None, 0.0, 0.1, 0.5])
-def test_vspipe_is_cut_off_as_with_any_other_script(tmp_path: Path, signal_after: float | None) -> None:
-    plain = cut_off(tmp_path, PLAIN, signal_after=signal_after)
+def test_an_interrupted_vspipe_ends_as_with_any_other_script(tmp_path: Path, signal_after: float | None) -> None:
+    plain = interrupt(tmp_path, PLAIN, signal_after=signal_after)
 
-    code, message = cut_off(tmp_path, UPSCALED, signal_after=signal_after)
+    code, message = interrupt(tmp_path, UPSCALED, signal_after=signal_after)
 
     assert code == plain[0]
     assert (b"Upscale" in message, b"rror" in message) == (False, b"rror" in plain[1])
 
 
 def test_ctrl_c_ends_a_python_script_with_frames_in_flight(tmp_path: Path) -> None:
-    path = script(
+    path = write_script(
         tmp_path,
         SLOW
         + """
-upscaled = core.animesr.Upscale(jittered(numbered(3000)), engine='null')
+upscaled = core.animesr.Upscale(add_jitter(numbered_clip(3000)), backend='null')
 core.num_threads = 4
 print("ready", flush=True)
 for frame in upscaled.frames(prefetch=16):
@@ -157,17 +167,17 @@ for frame in upscaled.frames(prefetch=16):
     assert b"Fatal" not in message
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are handled on a stack of their own elsewhere")
-@pytest.mark.parametrize("engine", ["null", "openvino", "onnxruntime", "torch"])
-def test_signals_are_survived_after_a_filter_is_gone(tmp_path: Path, engine: str) -> None:
-    """Opened on one thread and dropped on another, as in an editor that evaluates its script again."""
-    path = script(
+@pytest.mark.skipif(sys.platform == "win32", reason="only other systems handle signals on a separate stack")
+@pytest.mark.parametrize("backend", ["null", "openvino", "onnxruntime", "torch"])
+def test_a_signal_after_a_filter_is_freed(tmp_path: Path, backend: str) -> None:
+    """The filter is opened on one thread and freed on another, as in an editor that runs its script again."""
+    path = write_script(
         tmp_path,
         f"""
 import signal, subprocess, sys, threading
 
 signal.signal(signal.SIGCHLD, lambda *_: None)
-upscaled = [core.animesr.Upscale(numbered(2), engine={engine!r}, preroll=0)]
+upscaled = [core.animesr.Upscale(numbered_clip(2), backend={backend!r}, preroll=0)]
 upscaled[0].get_frame(0)
 thread = threading.Thread(target=upscaled.clear)
 thread.start()
@@ -181,11 +191,11 @@ print("survived")
 
 
 def test_a_script_that_ends_with_frames_in_flight(tmp_path: Path) -> None:
-    path = script(
+    path = write_script(
         tmp_path,
         SLOW
         + """
-upscaled = core.animesr.Upscale(jittered(numbered(3000)), engine='null')
+upscaled = core.animesr.Upscale(add_jitter(numbered_clip(3000)), backend='null')
 pending = [upscaled.get_frame_async(n) for n in range(40)]
 pending[0].result()
 """,
@@ -195,25 +205,25 @@ pending[0].result()
         assert (result.returncode, result.stderr) == (0, b"")
 
 
-def test_when_python_goes_calls_under_way_are_waited_for_and_no_other_is_let_in(tmp_path: Path) -> None:
-    path = script(
+def test_python_waits_for_open_calls_at_exit_and_refuses_new_ones(tmp_path: Path) -> None:
+    path = write_script(
         tmp_path,
         """
 import time, types
 from vsanimesr import bridge
-from vsanimesr.engines import null
+from vsanimesr.backends import null
 
 stops, finished = [], []
 bridge.atexit = types.SimpleNamespace(register=stops.append)
-step = null.NullEngine.submit
+step = null.NullBackend.submit
 def slowly(self, *window, **options):
     result = step(self, *window, **options)
     time.sleep(0.3)
     finished.append(window[1].number)
     return result
 
-upscaled = core.animesr.Upscale(numbered(5), engine='null', preroll=0)
-null.NullEngine.submit = slowly
+upscaled = core.animesr.Upscale(numbered_clip(5), backend='null', preroll=0)
+null.NullBackend.submit = slowly
 pending = upscaled.get_frame_async(0)
 time.sleep(0.1)
 stops[0]()
@@ -231,29 +241,31 @@ del upscaled
     assert result.stdout == "[0]\nUpscale: frame 3: Python is shutting down\n"
 
 
-def failing_at(monkeypatch: pytest.MonkeyPatch, frames: set[int]) -> None:
-    step = null.NullEngine.submit
+def fail_at(monkeypatch: pytest.MonkeyPatch, frames: set[int]) -> None:
+    """Make the backend `null` fail once at each of these frames, after its state has changed."""
+    step = null.NullBackend.submit
 
-    def submit(self: null.NullEngine, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+    def submit(self: null.NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
         if cur.number in frames and output:
             frames.discard(cur.number)
-            raise EngineError("the device is gone")
+            step(self, prev, cur, next, output=False)
+            raise BackendError("the device is gone")
         return step(self, prev, cur, next, output=output)
 
-    monkeypatch.setattr(null.NullEngine, "submit", submit)
+    monkeypatch.setattr(null.NullBackend, "submit", submit)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(("plane", "y", "x"), [(0, 0, 1), (1, 5, 7), (2, 11, 15)])
-def test_a_frame_that_is_not_finite_is_an_error_and_not_a_picture(value: float, plane: int, y: int, x: int) -> None:
+def test_nan_and_infinity_are_errors(value: float, plane: int, y: int, x: int) -> None:
     def spoil(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         copy = f.copy()
         np.asarray(copy[plane])[y, x] = value
         return copy
 
-    clip = numbered(5)
+    clip = numbered_clip(5)
     spoilt = core.std.ModifyFrame(clip, clip, spoil)
-    upscaled = core.animesr.Upscale(clip[:3] + spoilt[3] + clip[4:], engine="null")
+    upscaled = core.animesr.Upscale(clip[:3] + spoilt[3] + clip[4:], backend="null")
 
     for n in (2, 0):
         upscaled.get_frame(n).close()
@@ -261,9 +273,9 @@ def test_a_frame_that_is_not_finite_is_an_error_and_not_a_picture(value: float, 
         upscaled.get_frame(3)
 
 
-def test_an_engine_that_fails_at_a_frame_fails_that_frame_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    failing_at(monkeypatch, {5})
-    upscaled = core.animesr.Upscale(numbered(10), engine="null")
+def test_a_failing_backend_fails_its_frame_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_at(monkeypatch, {5})
+    upscaled = core.animesr.Upscale(numbered_clip(10), backend="null")
     for n in range(5):
         upscaled.get_frame(n)
 
@@ -271,69 +283,69 @@ def test_an_engine_that_fails_at_a_frame_fails_that_frame_only(monkeypatch: pyte
         upscaled.get_frame(5)
 
     for n in (6, 5, 9):
-        assert content(upscaled.get_frame(n)) == run_of(n, 10, (), 16, 12)
+        assert read_planes(upscaled.get_frame(n)) == expected_frame(n, 10, (), 16, 12)
 
 
 @pytest.mark.parametrize("scene", [0, 3])
-def test_a_ticket_that_fails_fails_its_frame_only(monkeypatch: pytest.MonkeyPatch, scene: int) -> None:
-    """Whether its own request finds out, or that of a later frame on the way."""
-    upscaled = core.animesr.Upscale(numbered(10), engine="null", scene_change=scene)
+def test_a_failing_ticket_fails_its_frame_only(monkeypatch: pytest.MonkeyPatch, scene: int) -> None:
+    """The error reaches the request for the frame, or a later request whose run needs the frame."""
+    upscaled = core.animesr.Upscale(numbered_clip(10), backend="null", scene_change=scene)
     with monkeypatch.context() as patched:
-        patched.setattr(null._Copy, "wait", lambda *_: (_ for _ in ()).throw(EngineError("the copy was lost")))
+        patched.setattr(null._Copy, "wait", lambda *_: (_ for _ in ()).throw(BackendError("the copy was lost")))
         with pytest.raises(vs.Error, match="Upscale: frame 3: the copy was lost"):
             upscaled.get_frame(3)
 
     for n in (3, 4, 0, 1):
-        assert content(upscaled.get_frame(n)) == run_of(n, 10, {scene}, 16, 12)
+        assert read_planes(upscaled.get_frame(n)) == expected_frame(n, 10, {scene}, 16, 12)
 
 
-def test_a_bug_in_an_engine_is_an_error_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    upscaled = core.animesr.Upscale(numbered(3), engine="null")
-    monkeypatch.setattr(null.NullEngine, "submit", lambda *_, **__: 1 / 0)
+def test_a_bug_in_a_backend_is_an_error_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    upscaled = core.animesr.Upscale(numbered_clip(3), backend="null")
+    monkeypatch.setattr(null.NullBackend, "submit", lambda *_, **__: 1 / 0)
 
     with pytest.raises(vs.Error, match="internal error, please report it: ZeroDivisionError"):
         upscaled.get_frame(1)
 
 
-def test_an_engine_that_fails_ends_vspipe_with_a_message(tmp_path: Path) -> None:
+def test_a_failing_backend_ends_vspipe_with_a_message(tmp_path: Path) -> None:
     failing = """
-from vsanimesr.engines import null
-from vsanimesr.errors import EngineError
-step = null.NullEngine.submit
+from vsanimesr.backends import null
+from vsanimesr.errors import BackendError
+step = null.NullBackend.submit
 def submit(self, prev, cur, next, *, output):
     if cur.number == 7:
-        raise EngineError("the device is gone")
+        raise BackendError("the device is gone")
     return step(self, prev, cur, next, output=output)
-null.NullEngine.submit = submit
-core.animesr.Upscale(numbered(20), engine='null').set_output()
+null.NullBackend.submit = submit
+core.animesr.Upscale(numbered_clip(20), backend='null').set_output()
 """
-    result = vspipe(script(tmp_path, failing), "-")
+    result = vspipe(write_script(tmp_path, failing), "-")
 
     assert result.returncode != 0
-    # A later frame whose turn came first needs frame 7 just as much.
+    # The request for a later frame may be served first, and it needs frame 7 too.
     assert re.search(rb"Upscale: frame ([789]|1\d): the device is gone", result.stderr)
 
 
-def test_a_source_frame_that_fails_fails_what_needs_it_only() -> None:
-    clip = numbered(100, cuts={60})
+def test_a_failing_source_frame_fails_only_frames_that_need_it() -> None:
+    clip = numbered_clip(100, cuts={60})
 
     def draw(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         if n == 10:
             raise ValueError("a damaged frame")
         return f
 
-    upscaled = core.animesr.Upscale(core.std.ModifyFrame(clip, clip, draw), engine="null")
+    upscaled = core.animesr.Upscale(core.std.ModifyFrame(clip, clip, draw), backend="null")
     for n in (9, 10, 15):
         with pytest.raises(vs.Error, match="a damaged frame"):
             upscaled.get_frame(n)
 
     for n in (8, 65):
-        assert content(upscaled.get_frame(n)) == run_of(n, 100, {60}, 16, 12)
+        assert read_planes(upscaled.get_frame(n)) == expected_frame(n, 100, {60}, 16, 12)
 
 
 def test_a_node_freed_while_frames_are_in_flight() -> None:
     for _ in range(30):
-        upscaled = core.animesr.Upscale(jittered(numbered(60)), engine="null")
+        upscaled = core.animesr.Upscale(add_jitter(numbered_clip(60)), backend="null")
         futures = [upscaled.get_frame_async(n) for n in (50, 0, 3, 59)]
         del upscaled
         for future in futures[:2]:
@@ -343,13 +355,32 @@ def test_a_node_freed_while_frames_are_in_flight() -> None:
 
 
 def test_sessions_end_with_their_nodes() -> None:
-    from vsanimesr import bridge
-
     before = len(bridge._sessions)
     for _ in range(50):
-        core.animesr.Upscale(numbered(2), engine="null").get_frame(1).close()
+        core.animesr.Upscale(numbered_clip(2), backend="null").get_frame(1).close()
 
     assert len(bridge._sessions) <= before
+
+
+def test_no_more_steps_than_depth_are_unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the way to a frame, the filter keeps outputs for later requests, and waits for each in time."""
+    unfinished: list[int] = []
+    step = null.NullBackend.submit
+
+    def submit(self: null.NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+        unfinished.append(len(session._tickets))
+        return step(self, prev, cur, next, output=output)
+
+    monkeypatch.setattr(null.NullBackend, "submit", submit)
+    threads, core.num_threads = core.num_threads, 16  # the filter keeps one output per thread
+    upscaled = core.animesr.Upscale(numbered_clip(60), backend="null")
+    session = bridge._sessions[max(bridge._sessions)]
+
+    frames = [read_planes(upscaled.get_frame(n)) for n in (40, 39, 38, 59)]
+    core.num_threads = threads
+
+    assert max(unfinished) == session.depth - 1
+    assert frames == [expected_frame(n, 60, (), 16, 12) for n in (40, 39, 38, 59)]
 
 
 GROWTH = """
@@ -357,7 +388,7 @@ import ctypes
 import os
 from pathlib import Path
 
-class Heap(ctypes.Structure):  # mallinfo2 of glibc; its eighth field is what is in use
+class Heap(ctypes.Structure):  # mallinfo2 of glibc; the eighth field is the memory in use
     _fields_ = [(name, ctypes.c_size_t) for name in "abcdefgh"] + [("rest", ctypes.c_size_t * 2)]
 
 libc = ctypes.CDLL(None)
@@ -369,53 +400,97 @@ def memory():
 """
 
 
-def growth(folder: Path, text: str) -> tuple[int, int]:
-    """By how many KiB the heap in use and the resident memory of a script of its own grew between two calls of it."""
-    body = f"{GROWTH}{text}\nprint(*(end - begin for begin, end in zip(before, memory())))"
-    result = subprocess.run([sys.executable, script(folder, body)], capture_output=True, timeout=120)
+def measure_growth(folder: Path, text: str) -> tuple[int, int]:
+    """Run a script that sets `before` and `after` to results of `memory()`.
+
+    Returns:
+        Growth of the heap in use and of the resident memory, in KiB.
+    """
+    body = f"{GROWTH}{text}\nprint(*(end - begin for begin, end in zip(before, after)))"
+    result = subprocess.run([sys.executable, write_script(folder, body)], capture_output=True, timeout=120)
     assert result.returncode == 0, result.stderr.decode()
     in_use, resident = map(int, result.stdout.split())
     return in_use, resident
 
 
 def test_memory_is_flat_over_many_frames(tmp_path: Path) -> None:
-    in_use, resident = growth(
+    in_use, resident = measure_growth(
         tmp_path,
         """
-frames = core.animesr.Upscale(numbered(3000, 64, 48), engine="null").frames(prefetch=4, close=True)
-for _ in range(1000):
-    next(frames)
-before = memory()
-for _ in range(2000):
-    next(frames)
+frames = core.animesr.Upscale(numbered_clip(3000, 64, 48), backend="null").frames(prefetch=4, close=True)
+
+def lowest(count):
+    # The plugin calls malloc_trim every 455 frames. In between, the resident memory varies by tens of MiB.
+    samples = [memory() for _ in zip(range(count), frames)]
+    return [min(column) for column in zip(*samples)]
+
+lowest(400)
+before = lowest(600)
+lowest(1400)
+after = lowest(600)
 """,
     )
-    # A source frame has 36 KiB, an SR frame 576: 2,000 of them would be 72 MiB and over a gigabyte.
+    # A source frame has 36 KiB, an SR frame 576 KiB: 2,000 of them would take 72 MiB and more than 1 GiB.
     assert in_use < 2 * 1024
     assert resident < 32 * 1024
 
 
+def test_memory_is_flat_over_many_failures(tmp_path: Path) -> None:
+    in_use, resident = measure_growth(
+        tmp_path,
+        """
+clip = numbered_clip(900, 64, 48)
+
+def spoil(n, f):
+    frame = f.copy()
+    np.asarray(frame[0])[1, 1] = np.nan
+    return frame
+
+upscaled = core.animesr.Upscale(core.std.ModifyFrame(clip, clip, spoil), backend="null", scene_change=range(900))
+failures = 0
+
+def fail(frames):
+    global failures
+    for n in frames:
+        try:
+            upscaled.get_frame(n)
+        except vs.Error as error:
+            failures += "holds NaN" in str(error)
+
+fail(range(300))
+before = memory()
+fail(range(300, 900))
+after = memory()
+assert failures == 900
+""",
+    )
+    # The request for a frame holds a source frame of 36 KiB: 600 of them would take 21 MiB.
+    assert in_use < 2 * 1024
+    assert resident < 16 * 1024
+
+
 def test_memory_is_flat_over_many_starts(tmp_path: Path) -> None:
-    in_use, resident = growth(
+    in_use, resident = measure_growth(
         tmp_path,
         """
 def start():
-    core.animesr.Upscale(numbered(2, 64, 48), engine="openvino").get_frame(0).close()
+    core.animesr.Upscale(numbered_clip(2, 64, 48), backend="openvino").get_frame(0).close()
 
 for _ in range(10):
     start()
 before = memory()
 for _ in range(30):
     start()
+after = memory()
 """,
     )
-    # The weights alone have 6 MB in fp32: 30 starts that kept them would be 180.
+    # The weights have 6 MB in fp32: 30 starts that keep them would take 180 MB.
     assert in_use < 4 * 1024
     assert resident < 40 * 1024
 
 
 def test_fifty_starts_and_exits(tmp_path: Path) -> None:
-    path = script(tmp_path, "core.animesr.Upscale(numbered(4), engine='null').set_output()")
+    path = write_script(tmp_path, "core.animesr.Upscale(numbered_clip(4), backend='null').set_output()")
     for _ in range(50):
         result = vspipe(path, "-", timeout=30)
         assert result.returncode == 0, result.stderr.decode()
@@ -423,7 +498,7 @@ def test_fifty_starts_and_exits(tmp_path: Path) -> None:
 
 
 def test_without_python_in_the_process_the_error_says_so(tmp_path: Path) -> None:
-    """A plain C++ host, linked to the same VapourSynth, calls the function."""
+    """A C++ program with the same VapourSynth calls the function."""
     host = tmp_path / "host.cpp"
     host.write_text(r"""
 #include <VapourSynth4.h>
@@ -439,8 +514,6 @@ int main() {
     vsapi->freeCore(core);
 }
 """)
-    from .native.driven import COMPILER
-
     library = Path(vs.__file__).with_name("libvapoursynth.so.4")
     program = tmp_path / "host"
     subprocess.run(

@@ -1,15 +1,7 @@
-"""Clips, scripts and runs of vspipe for the tests."""
+"""Clips, expected frames, and scripts for the tests."""
 
 from __future__ import annotations
 
-import atexit
-import functools
-import os
-import shutil
-import subprocess
-import sys
-import sysconfig
-import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -17,38 +9,37 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from vsanimesr.engines.base import SCALE, Frame, Planes
-from vsanimesr.engines.null import NullEngine
-
-from .setups import setup_for
+from tests.backends.runner import make_setup
+from vsanimesr.backends.base import SCALE, Frame, Planes
+from vsanimesr.backends.null import NullBackend
 
 core = vs.core
 
 Bytes = tuple[bytes, ...]
 
 
-def numbered(frames: int, width: int = 16, height: int = 12, cuts: Collection[int] = ()) -> vs.VideoNode:
-    """An RGBS clip whose frames all differ, with `_SceneChangePrev` set to 1 at `cuts` and 0 elsewhere."""
+def numbered_clip(frames: int, width: int = 16, height: int = 12, cuts: Collection[int] = ()) -> vs.VideoNode:
+    """Return an RGBS clip whose frames all differ, with `_SceneChangePrev` 1 at `cuts` and 0 elsewhere."""
     ramp = core.std.BlankClip(format=vs.RGBS, width=width, height=height, length=frames, color=[0.25, 0.5, 0.75])
 
     def draw(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         frame = f.copy()
         for plane in range(3):
-            np.asarray(frame[plane])[:] = picture(n, width, height)[plane]
+            np.asarray(frame[plane])[:] = draw_picture(n, width, height)[plane]
         frame.props["_SceneChangePrev"] = int(n in cuts)
         return frame
 
     return core.std.ModifyFrame(ramp, ramp, draw)
 
 
-def picture(n: int, width: int, height: int) -> NDArray[np.float32]:
-    """The planes of frame n of `numbered`: (3, height, width)."""
+def draw_picture(n: int, width: int, height: int) -> NDArray[np.float32]:
+    """Return the planes of frame n of `numbered_clip`, as (3, height, width)."""
     x, y = np.arange(width) / width, np.arange(height)[:, None] / height
     return np.stack([(n * (p + 3) % 17) / 32 + (x + y) / 8 for p in range(3)]).astype(np.float32)
 
 
-def jittered(clip: vs.VideoNode) -> vs.VideoNode:
-    """The same frames, of which two in five take milliseconds longer, so that they get ready out of order."""
+def add_jitter(clip: vs.VideoNode) -> vs.VideoNode:
+    """Return the same frames, of which two in five take milliseconds longer, so that they become ready out of order."""
     work = core.std.BlankClip(clip, width=400, height=300, color=[0, 0, 0], keep=True)
     for _ in range(2):
         work = core.std.BoxBlur(work, hradius=30, hpasses=4, vradius=30, vpasses=4)
@@ -57,21 +48,21 @@ def jittered(clip: vs.VideoNode) -> vs.VideoNode:
     return core.std.FrameEval(clip, lambda n: slow if n * 7919 % 5 < 2 else clip)
 
 
-def run_of(n: int, frames: int, cuts: Collection[int], width: int, height: int, preroll: int = 2) -> Bytes:
-    """Frame n as the design defines it: one run of the null engine from the anchor up to n (section 2)."""
+def expected_frame(n: int, frames: int, cuts: Collection[int], width: int, height: int, preroll: int = 2) -> Bytes:
+    """Return frame n as the design defines it (section 2): one run of the backend `null` from the anchor up to n."""
     anchors = {0, *cuts}
     anchor = max(a for a in anchors if a <= n)
-    engine = NullEngine(setup_for("null", width, height))
+    backend = NullBackend(make_setup("null", width, height))
 
     def frame(k: int) -> Frame:
-        red, green, blue = picture(k, width, height)
+        red, green, blue = draw_picture(k, width, height)
         return Frame(k, (red, green, blue))
 
     for _ in range(preroll):
-        engine.submit(frame(anchor), frame(anchor), frame(anchor), output=False)
+        backend.submit(frame(anchor), frame(anchor), frame(anchor), output=False)
     for k in range(anchor, n + 1):
         after = k if k + 1 == frames or k + 1 in anchors else k + 1
-        ticket = engine.submit(frame(k if k in anchors else k - 1), frame(k), frame(after), output=True)
+        ticket = backend.submit(frame(k if k in anchors else k - 1), frame(k), frame(after), output=True)
     out = np.empty((3, SCALE * height, SCALE * width), np.float32)
     assert ticket is not None
     planes: Planes = (out[0], out[1], out[2])
@@ -79,53 +70,29 @@ def run_of(n: int, frames: int, cuts: Collection[int], width: int, height: int, 
     return tuple(plane.tobytes() for plane in out)
 
 
-def content(frame: vs.VideoFrame) -> Bytes:
-    """The bytes of each plane, without the padding between rows."""
+def read_planes(frame: vs.VideoFrame) -> Bytes:
+    """Return the bytes of each plane, without the padding between rows."""
     return tuple(np.asarray(frame[plane]).tobytes() for plane in range(frame.format.num_planes))
 
 
-def frames_in(clip: vs.VideoNode, order: Sequence[int], *, at_once: int) -> list[tuple[int, Bytes]]:
-    """Ask for frames in this order, `at_once` of them before waiting for the first."""
+def get_frames(clip: vs.VideoNode, order: Sequence[int], *, at_once: int) -> list[tuple[int, Bytes]]:
+    """Request frames in this order, `at_once` of them before waiting for the first. Return their numbers and bytes."""
     results = []
     for start in range(0, len(order), at_once):
         futures = [(n, clip.get_frame_async(n)) for n in order[start : start + at_once]]
         for n, future in futures:
             with future.result() as frame:
-                results.append((n, content(frame)))
+                results.append((n, read_planes(frame)))
     return results
 
 
-SCRIPTS = Path(sysconfig.get_path("scripts"))
-
-
-@functools.cache
-def environment() -> dict[str, str]:
-    """The environment for vspipe, whose configuration is made once, in a folder of the tests' own."""
-    folder = tempfile.mkdtemp(prefix="animesr-vspipe-")
-    atexit.register(shutil.rmtree, folder)
-    variables = {**os.environ, "XDG_CONFIG_HOME": folder}
-    subprocess.run([SCRIPTS / "vapoursynth", "config"], env=variables, check=True, capture_output=True)
-    return variables
-
-
-def script(folder: Path, text: str) -> Path:
-    """A .vpy file in which `vs`, `core` and the clips of this module are there."""
+def write_script(folder: Path, text: str) -> Path:
+    """Write a .vpy file that begins with imports of `vs`, `core` and this module. Return its path."""
     path = folder / "script.vpy"
-    head = f"""
-import sys
-sys.path.append({str(Path(__file__).parents[1])!r})
+    head = """
 import vapoursynth as vs
 core = vs.core
 from tests.video import *
 """
     path.write_text(head + text)
     return path
-
-
-def vspipe(
-    *arguments: str | Path, env: dict[str, str] | None = None, timeout: float = 120
-) -> subprocess.CompletedProcess[bytes]:
-    """Run vspipe to its end."""
-    return subprocess.run(
-        [sys.executable, SCRIPTS / "vspipe", *arguments], env=env or environment(), capture_output=True, timeout=timeout
-    )

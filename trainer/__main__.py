@@ -1,8 +1,10 @@
-"""`python -m trainer`."""
+"""Run the trainer's command line as `python -m trainer`."""
 
 import sys
 
-from .cli import main
+from vsanimesr.cli import program
+from vsanimesr.installation import load_trainer
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # `load_trainer` says what to do if a package is missing, or if another package named trainer hides this one.
+    sys.exit(program.exit_code(lambda: load_trainer()()))

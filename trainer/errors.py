@@ -1,10 +1,15 @@
-"""What can go wrong, as a tree. The message names the setting or file, its value, and the remedy."""
+"""The trainer's errors. `vsanimesr.errors` shows the whole tree.
+
+Every message names the setting or file, its value, and the remedy.
+"""
 
 from __future__ import annotations
 
+from vsanimesr.errors import AnimeSRError
 
-class TrainerError(Exception):
-    """Base of every error that is meant for the user."""
+
+class TrainerError(AnimeSRError):
+    """Base of the trainer's errors."""
 
 
 class SettingError(TrainerError):
@@ -24,23 +29,23 @@ class PairError(TrainerError):
 
 
 class PickerError(TrainerError):
-    """The page to choose on cannot be served."""
+    """The page to choose a factor on cannot be served."""
 
 
 class OperatorError(TrainerError):
-    """A file is no operator, or not one of the kind that is wanted."""
+    """A file holds no operator, or one of the wrong kind."""
 
 
 class CodecError(TrainerError):
-    """A codec did not give back the frames that went in."""
+    """A codec did not return the frames that it was given."""
 
 
 class LossError(TrainerError):
-    """A loss or a measure cannot be computed: its weights cannot be had, or frames are of the wrong shape."""
+    """A loss or a metric cannot be computed: its weights are missing, or frames have the wrong shape."""
 
 
 class CheckpointError(TrainerError):
-    """A checkpoint cannot be read or written, or is of another run."""
+    """A checkpoint cannot be read or written, or belongs to another run."""
 
 
 class DivergedError(TrainerError):
@@ -48,4 +53,4 @@ class DivergedError(TrainerError):
 
 
 class ExportError(TrainerError):
-    """A network cannot be written as asked."""
+    """A network cannot be written in the requested form."""

@@ -1,92 +1,113 @@
-"""From bad old episodes to a network that repairs them: pairs, operators, the final stage, export."""
+"""Trains a network for the faults of old episodes: pairs, operators, final stage, export."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from . import checkpoints
-from .clips import opened_clip
-from .export import export
-from .lbo import stages
-from .lbo.learned import learn
-from .lbo.making import make_pairs
-from .lbo.operator import NARROW
+from .core import checkpoints
+from .data.clips import require_clip
+from .degradation.learned.operator import NARROW_FEATURES
+from .lbo.config import STAGES, OperatorConfig
+from .lbo.config import preset as operator_preset
+from .lbo.pairs import make_pairs
 from .lbo.rescaling import require_factor
-from .settings import changed
-from .stages import preset
-from .training import check, train
+from .lbo.train import train_stages
+from .settings import override
+from .vsr.config import VSRConfig, preset
+from .vsr.export import export
+from .vsr.train import check, train
 
 _log = logging.getLogger(__name__)
 
 STAGE = "vsr-final"
-MODEL = "model.safetensors"
+MODEL_FILE = "model.safetensors"
 OPERATOR_PREFIX = "lbo."
-"""Of assignments that are for the operators' training; all others are for the network's."""
-OPERATORS = f"operator.features={NARROW}"
-"""What operators have where nobody says otherwise. Those of the paper have 64, and degrading by them takes several
-times as long as all the rest, so that the network waits for its samples; with narrow ones it learns to repair as well
-(docs/operators.md)."""
+"""Prefix of assignments for the training of operators. All others are for the training of the network."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is made of what.
-
-    The upscaler makes pseudo-HQ, and is where the network begins; `factor` is that of all episodes, None for what is
-    suggested for each.
-    """
+    """Inputs and outputs of a recipe."""
 
     episodes: Sequence[Path]
+    """LQ episodes: videos, or folders of images."""
     data: str
-    """A folder of HQ clips."""
+    """Folder of HQ clips."""
     folder: Path
-    """Where everything is kept. What lies there is not made again: the same recipe goes on where it was stopped."""
+    """Folder for all results. What it already holds is not made again, so the same recipe resumes where it stopped."""
     upscaler: str = "v2"
+    """Network that makes pseudo-HQ, and whose weights the training starts from."""
     preset: str = "paper"
     count: int = 200
-    """Of windows of each episode, at most."""
+    """Largest number of windows of each episode."""
     factor: float | None = None
+    """Input rescaling of all episodes; None for the factor that is suggested for each."""
 
 
-def follow(recipe: Recipe, assignments: Sequence[str]) -> Path | None:
-    """Make a network.
+def run_recipe(recipe: Recipe, assignments: Sequence[str]) -> Path | None:
+    """Train a network.
+
+    Args:
+        recipe: inputs and outputs.
+        assignments: texts `name=value`, or `lbo.name=value` for the training of operators.
 
     Returns:
-        The file to upscale with; None where somebody has asked to stop.
+        The model file for the filter, or None after a request to stop.
 
     Raises:
-        TrainerError: something is wrong with an episode, a setting, or what lies in the folder: before anything is
-            made, where that can be known.
+        TrainerError: an episode, a setting, or something in the folder cannot be used. Most faults are found before
+            anything is made.
     """
-    own = [OPERATORS, *(text.removeprefix(OPERATOR_PREFIX) for text in assignments if text.startswith(OPERATOR_PREFIX))]
-    rest = [text for text in assignments if not text.startswith(OPERATOR_PREFIX)]
-    episodes = {path: opened_clip(path, "episode") for path in recipe.episodes}
+    for_operators = [text.removeprefix(OPERATOR_PREFIX) for text in assignments if text.startswith(OPERATOR_PREFIX)]
+    for_network = [text for text in assignments if not text.startswith(OPERATOR_PREFIX)]
+    episodes = {path: require_clip(path, "episode") for path in recipe.episodes}
     folders = [recipe.folder / f"lbo{number}" for number in range(1, len(episodes) + 1)]
-    given = [f"data={recipe.data}", f"start={recipe.upscaler}", f"lbo_pool=[{','.join(map(str, folders))}]"]
-    settings = changed(preset(STAGE, recipe.preset), [*given, *rest])
+    settings = _network_config(recipe, folders, for_network)
     check(settings)
-    for stage in stages.STAGES:
-        changed(stages.preset(stage, recipe.preset), own)
+    configs = partial(_operator_config, recipe.preset, for_operators)
+    for stage in STAGES:
+        configs(stage)
     if recipe.factor is not None:
         require_factor(recipe.factor)
     for (path, episode), folder in zip(episodes.items(), folders, strict=True):
         _log.info("%s: pairs of %s", folder, path)
-        make_pairs(episode, folder, model=recipe.upscaler, count=recipe.count, factor=recipe.factor, picks=None)
-        if not learn(folder, recipe.preset, own):
+        make_pairs(episode, folder, model=recipe.upscaler, count=recipe.count, factor=recipe.factor, pick_factor=None)
+        if not train_stages(folder, configs):
             return None
     run = recipe.folder / STAGE
     train(settings, run)
-    if checkpoints.newest(run)["step"] < settings.steps:
+    if checkpoints.read_newest(run)["step"] < settings.steps:
         return None
-    export(run, recipe.folder / MODEL)
-    return recipe.folder / MODEL
+    export(run, recipe.folder / MODEL_FILE)
+    return recipe.folder / MODEL_FILE
 
 
-def script(model: Path, episode: Path) -> str:
-    """The four lines that use it."""
+def _network_config(recipe: Recipe, pool: Sequence[Path], assignments: Sequence[str]) -> VSRConfig:
+    """Return the settings of the final stage.
+
+    Folders are put in as they are. As text in assignments, a comma in a name would separate two folders.
+    """
+    folders = {"data": recipe.data, "start": recipe.upscaler, "lbo_pool": tuple(map(str, pool))}
+    return override(preset(STAGE, recipe.preset).model_copy(update=folders), assignments)
+
+
+def _operator_config(name: str, assignments: Sequence[str], stage: str) -> OperatorConfig:
+    """Return the settings of an operator's stage: those of a preset, with narrow operators, and with assignments.
+
+    Operators with the paper's 64 features degrade so slowly that training waits for its samples. With narrow ones the
+    network learns to repair as well (docs/reports/operators.md).
+    """
+    config = operator_preset(stage, name)
+    narrow = config.operator.model_copy(update={"features": NARROW_FEATURES})
+    return override(config.model_copy(update={"operator": narrow}), assignments)
+
+
+def write_script(model: Path, episode: Path) -> str:
+    """Return a VapourSynth script that upscales an episode with a model file."""
     return f"""\
 import vapoursynth as vs
 core = vs.core

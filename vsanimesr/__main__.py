@@ -1,4 +1,4 @@
-"""`python -m vsanimesr` is the command `animesr`."""
+"""Run the command `animesr` as `python -m vsanimesr`."""
 
 import sys
 

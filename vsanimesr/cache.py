@@ -1,10 +1,10 @@
-"""What was built for this machine, kept on disk: engines that would take seconds or minutes to build again.
+"""Engines on disk, because building one takes seconds or minutes.
 
-A file is named after the SHA-256 of its key, which says everything that the result depends on. It holds a first line
-that says whose it is, the key and the SHA-256 of the rest as a line of JSON, and the rest, which is what was built. All
-of this is verified on the very bytes that are handed on; what is wrong with a file is said in one line, and it is built
-again. Nothing here is needed: where it cannot be kept, it is built each time, with a warning; and what was used longest
-ago goes when all of it becomes too much.
+The name of a file is the SHA-256 of its key, which holds everything that the engine depends on. The file begins with a
+line that identifies the format, the key as a line of JSON, and the SHA-256 of the engine; then follows the engine. All
+of this is verified on the same bytes that are loaded. If a file is not usable, the log says why in one line, and the
+engine is built again. The cache is optional: if an engine cannot be stored, it is built each time, with a warning. When
+the cache becomes too large, the least recently used engines are deleted.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import paths
-from .errors import EngineError
-from .files import locked, read_at_most, write_whole
+from .errors import BackendError
+from .files import file_lock, read_at_most, write_atomic
+from .network.graph import VERSION as GRAPH_VERSION
+from .network.graph import GraphPrecision
+from .weights.load import WeightsFile
 
 _log = logging.getLogger(__name__)
 
@@ -27,24 +30,43 @@ type Key = Mapping[str, str | int | list[str]]
 
 _MAGIC = b"built by vapoursynth-animesr, format 1\n"
 _MAX_FILE_BYTES = 1 << 30  # an engine has 3 to 30 MB
-_MOST_BYTES = 2 << 30  # of all files together
+_MAX_CACHE_BYTES = 2 << 30
 _MAX_HEADER_BYTES = 1 << 14
 _DIGEST_BYTES = 2 * hashlib.sha256().digest_size
 
 
+def network_key(
+    backend: str, library: str, weights: WeightsFile, size: tuple[int, int] | None, precision: GraphPrecision
+) -> dict[str, str | int | list[str]]:
+    """Return the part of a key that all backends have. A backend adds everything else that its engine depends on.
+
+    Args:
+        library: the full version of the library that builds the engine.
+        size: width and height of LR frames, or None for any size.
+    """
+    return {
+        "backend": backend,
+        "library": library,
+        "graph": GRAPH_VERSION,
+        "weights": weights.digest,
+        "size": "any" if size is None else "{}x{}".format(*size),
+        "precision": precision,
+    }
+
+
 class _UnusableError(Exception):
-    """Why a file in the cache is not used."""
+    """The reason why a file is not used; empty if there is no file."""
 
 
 def folder() -> Path:
-    """Where built engines are kept."""
+    """Return the folder of the cache."""
     return paths.cache_folder() / "engines"
 
 
-def path_of(key: Key) -> Path:
-    """Where what was built for a key lies, or would lie."""
+def entry_path(key: Key) -> Path:
+    """Return the path in the cache of the engine for a key. It may not exist."""
     digest = hashlib.sha256(_text_of(key)).hexdigest()
-    return folder() / f"{key['engine']}-{digest[:32]}"
+    return folder() / f"{key['backend']}-{digest[:32]}"
 
 
 def load_or_build[T](
@@ -52,114 +74,117 @@ def load_or_build[T](
     *,
     build: Callable[[], bytes],
     load: Callable[[memoryview], T],
-    also: Callable[[Key], bool] | None = None,
+    accepts: Callable[[Key], bool] | None = None,
 ) -> T:
-    """What `load` makes of the bytes that were built for a key; they are built where they are not here.
+    """Load the engine for a key; build and store it first if there is none.
 
-    They may lie in the folder that `ANIMESR_ENGINES` names, under any name, else in the cache. Two processes that need
-    the same do not build it twice: one waits for the other.
+    Files in the folder that `ANIMESR_ENGINES` names are tried first, whatever their names, then the cache. If two
+    processes need the same engine, one builds it and the other waits.
 
     Args:
-        key: everything that the result depends on; `engine` is the engine's name.
-        build: makes the bytes. It says in the log what it does.
-        load: is given bytes of which it is known that `build` made them, here or in another process. Where it raises
-            EngineError on bytes from a file, they are built again.
-        also: whether what was built for another key will do; without it nothing else is looked at.
+        key: everything that the engine depends on; `backend` is the backend's name.
+        build: returns the bytes of the engine. It writes to the log what it does.
+        load: makes the result from the bytes of the engine. They are verified: `build` returned them, here or in
+            another process. If `load` raises BackendError for bytes from a file, the engine is built again.
+        accepts: returns whether an engine with another key may be used too; without it, none is.
+
+    Returns:
+        The result of `load`.
 
     Raises:
-        EngineError: from `build`, from `load` on what was built just now, or `ANIMESR_ENGINES` names no folder.
+        BackendError: from `build`, from `load` for a new engine, or because `ANIMESR_ENGINES` names no folder.
     """
-    path = path_of(key)
-    for candidate, stated in _candidates(key, also):
+    path = entry_path(key)
+    for candidate, file_key in _candidates(key, accepts):
         try:
-            return _loaded(candidate, stated, load)
+            return _load_file(candidate, file_key, load)
         except _UnusableError as reason:
             if candidate != path:
-                _log.warning("%s %s: it is not used", candidate, reason)
-    with locked(path.parent, f"{path.name}.lock"):
+                _log.warning("%s %s; it is not used", candidate, reason)
+    with file_lock(path.parent, f"{path.name}.lock"):
         try:
-            return _loaded(path, key, load)  # another process may have built it meanwhile
+            return _load_file(path, key, load)  # another process may have built it in the meantime
         except _UnusableError as reason:
             if str(reason):
-                _log.info("%s %s: it is built again", path, reason)
+                _log.info("%s %s; it is built again", path, reason)
         data = build()
         _keep(path, key, data)
     return load(memoryview(data))
 
 
 def store(key: Key, data: bytes) -> Path:
-    """Put what was built for a key into the cache.
+    """Store an engine in the cache and return its path.
 
     Raises:
-        OSError: it cannot be written there.
+        OSError: the file cannot be written.
     """
-    path = path_of(key)
-    with locked(path.parent, f"{path.name}.lock"):
+    path = entry_path(key)
+    with file_lock(path.parent, f"{path.name}.lock"):
         _write(path, key, data)
     return path
 
 
 def find(key: Key) -> Path | None:
-    """The file with what was built for a key, if it is here and sound."""
-    for path, stated in _candidates(key, None):
+    """Return the file with the engine for a key, or None if there is no valid one."""
+    for path, file_key in _candidates(key, None):
         with suppress(_UnusableError):
-            _read(path, stated)
+            _read(path, file_key)
             return path
     return None
 
 
-def packed(key: Key, data: bytes) -> bytes:
-    """What a file holds: `data`, and what it takes to verify it."""
+def pack(key: Key, data: bytes) -> bytes:
+    """Return the content of a file: a header to verify it, and the engine."""
     return b"".join((_MAGIC, _text_of(key), b"\n", _digest(data), data))
 
 
 def files() -> list[Path]:
-    """What was built and is kept, of any engine, sound or not."""
+    """Return all engines in the cache, valid or not."""
     try:
         return sorted(path for path in folder().iterdir() if not path.suffix and path.is_file())
-    except OSError:  # there is no such folder yet, or it cannot be read
+    except OSError:  # the folder does not exist yet, or cannot be read
         return []
 
 
-def _candidates(key: Key, also: Callable[[Key], bool] | None) -> Iterator[tuple[Path, Key]]:
-    """The files that may do, the best first, each with the key that it says it was built for."""
-    if given := paths.given_engines_folder():
-        for path in sorted(given.iterdir()):
-            stated = _stated_key(path)
-            if stated is not None and (stated == key or (also and also(stated))):
-                yield path, stated
-    yield path_of(key), key
-    if also is None:
+def _candidates(key: Key, accepts: Callable[[Key], bool] | None) -> Iterator[tuple[Path, Key]]:
+    """Yield the files that may hold a suitable engine, the best first, each with the key in its header."""
+    if folder_of_user := paths.user_engines_folder():
+        for path in sorted(folder_of_user.iterdir()):
+            file_key = _read_key(path)
+            if file_key is not None and (file_key == key or (accepts and accepts(file_key))):
+                yield path, file_key
+    yield entry_path(key), key
+    if accepts is None:
         return
     for path in files():
-        stated = _stated_key(path)
-        if stated is not None and stated != key and also(stated):
-            yield path, stated
+        file_key = _read_key(path)
+        if file_key is not None and file_key != key and accepts(file_key):
+            yield path, file_key
 
 
-def _stated_key(path: Path) -> Key | None:
-    """The key in a file's first lines; None if it is not one of ours."""
+def _read_key(path: Path) -> Key | None:
+    """Read the key from a file's header; None if the file is not an engine of ours."""
     try:
         magic, _, rest = read_at_most(path, _MAX_HEADER_BYTES).partition(b"\n")
-        stated = json.loads(rest.partition(b"\n")[0]) if magic + b"\n" == _MAGIC else None
+        key = json.loads(rest.partition(b"\n")[0]) if magic + b"\n" == _MAGIC else None
     except (OSError, ValueError, RecursionError):
         return None
-    return stated if isinstance(stated, dict) else None
+    return key if isinstance(key, dict) else None
 
 
-def _loaded[T](path: Path, key: Key, load: Callable[[memoryview], T]) -> T:
+def _load_file[T](path: Path, key: Key, load: Callable[[memoryview], T]) -> T:
     data = _read(path, key)
-    if path == path_of(key):  # not one that was given: nothing is written there
+    if path == entry_path(key):  # files in the user's folder stay unchanged
         with suppress(OSError):
-            os.utime(path)  # it is in use
+            os.utime(path)  # used most recently
     try:
         return load(data)
-    except EngineError as error:
+    except BackendError as error:
         raise _UnusableError(f"cannot be loaded ({error})") from error
 
 
 def _read(path: Path, key: Key) -> memoryview:
-    """The verified bytes that were built for a key."""
+    """Read and verify the engine for a key."""
     try:
         data = memoryview(read_at_most(path, _MAX_FILE_BYTES))
     except (FileNotFoundError, NotADirectoryError):
@@ -167,15 +192,15 @@ def _read(path: Path, key: Key) -> memoryview:
     except OSError as error:
         raise _UnusableError(f"cannot be read ({error.strerror or error})") from error
     if data[: len(_MAGIC)] != _MAGIC:
-        raise _UnusableError("is not from here")
+        raise _UnusableError("is no engine of this package")
     text = _text_of(key)
     begin = len(_MAGIC) + len(text) + 1 + _DIGEST_BYTES + 1
-    header, built = bytes(data[len(_MAGIC) : begin]), data[begin:]
+    header, engine = bytes(data[len(_MAGIC) : begin]), data[begin:]
     if not header.startswith(text + b"\n"):
         raise _UnusableError("was built for something else")
-    if header[len(text) + 1 :] != _digest(built):
+    if header[len(text) + 1 :] != _digest(engine):
         raise _UnusableError("is damaged")
-    return built
+    return engine
 
 
 def _keep(path: Path, key: Key, data: bytes) -> None:
@@ -183,8 +208,8 @@ def _keep(path: Path, key: Key, data: bytes) -> None:
         _write(path, key, data)
     except OSError as error:
         _log.warning(
-            "%s cannot be kept (%s) and will be built again next time; "
-            "set ANIMESR_CACHE to a folder that can be written",
+            "%s cannot be stored (%s), so the engine will be built again next time; "
+            "set ANIMESR_CACHE to a writable folder",
             path,
             error.strerror or error,
         )
@@ -192,14 +217,14 @@ def _keep(path: Path, key: Key, data: bytes) -> None:
 
 def _write(path: Path, key: Key, data: bytes) -> None:
     _make_room(len(data))
-    write_whole(path, packed(key, data))
+    write_atomic(path, pack(key, data))
 
 
 def _make_room(wanted: int) -> None:
-    """Delete what was used longest ago, as far as the cache would be too large with `wanted` bytes more."""
+    """Delete the least recently used engines until `wanted` more bytes fit into the cache."""
     for path in sorted(files(), key=lambda path: path.stat().st_mtime, reverse=True):
         wanted += path.stat().st_size
-        if wanted > _MOST_BYTES:
+        if wanted > _MAX_CACHE_BYTES:
             path.unlink(missing_ok=True)
 
 

@@ -1,20 +1,36 @@
-"""What can go wrong at run time, as a tree.
+"""Errors that a user can do something about, as a tree.
 
     AnimeSRError
     ├── OptionError             an argument has a value that cannot be used
-    ├── MissingDependencyError  a package that the chosen engine needs is not installed
+    ├── MissingDependencyError  a package that is needed here is not installed
+    ├── InstallationError       files of another package lie over ours, or ours are missing
     ├── WeightsError            weights are missing, damaged, or of another network
-    └── EngineError             an engine cannot be opened, or failed at a step
+    ├── BackendError            a backend cannot be opened, or failed at a step
+    └── TrainerError            base of the trainer's errors, in `trainer.errors`
+        ├── SettingError        a setting is unknown, of the wrong type, or out of its range
+        ├── ClipError           a clip cannot be read, or is too short or too small
+        ├── EpisodeError        an episode holds nothing to learn from
+        ├── PairError           pairs to learn an operator from are missing, or do not fit
+        ├── PickerError         the page to choose a factor on cannot be served
+        ├── OperatorError       a file holds no operator, or one of the wrong kind
+        ├── CodecError          a codec did not return the frames that it was given
+        ├── LossError           a loss or a metric cannot be computed
+        ├── CheckpointError     a checkpoint cannot be read or written, or belongs to another run
+        ├── DivergedError       a loss or a gradient is no longer finite
+        └── ExportError         a network cannot be written in the requested form
 
-Every message names the argument or file, the value found, and what to do about it. Two borders turn these errors
-into something else: `bridge` (into a VapourSynth error) and `cli` (into a line on stderr and an exit code).
+Every message names the argument or file, its value, and the remedy. Two modules catch these errors: `bridge` turns them
+into VapourSynth errors, and `cli` into a line on stderr and an exit code.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class AnimeSRError(Exception):
-    """The base of every error that a user can do something about."""
+    """Base of every error that a user can do something about."""
 
 
 class OptionError(AnimeSRError):
@@ -22,12 +38,26 @@ class OptionError(AnimeSRError):
 
 
 class MissingDependencyError(AnimeSRError):
-    """A package that the chosen engine needs is not installed."""
+    """A package that is needed here is not installed."""
+
+
+class InstallationError(AnimeSRError):
+    """Files of another package lie over ours, or ours are missing."""
 
 
 class WeightsError(AnimeSRError):
     """Weights are missing, damaged, or belong to another network."""
 
 
-class EngineError(AnimeSRError):
-    """An engine cannot be opened, or failed at a step."""
+class BackendError(AnimeSRError):
+    """A backend cannot be opened, or failed at a step."""
+
+
+def suggestion(name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """Return "did you mean '...'?" with the known name closest to a misspelt one, or "" if none is close.
+
+    Args:
+        prefix: text in front of the suggested name, such as the section of a setting.
+    """
+    close = get_close_matches(name, list(known), n=1)
+    return f"did you mean {prefix + close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""Files that several processes share: read with a limit, written whole or not at all, under a lock."""
+"""Files that several processes share: reads with a size limit, atomic writes, locks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _log = logging.getLogger(__name__)
 
 
 def read_at_most(path: Path, limit: int) -> bytes:
-    """The first `limit` bytes of a regular file.
+    """Read the first `limit` bytes of a regular file.
 
     Raises:
-        OSError: it cannot be read, or is not a regular file (a pipe or device could block, or never end).
+        OSError: the file cannot be read, or is not a regular file (a pipe or device could block, or never end).
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -25,14 +25,14 @@ def read_at_most(path: Path, limit: int) -> bytes:
         return file.read(limit)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write so that `path` holds what it held before, or all of `data`, even after a crash or a power cut.
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file atomically: afterwards it holds its old content or all of `data`, even after a crash or power cut.
 
-    The caller holds a lock, of the folder or of `path`: the part that is not finished has a fixed name, so that a
-    leftover of a killed process is overwritten by the next.
+    The caller must hold a lock on the folder or on `path`: the temporary file has a fixed name, so that the next writer
+    overwrites what a killed process has left.
 
     Raises:
-        OSError: the file cannot be written; `path` is as before.
+        OSError: the file cannot be written; `path` is unchanged.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -42,19 +42,19 @@ def write_whole(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except BaseException:  # Ctrl-C too
-        with suppress(OSError):  # the disk may be full: do not add to it
+        with suppress(OSError):  # for example on a full disk
             part.unlink(missing_ok=True)
         raise
 
 
 @contextmanager
-def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """Hold a lock in a folder, which is made if need be; waits for another process that holds it.
+def file_lock(folder: Path, name: str = ".lock") -> Iterator[None]:
+    """Hold a lock in a folder, which is created if missing. Waits while another process holds the lock.
 
-    Where there can be no lock (a read-only folder, a file system without locks) go on without: it saves work that would
-    be done twice, but what is read is verified all the same.
+    Without the possibility of a lock (a read-only folder, a file system without locks) this does nothing. The lock only
+    avoids duplicate work; readers verify the files anyway.
     """
-    from filelock import FileLock  # here: importing it costs as much as numpy
+    from filelock import FileLock  # not at the top: importing it takes as long as importing numpy
 
     lock = FileLock(folder / name)
     try:

@@ -1,8 +1,7 @@
-"""The single description of every argument of `core.animesr.Upscale`.
+"""The single definition of the arguments of `core.animesr.Upscale`: names, defaults, limits and descriptions.
 
-The plugin's signature, the table in the README and the help of the command line say what stands here; tests compare
-them. The native side passes on what the user gave, as text, and reads the checked values back: defaults and limits
-live in this file alone.
+Tests compare the plugin's signature and the table in the README with it. The native plugin passes the user's values as
+text and gets the checked values back, so it has no defaults or limits of its own.
 """
 
 from __future__ import annotations
@@ -10,20 +9,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal, Self, get_args
 
-from .engine_options import CLASSES, parse
-from .errors import OptionError
+from .backends import BACKENDS, parse_options
+from .errors import OptionError, suggestion
+from .weights.release import MODEL_NAMES
 
 type Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 type Seek = Literal["exact", "preview"]
 
-ENGINE_NAMES = ("auto", *CLASSES)
-MODEL_NAMES = ("v1", "v2")
+BACKEND_NAMES = ("auto", *BACKENDS)
 
-MOST = 1000  # of anything that is counted here
-LAST_FRAME = 2**31 - 2  # a clip's length is a 32-bit number
+MAX_NUMBER = 1000  # of device, preroll and warmup
+LAST_FRAME = 2**31 - 2  # the length of a clip is a 32-bit number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,62 +29,63 @@ class Options:
     """Arguments of `Upscale` besides the clip.
 
     Raises:
-        OptionError: a value is outside what the field's text allows.
+        OptionError: a value is not one that the description of the field allows.
     """
 
     model: str = "v2"
-    """Weights: `v2` (more natural, the better background), `v1` (the paper's), or the path of a `.pth` or
-    `.safetensors` file of one that you trained, of any width and depth."""
+    """Weights: `v2` (more natural, better backgrounds), `v1` (the paper's), or the path of a `.pth` or `.safetensors`
+    file with weights that you trained, of any width and depth."""
 
-    engine: str = "auto"
-    """What runs the network: `openvino` (CPU), `tensorrt_rtx` or `tensorrt` (NVIDIA's GPUs), `onnxruntime` (whatever it
-    has an execution provider for), `torch` (GPUs and CPU), `null` (nearest neighbour, for trying a script), or `auto`,
-    the fastest that works here."""
+    backend: str = "auto"
+    """Runtime for the network: `openvino` (CPU), `tensorrt_rtx` or `tensorrt` (NVIDIA GPUs), `onnxruntime` (any device
+    with an execution provider), `torch` (GPUs and CPU), `null` (no network, nearest neighbour, to test a script), or
+    `auto`: the fastest one that works on this machine."""
 
     precision: Precision = "auto"
-    """`fp32`, `bf16`, `fp16`, or `auto`, the fastest of them that the engine computes in hardware: fp16 on a GPU, bf16
-    on a CPU that has it, else fp32. `int8` is faster still and less exact, for the released weights with `openvino`."""
+    """Precision of the network: `fp32`, `bf16`, `fp16`, or `auto`, the fastest of them that the hardware supports: fp16
+    on a GPU, bf16 on a CPU with bf16 instructions, else fp32. `int8` is faster but less exact; it is for the released
+    weights with `openvino`."""
 
     device: int = 0
-    """Number of the device, for engines that have more than one."""
+    """Number of the device, for backends with several devices."""
 
-    engine_options: tuple[str, ...] = ()
-    """Options of the chosen engine, each as `name=value`; which there are is told below."""
+    backend_options: tuple[str, ...] = ()
+    """Options of the chosen backend, each as `name=value`. The class `BackendOptions` of each backend defines them."""
 
     scene_change: str | tuple[int, ...] = "props"
-    """Where the recurrence starts anew: `props` (frames whose `_SceneChangePrev` is 1), `none` (only at frame 0, as
-    the official release does), or a list of frame numbers."""
+    """Frames where the recurrence restarts: `props` (frames whose `_SceneChangePrev` is 1), `none` (only frame 0, as in
+    the official release), or a list of frame numbers."""
 
     preroll: int = 2
-    """How often the first frame of a scene is run before it is put out, so that a scene does not start cold; 0 is what
-    the official release does."""
+    """Number of extra steps on the first frame of a scene, before the first output. They warm up the recurrent state.
+    The official release has 0."""
 
     seek: Seek = "exact"
-    """After a jump: `exact` runs from the start of the scene; `preview` runs from `warmup` frames before and marks what
-    is approximate with the frame property `AnimeSRApproximate`."""
+    """Start of the recurrence after a jump: `exact` starts at the scene's first frame; `preview` starts `warmup` frames
+    before the requested one, and sets the frame property `AnimeSRApproximate` on frames that are not exact."""
 
     warmup: int = 8
-    """Frames run before the one asked for after a jump, with `seek="preview"`."""
+    """Number of frames before the requested one that run after a jump, with `seek="preview"`."""
 
     format: int | None = None
-    """Video format of the result, for example `vs.YUV420P10`; the clip's own where it is not given."""
+    """Video format of the output, for example `vs.YUV420P10`; by default that of the clip."""
 
     def __post_init__(self) -> None:
-        _require_one_of("engine", self.engine, ENGINE_NAMES)
+        _require_one_of("backend", self.backend, BACKEND_NAMES)
         _require_one_of("precision", self.precision, get_args(Precision.__value__))
         _require_one_of("seek", self.seek, get_args(Seek.__value__))
         if not self.model:
-            raise OptionError(f'model="" is empty; use {_listed(MODEL_NAMES)} or the path of a weights file')
-        if self.engine != "auto":
-            parse(self.engine, self.engine_options)
-        elif self.engine_options:
-            raise OptionError("engine_options needs engine= as well: each engine has its own options")
+            raise OptionError(f'model="" is empty; use {_join(MODEL_NAMES)} or the path of a weights file')
+        if self.backend != "auto":
+            parse_options(self.backend, self.backend_options)
+        elif self.backend_options:
+            raise OptionError("backend_options needs backend=... too, because each backend has its own options")
         for name in ("device", "preroll", "warmup"):
             value = getattr(self, name)
             if value < 0:
                 raise OptionError(f"{name}={value} is negative; use 0 or more")
-            if value > MOST:
-                raise OptionError(f"{name}={value} is too large; use at most {MOST}")
+            if value > MAX_NUMBER:
+                raise OptionError(f"{name}={value} is too large; use at most {MAX_NUMBER}")
         if isinstance(self.scene_change, str):
             _require_one_of("scene_change", self.scene_change, ("props", "none"), "or a list of frame numbers")
             return
@@ -95,31 +94,31 @@ class Options:
                 raise OptionError(f"scene_change has frame {frame}; frame numbers start at 0 and end at {LAST_FRAME}")
 
     @classmethod
-    def from_text(cls, given: Mapping[str, Sequence[str]]) -> Self:
-        """Read the arguments as the native plugin passes them: for each given name, its values as text."""
+    def from_text(cls, arguments: Mapping[str, Sequence[str]]) -> Self:
+        """Read the arguments that the native plugin passes: for each name, its values as text."""
         known = {field.name for field in dataclasses.fields(cls)}
         values: dict[str, object] = {}
-        for name, texts in given.items():
+        for name, texts in arguments.items():
             if name not in known:
-                raise OptionError(f"{name} is not an argument; use {_listed(sorted(known))}")
+                raise OptionError(f"{name} is not an argument; use {_join(sorted(known))}")
             if name == "scene_change":
-                values[name] = _scene_change(texts)
-            elif name == "engine_options":
+                values[name] = _parse_scene_change(texts)
+            elif name == "backend_options":
                 values[name] = tuple(texts)
             elif name in {"device", "preroll", "warmup", "format"}:
-                values[name] = _integer(name, texts[0])
+                values[name] = _parse_integer(name, texts[0])
             else:
                 values[name] = texts[0]
         return cls(**values)  # type: ignore[arg-type]  # checked by __post_init__
 
 
-def _scene_change(texts: Sequence[str]) -> str | tuple[int, ...]:
+def _parse_scene_change(texts: Sequence[str]) -> str | tuple[int, ...]:
     if len(texts) == 1 and not texts[0].lstrip("-").isdecimal():
         return texts[0]
-    return tuple(sorted({_integer("scene_change", text) for text in texts}))
+    return tuple(sorted({_parse_integer("scene_change", text) for text in texts}))
 
 
-def _integer(name: str, text: str) -> int:
+def _parse_integer(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
@@ -129,11 +128,12 @@ def _integer(name: str, text: str) -> int:
 def _require_one_of(name: str, value: str, allowed: Sequence[str], otherwise: str = "") -> None:
     if value in allowed:
         return
-    close = get_close_matches(value, allowed, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise OptionError(f"{name}={value!r} is unknown; use {' '.join(filter(None, (_listed(allowed), otherwise)))}{hint}")
+    values = " ".join(filter(None, (_join(allowed), otherwise)))
+    hints = filter(None, (f"use {values}", suggestion(value, allowed)))
+    raise OptionError(f"{name}={value!r} is unknown; {'; '.join(hints)}")
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join(names: Sequence[str]) -> str:
+    """Return `'a', 'b' or 'c'`."""
     quoted = [f"{name!r}" for name in names]
     return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " or " + quoted[-1]

@@ -1,4 +1,4 @@
-"""Keeps runtimes quiet: stdout belongs to the video, and nothing phones home."""
+"""Keeps runtimes from writing to stdout, where the video goes, and from sending telemetry."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, cast
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """Point file descriptor 1 at 2 for a while, for native code as well as for Python.
+    """Redirect stdout to stderr (file descriptor 1 to 2), for native code as well as for Python.
 
-    It holds for the whole process, so it belongs around opening an engine, before any video flows, and nowhere else.
-    Does nothing where there is no stdout or no stderr.
+    This affects the whole process. Use it only around opening a backend, before the first frame. Does nothing in a
+    process without stdout or stderr.
     """
     with suppress(Exception):
-        sys.stdout.flush()  # what was printed before belongs on stdout
+        sys.stdout.flush()  # earlier output belongs on stdout
     try:
         saved = os.dup(1)
     except OSError:
@@ -35,8 +35,8 @@ def stdout_to_stderr() -> Iterator[None]:
 
 
 @contextmanager
-def unimportable(module: str) -> Iterator[None]:
-    """Have the import of a module fail for a while, unless it has been imported already."""
+def block_import(module: str) -> Iterator[None]:
+    """Make the import of a module fail, unless it has been imported already."""
     modules = cast(dict[str, Any], sys.modules)
     if module in modules:
         yield

@@ -1,1 +1,1 @@
-"""What ./scripts/bench measures: a module for each thing that users feel, and what these share."""
+"""Benchmarks: `./scripts/bench`. A module measures one or several sections; `__main__.SECTIONS` lists them."""

@@ -1,4 +1,4 @@
-"""Degraded clips per second: the trainer's pipeline beside one that works as the release's does."""
+"""Degraded clips per second: the trainer's pipeline, compared with one built like the release's."""
 
 from __future__ import annotations
 
@@ -8,104 +8,108 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import cv2
-import fetch_data
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.clips import VideoClip
-from trainer.degradation.draw import drawn
-from trainer.degradation.pipeline import degraded
+from scripts import fetch_data
+from trainer.data.clips import VideoClip
+from trainer.degradation.pipeline import degrade
+from trainer.degradation.sampling import sample_degradation
 from trainer.degradation.settings import PRESETS
 
-from .processes import shared_out
+from .processes import time_in_processes
 from .settings import Settings
 from .table import Table, verdict
 
 TARGET = 8.0
-"""How many times as many clips as the release's way are wanted."""
+"""Target: times the speed of the release's pipeline."""
 FRAMES, SIDE = 15, 256
 CLIPS = 8
-"""For each process in a turn."""
-OURS, THEIRS = "this trainer, preset release", "as the release: OpenCV, two ffmpeg processes a clip"
+"""Clips per process and measurement."""
+OURS, RELEASE = "this trainer, preset release", "as the release: OpenCV, two ffmpeg processes a clip"
 RAW = ("-f", "rawvideo", "-pix_fmt", "rgb24")
 
-type Pictures = NDArray[np.float32]
+type Frame = NDArray[np.float32]
 
-_clip: NDArray[np.uint8]  # in each process: (frames, SIDE, SIDE, 3)
+_clip: NDArray[np.uint8]  # of each process: (FRAMES, SIDE, SIDE, 3)
 
 
-def clips(settings: Settings) -> Iterator[Table]:
-    """Both on all cores, one clip in each process at a time; frames lie ready in memory."""
-    ways: dict[str, Callable[[int], None]] = {OURS: _ours}
+def measure_degradation(settings: Settings) -> Iterator[Table]:
+    """Measure both on all cores, one clip at a time in each process. The frames are in memory."""
+    tasks: dict[str, Callable[[int], None]] = {OURS: _degrade}
     if shutil.which("ffmpeg"):
-        ways[THEIRS] = _theirs
-    samples, how = shared_out(ways, CLIPS, settings, _prepare)
+        tasks[RELEASE] = _degrade_as_release
+    results, method = time_in_processes(tasks, CLIPS, settings, _prepare)
 
     def row(name: str) -> tuple[str, ...]:
-        faster = samples.ratio(THEIRS, name) if THEIRS in ways else math.nan
-        judged = verdict(faster, at_least=TARGET) if name == OURS and THEIRS in ways else ""
-        return name, f"{1 / samples.median(name):.1f}", f"{1000 * samples.median(name):.1f}", f"{faster:.1f}", judged
+        speed_up = results.ratio(RELEASE, name) if RELEASE in tasks else math.nan
+        target = verdict(speed_up, at_least=TARGET) if name == OURS and RELEASE in tasks else ""
+        return name, f"{1 / results.median(name):.1f}", f"{1000 * results.median(name):.1f}", f"{speed_up:.1f}", target
 
-    note = f"Clips of {FRAMES} frames of {SIDE}x{SIDE} become {SIDE // 4}x{SIDE // 4}; {how}"
+    note = f"Clips of {FRAMES} frames of {SIDE}x{SIDE} become {SIDE // 4}x{SIDE // 4}; {method}"
     columns = ("", "clips per s", "ms per clip", "times the release", "target")
-    yield Table("Degrading clips", columns, [*map(row, ways)], note)
+    yield Table("Degrading clips", columns, [*map(row, tasks)], note)
 
 
 def _prepare() -> None:
     global _clip
     cv2.setNumThreads(1)
-    _clip = real_clip()
+    _clip = load_clip()
 
 
-def real_clip() -> NDArray[np.uint8]:
-    """(FRAMES, SIDE, SIDE, 3), out of the middle of a real one."""
+def load_clip() -> NDArray[np.uint8]:
+    """Return a crop from the middle of the real clip: (FRAMES, SIDE, SIDE, 3)."""
     pictures = VideoClip(fetch_data.fetch()).read(range(60, 60 + FRAMES))
     return np.stack([picture[200 : 200 + SIDE, 400 : 400 + SIDE] for picture in pictures])
 
 
-def _ours(number: int) -> None:
+def _degrade(number: int) -> None:
     clip = torch.from_numpy(_clip).permute(0, 3, 1, 2).contiguous()
     settings = PRESETS["release"]
-    degraded(clip, settings, drawn(settings, np.random.default_rng(number), FRAMES))
+    degrade(clip, settings, sample_degradation(settings, np.random.default_rng(number), FRAMES))
 
 
-def _theirs(number: int) -> None:
-    """Facts 2.2 and 2.3: the same draws, with the release's tools and types."""
-    draw = drawn(PRESETS["release"], np.random.default_rng(number), FRAMES)
+def _degrade_as_release(number: int) -> None:
+    """Degrade with the same random numbers, and the release's tools and types.
+
+    Source: docs/paper-and-release.md, 2.2 and 2.3.
+    """
+    sample = sample_degradation(PRESETS["release"], np.random.default_rng(number), FRAMES)
     pictures = [picture.astype(np.float32) / 255 for picture in _clip]
-    weights = _kernel(draw.sigma_x, draw.sigma_y, draw.angle)
+    weights = _kernel(sample.sigma_x, sample.sigma_y, sample.angle)
     pictures = [cv2.filter2D(picture, -1, weights) for picture in pictures]
-    pictures = [_noisy(*each) for each in zip(pictures, draw.sigmas, draw.grey, strict=True)]
-    mode = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}[draw.stages[0].mode]
+    pictures = [_add_noise(*each) for each in zip(pictures, sample.noise_sigmas, sample.noise_grey, strict=True)]
+    modes = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
+    mode = modes[sample.stages[0].mode]
     small = (SIDE // 4, SIDE // 4)
     levels = [np.clip(255 * cv2.resize(picture, small, interpolation=mode), 0, 255) for picture in pictures]
-    options = draw.encodings[0].options
+    options = sample.encodings[0].options
     encode = ["-s", f"{small[0]}x{small[1]}", "-r", "25", "-i", "-", "-vf", "fps=25:round=up", "-c:v", "libx264"]
     encode += ["-pix_fmt", "yuv420p", "-crf", options["crf"], "-profile:v", options["profile"], "-f", "h264"]
     stream = _ffmpeg(b"".join(level.astype(np.uint8).tobytes() for level in levels), *RAW, *encode)
-    decoded = np.frombuffer(_ffmpeg(stream, "-f", "h264", "-i", "-", *RAW), np.uint8)
-    assert decoded.size == FRAMES * small[0] * small[1] * 3
-    _ = decoded.astype(np.float32) / 255
+    video = np.frombuffer(_ffmpeg(stream, "-f", "h264", "-i", "-", *RAW), np.uint8)
+    assert video.size == FRAMES * small[0] * small[1] * 3
+    _ = video.astype(np.float32) / 255
 
 
 def _kernel(sigma_x: float, sigma_y: float, angle: float) -> NDArray[np.float64]:
     place = np.arange(-10, 11)
     x, y = np.meshgrid(place, place)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    inverse = np.linalg.inv(turn @ np.diag([sigma_x**2, sigma_y**2]) @ turn.T)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    inverse = np.linalg.inv(rotation @ np.diag([sigma_x**2, sigma_y**2]) @ rotation.T)
     grid = np.stack([x, y], -1)
     weights: NDArray[np.float64] = np.exp(-0.5 * np.sum(grid @ inverse * grid, -1))
     return weights / weights.sum()
 
 
-def _noisy(picture: Pictures, sigma: float, grey: bool) -> Pictures:
+def _add_noise(picture: Frame, sigma: float, grey: bool) -> Frame:
     shape = (*picture.shape[:2], 1 if grey else 3)
-    pattern = np.float32(np.random.randn(*shape)) * sigma
-    out: Pictures = np.clip(picture + pattern, 0, 1).astype(np.float32)
+    noise = np.float32(np.random.randn(*shape)) * sigma
+    out: Frame = np.clip(picture + noise, 0, 1).astype(np.float32)
     return out
 
 
-def _ffmpeg(given: bytes, *arguments: str) -> bytes:
+def _ffmpeg(data: bytes, *arguments: str) -> bytes:
     command = ("ffmpeg", "-v", "error", *arguments, "-")
-    return subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True).stdout
+    return subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True).stdout

@@ -1,34 +1,29 @@
-"""How much memory a run takes."""
+"""Peak memory of a whole run and of the backend alone."""
 
 from __future__ import annotations
 
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from . import runs
 from .machine import has_bf16
-from .rounds import Turn, taken
+from .runs import MB
 from .settings import Settings
 from .table import Table, verdict
 
-MB = 1e6
-ROUNDS = 2
-"""At most: it hardly varies."""
 WHOLE_RUN = 500.0
-"""The most in MB, of a whole run at the size that is asked for."""
-ENGINE = 700.0
-"""The most in MB, of a process that runs the engine alone, with both sides of that size doubled."""
+"""Target: most MB of a whole run, at the size in the settings."""
+BACKEND = 700.0
+"""Target: most MB of a process with the backend alone, at twice the width and height."""
 
-ALONE = """
+BACKEND_PROGRAM = """
 import numpy as np
-from vsanimesr.engines.base import Frame
+from vsanimesr.backends.base import Frame
 from vsanimesr.options import Options
 from vsanimesr.session import Session
-session = Session(Options(engine="openvino", precision={precision!r}), width={width}, height={height})
+session = Session(Options(backend="openvino", precision={precision!r}), width={width}, height={height})
 pixels = np.random.default_rng(0).random((3, {height}, {width}), np.float32)
 out = np.empty((3, 4 * {height}, 4 * {width}), np.float32)
 frame = Frame(0, tuple(pixels))
@@ -37,46 +32,42 @@ for n in range(3):
 """
 
 
-def peak(settings: Settings) -> Iterator[Table]:
-    """The most that is resident in a whole run of vspipe, source filter included; and with the engine alone."""
+def measure_memory(settings: Settings) -> Iterator[Table]:
+    """Measure whole runs of vspipe, including the source filter, and the backend alone."""
     precisions = ["auto", "fp32", *(["int8"] if has_bf16() else [])]
-    upscales = {f"openvino, {name}": f'engine="openvino", precision="{name}"' for name in precisions}
-    yield _whole_run(settings, {runs.SOURCE: None, "null": 'engine="null"', **upscales}, target=WHOLE_RUN)
     doubled = replace(settings, width=2 * settings.width, height=2 * settings.height)
-    yield _whole_run(doubled, {runs.SOURCE: None, "null": 'engine="null"', **upscales}, target=None)
-    yield _alone(doubled, precisions)
+    yield _whole_run(settings, precisions, WHOLE_RUN)
+    yield _whole_run(doubled, precisions, None)
+    yield _backend(doubled, precisions)
 
 
-def _whole_run(settings: Settings, upscales: dict[str, str | None], target: float | None) -> Table:
+def _whole_run(settings: Settings, precisions: Sequence[str], target: float | None) -> Table:
+    upscales = {f"openvino, {name}": f'backend="openvino", precision="{name}"' for name in precisions}
     with tempfile.TemporaryDirectory() as folder:
-        scripts = runs.scripts(Path(folder), settings, upscales)
-        turns: dict[str, Turn] = {name: partial(runs.peak_memory, path) for name, path in scripts.items()}
-        samples = taken(turns, min(settings.rounds, ROUNDS), warm_up=False)
+        scripts = runs.write_scripts(Path(folder), settings, {runs.SOURCE: None, "null": 'backend="null"', **upscales})
+        commands = {name: runs.vspipe_command(path) for name, path in scripts.items()}
+        results = runs.measure_memory(commands, settings)
 
     def row(name: str) -> tuple[str, ...]:
-        most = samples.median(name) / MB
-        more = "" if name == runs.SOURCE else f"{samples.difference(name, runs.SOURCE) / MB:.0f}"
-        judged = verdict(most, at_most=target, unit=" MB") if name.startswith("openvino") else ""
-        return name, f"{most:.0f}", more, judged
+        peak = results.median(name) / MB
+        more = "" if name == runs.SOURCE else f"{results.difference(name, runs.SOURCE) / MB:.0f}"
+        return name, f"{peak:.0f}", more, verdict(peak, at_most=target, unit=" MB") if name in upscales else ""
 
     title = f"Peak resident memory of vspipe, {runs.FRAMES} frames at {settings.size}"
     columns = ("", "MB", f"more than {runs.SOURCE}", "target")
     return Table(title, columns, [*map(row, scripts)], "1 MB is 1,000,000 bytes.")
 
 
-def _alone(settings: Settings, precisions: list[str]) -> Table:
-    programs = {
-        f"openvino, {name}": ALONE.format(precision=name, width=settings.width, height=settings.height)
-        for name in precisions
-    }
-    turns: dict[str, Turn] = {
-        name: partial(runs.peak_memory_of, sys.executable, "-P", "-c", program) for name, program in programs.items()
-    }
-    samples = taken(turns, min(settings.rounds, ROUNDS), warm_up=False)
+def _backend(settings: Settings, precisions: Sequence[str]) -> Table:
+    commands = {}
+    for name in precisions:
+        program = BACKEND_PROGRAM.format(precision=name, width=settings.width, height=settings.height)
+        commands[f"openvino, {name}"] = runs.python_command(program)
+    results = runs.measure_memory(commands, settings)
 
     def row(name: str) -> tuple[str, ...]:
-        most = samples.median(name) / MB
-        return name, f"{most:.0f}", verdict(most, at_most=ENGINE, unit=" MB")
+        peak = results.median(name) / MB
+        return name, f"{peak:.0f}", verdict(peak, at_most=BACKEND, unit=" MB")
 
-    title = f"Peak resident memory of Python with the engine alone, at {settings.size}"
-    return Table(title, ("", "MB", "target"), [*map(row, programs)])
+    title = f"Peak resident memory of Python with the backend alone, at {settings.size}"
+    return Table(title, ("", "MB", "target"), [*map(row, commands)])

@@ -1,4 +1,4 @@
-"""Degraded clips per second with learnable basic operators, beside the same degradation without."""
+"""Degraded clips per second with learnable basic operators, compared with the same degradation without them."""
 
 from __future__ import annotations
 
@@ -8,50 +8,51 @@ from functools import partial
 import numpy as np
 import torch
 
-from trainer.degradation.draw import drawn
-from trainer.degradation.pipeline import degraded
-from trainer.degradation.settings import LEARNED, PRESETS, Degradation
-from trainer.lbo.degrader import Degrader
-from trainer.lbo.operator import FEATURES, NARROW, Operator
+from trainer.degradation.learned.degrader import Degrader
+from trainer.degradation.learned.operator import FEATURES, NARROW_FEATURES, Operator
+from trainer.degradation.pipeline import degrade
+from trainer.degradation.sampling import sample_degradation
+from trainer.degradation.settings import LBO_PRESETS, PRESETS, Degradation
 
-from .degrading import CLIPS, FRAMES, SIDE, real_clip
-from .processes import shared_out
+from .degrading import CLIPS, FRAMES, SIDE, load_clip
+from .processes import time_in_processes
 from .settings import Settings
 from .table import Table, verdict
 
 TARGET = 1.3
-"""How many times as long as without is allowed."""
+"""Target: most time, compared with no operators."""
 PLAIN = "without operators"
-WIDTHS = (FEATURES, 16, NARROW)
-WAYS = {
+WIDTHS = (FEATURES, 16, NARROW_FEATURES)
+CONFIGURATIONS = {
     PLAIN: (PRESETS["paper"], 0),
-    **{f"paper: after both scalings, {width} features": (LEARNED["paper"], width) for width in WIDTHS},
-    **{f"release: in place of half of them, {width} features": (LEARNED["release"], width) for width in WIDTHS},
+    **{f"paper: after both scalings, {width} features": (LBO_PRESETS["paper"], width) for width in WIDTHS},
+    **{f"release: in place of half of them, {width} features": (LBO_PRESETS["release"], width) for width in WIDTHS},
 }
-"""The degradation of each, and how wide its operator is."""
+"""The degradation settings and the operator's features, by name."""
 
-_clip: torch.Tensor  # in each process: uint8 (FRAMES, 3, SIDE, SIDE)
+_clip: torch.Tensor  # of each process: uint8 (FRAMES, 3, SIDE, SIDE)
 _pools: dict[str, list[Degrader]]
 
 
-def clips(settings: Settings) -> Iterator[Table]:
-    """All on all cores, one clip in each process at a time; frames lie ready in memory."""
-    samples, how = shared_out({name: partial(_degrade, name) for name in WAYS}, CLIPS, settings, _prepare)
+def measure_operators(settings: Settings) -> Iterator[Table]:
+    """Measure all on all cores, one clip at a time in each process. The frames are in memory."""
+    tasks = {name: partial(_degrade, name) for name in CONFIGURATIONS}
+    results, method = time_in_processes(tasks, CLIPS, settings, _prepare)
 
     def row(name: str) -> tuple[str, ...]:
-        slower = samples.ratio(name, PLAIN)
-        judged = verdict(slower, at_most=TARGET) if name != PLAIN else ""
-        return name, f"{1 / samples.median(name):.1f}", f"{1000 * samples.median(name):.1f}", f"{slower:.2f}", judged
+        ratio, seconds = results.ratio(name, PLAIN), results.median(name)
+        target = verdict(ratio, at_most=TARGET) if name != PLAIN else ""
+        return name, f"{1 / seconds:.1f}", f"{1000 * seconds:.1f}", f"{ratio:.2f}", target
 
-    note = f"Clips of {FRAMES} frames of {SIDE}x{SIDE} become {SIDE // 4}x{SIDE // 4}; {how}"
+    note = f"Clips of {FRAMES} frames of {SIDE}x{SIDE} become {SIDE // 4}x{SIDE // 4}; {method}"
     columns = ("", "clips per s", "ms per clip", "times without", "target")
-    yield Table("Degrading clips with operators", columns, [*map(row, WAYS)], note)
+    yield Table("Degrading clips with operators", columns, [*map(row, CONFIGURATIONS)], note)
 
 
 def _prepare() -> None:
     global _clip, _pools
-    _clip = torch.from_numpy(real_clip()).permute(0, 3, 1, 2).contiguous()
-    _pools = {name: _pool(degradation, width) for name, (degradation, width) in WAYS.items()}
+    _clip = torch.from_numpy(load_clip()).permute(0, 3, 1, 2).contiguous()
+    _pools = {name: _pool(degradation, width) for name, (degradation, width) in CONFIGURATIONS.items()}
 
 
 def _pool(degradation: Degradation, width: int) -> list[Degrader]:
@@ -62,5 +63,5 @@ def _pool(degradation: Degradation, width: int) -> list[Degrader]:
 
 
 def _degrade(name: str, number: int) -> None:
-    degradation, pool = WAYS[name][0], _pools[name]
-    degraded(_clip, degradation, drawn(degradation, np.random.default_rng(number), FRAMES, len(pool)), pool)
+    degradation, pool = CONFIGURATIONS[name][0], _pools[name]
+    degrade(_clip, degradation, sample_degradation(degradation, np.random.default_rng(number), FRAMES, len(pool)), pool)

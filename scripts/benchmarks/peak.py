@@ -1,6 +1,6 @@
-"""Runs a command and prints the most memory that it kept resident, in bytes: peak.py COMMAND...
+"""Run a command and print its peak resident memory in bytes: peak.py COMMAND...
 
-A program of its own: a process is charged with what its parent occupied when it was started, and this one is small.
+A separate program, because it must be small: the peak of a process includes what its parent occupied when it started.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Turns that are shared out among processes, one for each core: as the workers of a training run share out samples."""
+"""Measurements on all cores: worker processes share the work, as the workers of a training run do."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ from functools import partial
 
 import torch
 
-from trainer.heap import keep_freed
+from trainer.core.loader import tune_malloc
 
 from .machine import cores
-from .rounds import Samples, per_frame, taken
 from .settings import Settings
+from .timing import Results, time_interleaved
 
-type Way = Callable[[int], object]
-"""Does a piece of work; pieces have numbers."""
+type Task = Callable[[int], object]
+"""Does one piece of work. The argument is its number."""
 
 
-def shared_out(
-    ways: Mapping[str, Way], each: int, settings: Settings, prepare: Callable[..., None], *given: object
-) -> tuple[Samples, str]:
-    """Have ways take turns, each on all cores.
+def time_in_processes(
+    tasks: Mapping[str, Task], count: int, settings: Settings, prepare: Callable[..., None], *arguments: object
+) -> tuple[Results, str]:
+    """Time tasks, one worker process per core.
 
     Args:
-        each: pieces of work in a turn, for each process.
-        prepare: called in each process with what is given, before anything else is.
+        count: pieces of work per process and measurement.
+        prepare: is called once in each process with `arguments`.
 
     Returns:
-        Seconds per piece; and what a table's note should tell about them.
+        Seconds per piece of work, and a text about the measurement for a table's note.
     """
-    count = each * cores()
-    processes = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores(), processes, initializer=_prepare, initargs=(prepare, given)) as workers:
+    total = count * cores()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores(), context, initializer=_prepare, initargs=(prepare, arguments)) as workers:
 
-        def run(way: Way, pieces: int) -> None:
-            list(workers.map(way, range(pieces)))
+        def run(task: Task, pieces: int) -> None:
+            list(workers.map(task, range(pieces)))
 
-        samples = taken({name: per_frame(partial(run, way), count) for name, way in ways.items()}, settings.rounds)
-    return samples, f"{cores()} processes. Medians of {settings.rounds} rounds of {count}."
+        candidates = {name: partial(run, task) for name, task in tasks.items()}
+        results = time_interleaved(candidates, total, settings.rounds)
+    return results, f"{cores()} processes. Medians of {settings.rounds} rounds of {total}."
 
 
-def _prepare(prepare: Callable[..., None], given: tuple[object, ...]) -> None:
-    keep_freed()  # as a worker does
+def _prepare(prepare: Callable[..., None], arguments: tuple[object, ...]) -> None:
+    tune_malloc()  # as a training worker does
     torch.set_num_threads(1)
-    prepare(*given)
+    prepare(*arguments)

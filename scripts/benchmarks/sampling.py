@@ -7,60 +7,60 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import fetch_data
 from PIL import Image
 
-from trainer.clips import Clip, PictureClip, VideoClip
-from trainer.dataset import DegradedClips, Sampling
-from trainer.degradation.settings import LEARNED, PRESETS
-from trainer.lbo.degrader import Degrader
-from trainer.lbo.operator import Operator
-from trainer.remembered import Memory, RememberedClip
+from scripts import fetch_data
+from trainer.data.clips import Clip, ImageClip, VideoClip
+from trainer.data.frame_cache import CachedClip, FrameCache
+from trainer.degradation.learned.degrader import Degrader
+from trainer.degradation.learned.operator import Operator
+from trainer.degradation.settings import LBO_PRESETS, PRESETS
+from trainer.vsr.dataset import DegradedClips, Sampling
 
-from .processes import shared_out
+from .processes import time_in_processes
 from .settings import Settings
 from .table import Table
 
 FRAMES = 48
-"""Of the real clip, 1280x720."""
+"""Frames of the real clip, 1280x720."""
 SAMPLES = 4
-"""For each process in a turn."""
-LEARNT = ", with operators"
-KINDS = ("video, h264", "pictures, PNG", "pictures, remembered")
+"""Samples per process and measurement."""
+OPERATORS = ", with operators"
+KINDS = ("video, h264", "pictures, PNG", "pictures, cached")
 
-_datasets: dict[str, DegradedClips]  # in each process
+_datasets: dict[str, DegradedClips]  # of each process
 
 
-def samples(settings: Settings) -> Iterator[Table]:
-    """Of 15 frames of 256x256 at strides 1 to 3, on all cores."""
+def measure_samples(settings: Settings) -> Iterator[Table]:
+    """Measure samples of 15 frames of 256x256 at strides 1 to 3, on all cores."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for n, picture in enumerate(VideoClip(fetch_data.fetch()).read(range(FRAMES))):
             Image.fromarray(picture).save(folder / f"{n:08}.png")
-        ways = {name: partial(_sample, name) for kind in KINDS for name in (kind, kind + LEARNT)}
-        figures, how = shared_out(ways, SAMPLES, settings, _prepare, folder)
+        tasks = {name: partial(_load_sample, name) for kind in KINDS for name in (kind, kind + OPERATORS)}
+        results, method = time_in_processes(tasks, SAMPLES, settings, _prepare, folder)
 
     def row(name: str) -> tuple[str, ...]:
-        slower = f"{figures.ratio(name, name.removesuffix(LEARNT)):.2f}" if name.endswith(LEARNT) else ""
-        return name, f"{1 / figures.median(name):.1f}", f"{1000 * figures.median(name):.0f}", slower
+        ratio = f"{results.ratio(name, name.removesuffix(OPERATORS)):.2f}" if name.endswith(OPERATORS) else ""
+        return name, f"{1 / results.median(name):.1f}", f"{1000 * results.median(name):.0f}", ratio
 
-    note = f"Decoded, cropped, turned, degraded; the clip is 1280x720; operators of 64 features; {how} "
+    note = f"Decoded, cropped, flipped, degraded; the clip is 1280x720; operators of 64 features; {method} "
     note += "Compare with the training step."
-    yield Table("Samples from files", ("", "clips per s", "ms per clip", "times without"), [*map(row, ways)], note)
+    yield Table("Samples from files", ("", "clips per s", "ms per clip", "times without"), [*map(row, tasks)], note)
 
 
 def _prepare(folder: Path) -> None:
     global _datasets
-    pictures = PictureClip(folder, sorted(folder.iterdir()))
-    remembered = RememberedClip(pictures, Memory(FRAMES * 1280 * 720 * 3))
-    remembered.read(range(FRAMES))
-    clips: tuple[Clip, ...] = (VideoClip(fetch_data.fetch()), pictures, remembered)
+    pictures = ImageClip(folder, sorted(folder.iterdir()))
+    cached = CachedClip(pictures, FrameCache(FRAMES * 1280 * 720 * 3))
+    cached.read(range(FRAMES))
+    clips: tuple[Clip, ...] = (VideoClip(fetch_data.fetch()), pictures, cached)
     operator = Degrader(Operator(halves=False).requires_grad_(False).eval())
     _datasets = {}
     for kind, clip in zip(KINDS, clips, strict=True):
         _datasets[kind] = DegradedClips([clip], Sampling(), PRESETS["paper"], seed=0)
-        _datasets[kind + LEARNT] = DegradedClips([clip], Sampling(), LEARNED["paper"], 0, [operator])
+        _datasets[kind + OPERATORS] = DegradedClips([clip], Sampling(), LBO_PRESETS["paper"], 0, [operator])
 
 
-def _sample(kind: str, number: int) -> None:
+def _load_sample(kind: str, number: int) -> None:
     _ = _datasets[kind][0, number % FRAMES]

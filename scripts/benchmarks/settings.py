@@ -1,4 +1,4 @@
-"""How long and at which size to measure."""
+"""Frame size and number of measurements."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the command line says."""
+    """Settings from the command line."""
 
     width: int
     height: int
-    """Of the source, in pixels; multiples of 4."""
+    """Size of the source in pixels; multiples of 4."""
     frames: int
-    """In each turn."""
+    """Frames per measurement."""
     rounds: int
-    """That are counted."""
+    """Rounds that count; a warm-up round comes first."""
 
     @property
     def size(self) -> str:
@@ -23,5 +23,5 @@ class Settings:
 
     @property
     def pixels(self) -> int:
-        """Of a frame."""
+        """Pixels of a frame."""
         return self.width * self.height

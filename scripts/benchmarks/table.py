@@ -1,4 +1,4 @@
-"""Tables in Markdown that read well as plain text too."""
+"""Markdown tables with aligned columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a heading; the first column names what is measured. `str()` gives Markdown."""
+    """Rows of cells under a heading. The first column is the name of a row. `str()` gives Markdown."""
 
     title: str
     columns: Sequence[str]
@@ -23,7 +23,7 @@ class Table:
 
 
 def verdict(value: float, *, at_least: float | None = None, at_most: float | None = None, unit: str = "") -> str:
-    """A target and whether `value` meets it: "at most 1 s: met"."""
+    """Return a target and whether `value` meets it: "at most 1 s: met". Without a target, return nothing."""
     if at_least is not None:
         return f"at least {at_least:.3g}{unit}: {'met' if value >= at_least else 'not met'}"
     if at_most is not None:

@@ -1,6 +1,6 @@
-"""Runs a script inside vspipe, and tells on stderr when each part of opening the filter ended.
+"""Runs a script inside vspipe and writes to stderr when each part of opening the filter ended.
 
-Imports that the filter would do on its way are done one by one before, so that each shows.
+The imports of the filter are done one by one before, to show each of them.
 """
 
 from __future__ import annotations
@@ -20,44 +20,43 @@ PREFIX = "timeline: "
 _ends: dict[str, float] = {}
 
 
-def script(of: Path) -> str:
-    """The text of a script that runs the script `of` under this module."""
+def wrap(script: Path) -> str:
+    """Return the text of a script that runs another script under this module."""
     return f"""\
-import sys
-sys.path.append({str(Path(__file__).parent)!r})
-import timeline
-timeline.run({str(of)!r})
+from scripts.benchmarks import timeline
+timeline.run({str(script)!r})
 """
 
 
-def read(said: str) -> dict[str, float]:
-    """When each part ended, on the clock of `time.monotonic`, out of what a run wrote to stderr."""
-    line = next(line for line in said.splitlines() if line.startswith(PREFIX))
+def parse(stderr: str) -> dict[str, float]:
+    """Return when each part ended, on the clock of `time.monotonic`."""
+    line = next(line for line in stderr.splitlines() if line.startswith(PREFIX))
     ends: dict[str, float] = json.loads(line.removeprefix(PREFIX))
     return ends
 
 
 def run(script: str) -> None:
     """Run a script that opens one filter with OpenVINO."""
-    _end("vspipe, Python and VapourSynth start")
-    for module in ("vsanimesr.bridge", "openvino"):
-        importlib.import_module("vsanimesr.engines.openvino" if module == "openvino" else module)
-        _end(f"import {module}")
+    _mark("vspipe, Python and VapourSynth start")
+    importlib.import_module("vsanimesr.bridge")
+    _mark("import vsanimesr.bridge")
+    importlib.import_module("vsanimesr.backends.openvino").import_openvino()
+    _mark("import openvino")
     _watch(
         "vsanimesr.session", "read_weights", "read and check the weights", before="source filter and its first frame"
     )
-    _watch("openvino", "Core.import_model", "read and check what was built, and open it")
+    _watch("openvino", "Core.import_model", "read, check and load the built model")
     runpy.run_path(script)
-    _end("buffers")
+    _mark("buffers")
     print(PREFIX + json.dumps(_ends), file=sys.stderr, flush=True)
 
 
-def _end(part: str) -> None:
+def _mark(part: str) -> None:
     _ends[part] = time.monotonic()
 
 
 def _watch(module: str, path: str, part: str, before: str = "") -> None:
-    """Note the time after (and before) a function of a module is called."""
+    """Mark the end of a part after each call of a function, and optionally the end of another part before it."""
     owner: Any = importlib.import_module(module)
     *classes, name = path.split(".")
     for step in classes:
@@ -65,11 +64,11 @@ def _watch(module: str, path: str, part: str, before: str = "") -> None:
     function: Callable[..., Any] = getattr(owner, name)
 
     @functools.wraps(function)
-    def watched(*arguments: Any, **named: Any) -> Any:
+    def wrapper(*arguments: Any, **named: Any) -> Any:
         if before:
-            _end(before)
+            _mark(before)
         result = function(*arguments, **named)
-        _end(part)
+        _mark(part)
         return result
 
-    setattr(owner, name, watched)
+    setattr(owner, name, wrapper)

@@ -1,129 +1,127 @@
-"""A training step: forward and back through a clip, in the ways that the trainer offers; its time and its memory."""
+"""Time and memory of a training step, forward and backward through a clip, with the trainer's options."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from trainer.losses import l1
-from trainer.recurrence import Recurrence
-from vsanimesr.torch_network import AnimeSR
+from trainer.losses.objective import l1
+from trainer.vsr.recurrence import Recurrence
+from vsanimesr.network.torch_network import AnimeSR
 
 from . import runs
 from .machine import has_bf16
-from .rounds import Turn, per_frame, taken
+from .runs import MB
 from .settings import Settings
 from .table import Table, verdict
+from .timing import Candidate, time_interleaved
 
-FASTER = 2.0
-"""How many times as fast as the plain step the fastest way is wanted."""
-LESS = 1 / 3
-"""The most of the memory that a step may take when it computes frames again."""
+SPEED_UP = 2.0
+"""Target: times the speed of the plain step, for the fastest options."""
+MEMORY_SHARE = 1 / 3
+"""Target: most share of the step's memory with recompute."""
 FRAMES, SIDE = 15, 64
-"""Of an LR clip (facts 2.1)."""
-ROUNDS = 2
-"""At most, of memory: it hardly varies."""
-MB = 1e6
+"""Size of an LR clip (docs/paper-and-release.md, 2.1)."""
 PLAIN, LAST, FAST = "fp32", "fp32, channels last", "bf16, channels last"
-AGAIN = "recompute"
+RECOMPUTE = ", recompute"
 
 BATCH = 4
-"""Clips in the release's step (facts 4.1), where memory is measured."""
-TINY, TINY_SIDE = "one small frame", 16
+"""Clips in the release's step (docs/paper-and-release.md, 4.1), for measuring memory."""
+SMALL, SMALL_SIDE = "one small frame", 16
 
-STEP = """
-import sys
-sys.path[:0] = {path!r}
-from benchmarks.training import clips, forward_and_back, recurrence
-made = recurrence(channels_last={last}, recompute={again})
-forward_and_back(made, clips({frames}, {side}), bf16={bf16})
+STEP_PROGRAM = """
+from scripts.benchmarks.training import forward_and_backward, make_recurrence, random_clips
+recurrence = make_recurrence(channels_last={last}, recompute={recompute})
+forward_and_backward(recurrence, random_clips({frames}, {side}), bf16={bf16})
 """
 
 
-def step(settings: Settings) -> Iterator[Table]:
-    """Seconds of a step for one clip, then the memory of one for a batch."""
+def measure_step(settings: Settings) -> Iterator[Table]:
+    """Measure the seconds of a step with one clip, and the memory of a step with a batch."""
     yield _seconds(settings)
     yield _memory(settings)
 
 
-def recurrence(*, channels_last: bool = False, recompute: bool = False) -> Recurrence:
-    """The released network, as it is trained."""
+def make_recurrence(*, channels_last: bool = False, recompute: bool = False) -> Recurrence:
+    """Return the released network's architecture, ready for training."""
     torch.manual_seed(0)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     return Recurrence(AnimeSR().to(memory_format=layout), layout=layout, recompute=recompute)
 
 
-def clips(frames: int, side: int, batch: int = BATCH) -> tuple[Tensor, Tensor]:
-    """LR and HQ."""
+def random_clips(frames: int, side: int, batch: int = BATCH) -> tuple[Tensor, Tensor]:
+    """Return random LR and HQ clips."""
     generator = torch.Generator().manual_seed(0)
     lr = torch.rand(batch, frames, 3, side, side, generator=generator)
     return lr, torch.rand(batch, frames, 3, 4 * side, 4 * side, generator=generator)
 
 
-def forward_and_back(made: Recurrence, given: tuple[Tensor, Tensor], *, bf16: bool) -> None:
-    """Gradients of L1."""
-    lr, hq = given
-    made.zero_grad()
+def forward_and_backward(recurrence: Recurrence, clips: tuple[Tensor, Tensor], *, bf16: bool) -> None:
+    """Compute the gradients of L1."""
+    lr, hq = clips
+    recurrence.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        sr = made(lr)
+        sr = recurrence(lr)
     l1(sr, hq).backward()  # type: ignore[no-untyped-call]
 
 
-def _ways() -> dict[str, tuple[bool, bool]]:
-    """Whether channels are last, and whether it is bf16."""
+def _options() -> dict[str, tuple[bool, bool]]:
+    """Return whether channels are last, and whether bf16 is used, by name."""
     return {PLAIN: (False, False), LAST: (True, False), **({FAST: (True, True)} if has_bf16() else {})}
 
 
 def _seconds(settings: Settings) -> Table:
-    given = clips(FRAMES, SIDE, 1)
+    clips = random_clips(FRAMES, SIDE, 1)
 
-    def turn(name: str, recompute: bool) -> Turn:
-        last, bf16 = _ways()[name]
-        made = recurrence(channels_last=last, recompute=recompute)
+    def candidate(name: str, recompute: bool) -> Candidate:
+        last, bf16 = _options()[name]
+        recurrence = make_recurrence(channels_last=last, recompute=recompute)
 
         def run(count: int) -> None:
             for _ in range(count):
-                forward_and_back(made, given, bf16=bf16)
+                forward_and_backward(recurrence, clips, bf16=bf16)
 
-        return per_frame(run, 1)
+        return run
 
-    fastest = list(_ways())[-1]
-    turns = {name: turn(name, False) for name in _ways()} | {f"{fastest}, {AGAIN}": turn(fastest, True)}
-    samples = taken(turns, settings.rounds)
+    fastest = list(_options())[-1]
+    candidates = {name: candidate(name, False) for name in _options()}
+    candidates[fastest + RECOMPUTE] = candidate(fastest, True)
+    results = time_interleaved(candidates, 1, settings.rounds)
 
     def row(name: str) -> tuple[str, ...]:
-        faster = samples.ratio(PLAIN, name)
-        judged = verdict(faster, at_least=FASTER) if name == fastest else ""
-        return name, f"{1000 * samples.median(name):.0f}", f"{faster:.2f}", judged
+        speed_up = results.ratio(PLAIN, name)
+        target = verdict(speed_up, at_least=SPEED_UP) if name == fastest else ""
+        return name, f"{1000 * results.median(name):.0f}", f"{speed_up:.2f}", target
 
     note = f"Medians of {settings.rounds} rounds."
-    title = f"Training step, {FRAMES} frames of {SIDE}x{SIDE}, forward and back"
-    return Table(title, ("", "ms", f"times {PLAIN}", "target"), [*map(row, turns)], note)
+    title = f"Training step, {FRAMES} frames of {SIDE}x{SIDE}, forward and backward"
+    return Table(title, ("", "ms", f"times {PLAIN}", "target"), [*map(row, candidates)], note)
 
 
 def _memory(settings: Settings) -> Table:
-    rows = {name: again for way in _ways() for name, again in ((way, False), (f"{way}, {AGAIN}", True))}
+    names = [name + suffix for name in _options() for suffix in ("", RECOMPUTE)]
 
-    def peak(name: str, frames: int, side: int) -> Turn:
-        last, bf16 = _ways()[name.removesuffix(f", {AGAIN}")]
-        step = STEP.format(path=sys.path, last=last, bf16=bf16, again=rows[name], frames=frames, side=side)
-        return partial(runs.peak_memory_of, sys.executable, "-P", "-c", step)
+    def command(name: str, frames: int, side: int) -> runs.Command:
+        last, bf16 = _options()[name.removesuffix(RECOMPUTE)]
+        recompute = name.endswith(RECOMPUTE)
+        return runs.python_command(
+            STEP_PROGRAM.format(last=last, bf16=bf16, recompute=recompute, frames=frames, side=side)
+        )
 
-    turns = {name: peak(name, FRAMES, SIDE) for name in rows}
-    turns |= {f"{name}, {TINY}": peak(name, 1, TINY_SIDE) for name in rows}
-    samples = taken(turns, min(settings.rounds, ROUNDS), warm_up=False)
+    commands = {name: command(name, FRAMES, SIDE) for name in names}
+    commands |= {f"{name}, {SMALL}": command(name, 1, SMALL_SIDE) for name in names}
+    results = runs.measure_memory(commands, settings)
 
     def more(name: str) -> float:
-        return samples.difference(name, f"{name}, {TINY}")
+        return results.difference(name, f"{name}, {SMALL}")
 
     def row(name: str) -> tuple[str, ...]:
-        judged = verdict(more(name) / more(name.removesuffix(f", {AGAIN}")), at_most=LESS) if rows[name] else ""
-        return name, f"{samples.median(name) / MB:.0f}", f"{more(name) / MB:.0f}", judged
+        share = more(name) / more(name.removesuffix(RECOMPUTE))
+        target = verdict(share, at_most=MEMORY_SHARE) if name.endswith(RECOMPUTE) else ""
+        return name, f"{results.median(name) / MB:.0f}", f"{more(name) / MB:.0f}", target
 
     title = f"Peak resident memory of a training step, {BATCH} clips of {FRAMES} frames of {SIDE}x{SIDE}"
-    note = f"The target is for what a step takes more than {TINY} does, with {AGAIN} beside without."
-    return Table(title, ("", "MB", f"more than {TINY}", "target"), [*map(row, rows)], note)
+    note = f"The target is the memory above that of {SMALL}, with recompute compared with without."
+    return Table(title, ("", "MB", f"more than {SMALL}", "target"), [*map(row, names)], note)

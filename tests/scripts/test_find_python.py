@@ -1,4 +1,4 @@
-"""The search for an interpreter: what is taken, what is refused and why, in which order."""
+"""The search for an interpreter: accepted ones, refused ones and the reasons, the order."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from .sandbox import ROOT, executable, tools
+from tests.scripts.sandbox import ROOT, executable, tools
 
 
 def python(path: Path, version: str, kind: str = "cpython", library: str = "/lib/libpython.so") -> Path:
-    """A stand-in that answers the script's question as an interpreter of this kind would."""
+    """Write a fake interpreter that answers the script's probe."""
     return executable(path, f"printf '%s\\n' '{version}' '{kind}' '{library}' '{path}'")
 
 
 class Machine:
-    """A machine with nothing but what a test puts into `bin`."""
+    """A machine with an empty home, and only basic tools in `bin`."""
 
     def __init__(self, folder: Path) -> None:
         self.bin = tools(folder / "bin")
@@ -27,11 +27,11 @@ class Machine:
         self.home.mkdir()
 
     def search(self, **variables: str) -> tuple[str, str]:
-        """What the search prints, and what it says."""
+        """Run the search. Return its stdout and stderr."""
         environment = {"PATH": str(self.bin), "HOME": str(self.home), **variables}
-        done = subprocess.run([ROOT / "scripts" / "find_python"], env=environment, capture_output=True, text=True)
-        assert done.returncode == (0 if done.stdout else 1)
-        return done.stdout.strip(), done.stderr
+        result = subprocess.run([ROOT / "scripts" / "find_python"], env=environment, capture_output=True, text=True)
+        assert result.returncode == (0 if result.stdout else 1)
+        return result.stdout.strip(), result.stderr
 
 
 @pytest.fixture
@@ -39,27 +39,27 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_the_real_interpreter_is_taken(machine: Machine) -> None:
+def test_the_real_interpreter_is_accepted(machine: Machine) -> None:
     assert machine.search(PYTHON=sys.executable) == (os.path.realpath(sys.executable), "")
 
 
 def test_python3_comes_first(machine: Machine) -> None:
     python(machine.bin / "python3.14", "3.14")
-    wanted = python(machine.bin / "python3", "3.12")
-    assert machine.search() == (str(wanted), "")
+    expected = python(machine.bin / "python3", "3.12")
+    assert machine.search() == (str(expected), "")
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
 def test_an_old_python3_is_passed_over(machine: Machine, version: str) -> None:
     python(machine.bin / "python3", "3.11")
-    wanted = python(machine.bin / f"python{version}", version)
-    assert machine.search() == (str(wanted), "")
+    expected = python(machine.bin / f"python{version}", version)
+    assert machine.search() == (str(expected), "")
 
 
 def test_every_python3_on_the_path_is_tried(machine: Machine, tmp_path: Path) -> None:
     python(machine.bin / "python3", "3.9")
-    wanted = python(tmp_path / "later" / "python3", "3.13")
-    assert machine.search(PATH=f"{machine.bin}:{wanted.parent}") == (str(wanted), "")
+    expected = python(tmp_path / "later" / "python3", "3.13")
+    assert machine.search(PATH=f"{machine.bin}:{expected.parent}") == (str(expected), "")
 
 
 def test_pyenv_follows_the_version_file(machine: Machine) -> None:
@@ -71,14 +71,14 @@ def test_pyenv_follows_the_version_file(machine: Machine) -> None:
 
 def test_a_shim_that_does_not_run_is_passed_over(machine: Machine) -> None:
     executable(machine.bin / "python3", "echo 'pyenv: python3: command not found' >&2; exit 127")
-    wanted = python(machine.home / ".pyenv/versions/3.13.0/bin/python3", "3.13")
+    expected = python(machine.home / ".pyenv/versions/3.13.0/bin/python3", "3.13")
     python(machine.home / ".pyenv/versions/3.11.7/bin/python3", "3.11")
-    assert machine.search() == (str(wanted), "")
+    assert machine.search() == (str(expected), "")
 
 
-def test_pyenv_may_lie_elsewhere(machine: Machine, tmp_path: Path) -> None:
-    wanted = python(tmp_path / "p y" / "versions/3.12.1/bin/python3", "3.12")
-    assert machine.search(PYENV_ROOT=str(tmp_path / "p y")) == (str(wanted), "")
+def test_pyenv_root_is_honoured(machine: Machine, tmp_path: Path) -> None:
+    expected = python(tmp_path / "p y" / "versions/3.12.1/bin/python3", "3.12")
+    assert machine.search(PYENV_ROOT=str(tmp_path / "p y")) == (str(expected), "")
 
 
 @pytest.mark.parametrize(
@@ -101,22 +101,22 @@ def test_refusals_are_explained(machine: Machine, version: str, kind: str, libra
 
 def test_the_named_python_is_the_only_candidate(machine: Machine, tmp_path: Path) -> None:
     python(machine.bin / "python3", "3.12")
-    wanted = python(tmp_path / "mine", "3.14")
-    assert machine.search(PYTHON=str(wanted)) == (str(wanted), "")
+    expected = python(tmp_path / "mine", "3.14")
+    assert machine.search(PYTHON=str(expected)) == (str(expected), "")
     refused = python(tmp_path / "old", "3.10")
     path, message = machine.search(PYTHON=str(refused))
     assert not path
     assert message.startswith(f"find_python: PYTHON={refused} cannot be used\n  {refused} is Python 3.10\n")
 
 
-def test_uv_knows_one(machine: Machine, tmp_path: Path) -> None:
+def test_uv_has_a_python(machine: Machine, tmp_path: Path) -> None:
     python(machine.bin / "python3", "3.11")
-    wanted = python(tmp_path / "uv" / "python3.12", "3.12")
-    executable(machine.bin / "uv", f"[ \"$1 $2\" = 'python find' ] && echo {wanted}")
-    assert machine.search() == (str(wanted), "")
+    expected = python(tmp_path / "uv" / "python3.12", "3.12")
+    executable(machine.bin / "uv", f"[ \"$1 $2\" = 'python find' ] && echo {expected}")
+    assert machine.search() == (str(expected), "")
 
 
-def test_uv_fetches_one(machine: Machine, tmp_path: Path) -> None:
+def test_uv_downloads_a_python(machine: Machine, tmp_path: Path) -> None:
     fetched = tmp_path / "uv" / "python3.12"
     stored = python(tmp_path / "stored", "3.12")
     executable(
@@ -126,11 +126,11 @@ def test_uv_fetches_one(machine: Machine, tmp_path: Path) -> None:
         install) mkdir -p {fetched.parent} && {shutil.which("cp")} {stored} {fetched} ;;
         esac""",
     )
-    assert machine.search() == (str(stored), "find_python: uv fetches Python 3.12\n")
+    assert machine.search() == (str(stored), "find_python: downloading Python 3.12 with uv\n")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has apt-get install what is missing")
-def test_debian_gets_the_missing_library(machine: Machine, tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run apt-get install")
+def test_apt_get_installs_the_missing_library(machine: Machine, tmp_path: Path) -> None:
     installed = tmp_path / "installed"
     executable(
         machine.bin / "python3",

@@ -1,4 +1,4 @@
-"""What set-up reads of the project."""
+"""Facts about the project that set-up reads."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .sandbox import ROOT, load
-
-project = load("project")
+from scripts import project
+from tests.scripts.sandbox import ROOT
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def test_a_fingerprint_changes_with_names(tree: Path) -> None:
     assert len({before, renamed, project.fingerprint(tree)}) == 3
 
 
-def test_a_fingerprint_is_blind_to_what_is_built(tree: Path) -> None:
+def test_a_fingerprint_ignores_build_outputs(tree: Path) -> None:
     before = project.fingerprint(tree)
     (tree / "vsanimesr/__pycache__").mkdir()
     (tree / "vsanimesr/__pycache__/x.pyc").touch()
@@ -50,7 +49,7 @@ def test_the_real_sources_are_found() -> None:
     assert {"setup.py", "pyproject.toml", "vsanimesr/native/plugin.cpp", "vsanimesr/__init__.py", "LICENSE"} <= names
 
 
-def test_requirements_hold_those_for_building_running_and_the_extras() -> None:
+def test_requirements_are_those_of_building_running_and_the_extras() -> None:
     plain = project.requirements(ROOT / "pyproject.toml")
     dev = project.requirements(ROOT / "pyproject.toml", ["dev"])
     assert {"setuptools", "vapoursynth", "numpy"} <= {line.partition(">")[0] for line in plain}

@@ -1,4 +1,4 @@
-"""Settings: what is wrong with one is told with its name, its value and the way out."""
+"""Settings: assignments, and errors that name the setting, its value and the remedy."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import pytest
 
 from trainer.degradation.settings import PRESETS, Degradation
 from trainer.errors import SettingError
-from trainer.settings import changed
+from trainer.settings import override
 
 PAPER = PRESETS["paper"]
 
 
-def test_what_is_assigned_is_set_and_nothing_else() -> None:
-    new = changed(PAPER, ["noise.sigma=[1,2.5]", "down.factors=[4]", "codec.names.mpeg2=2", "down.lbo_mode=replace"])
+def test_assignments_change_these_settings_and_no_others() -> None:
+    new = override(PAPER, ["noise.sigma=[1,2.5]", "down.factors=[4]", "codec.names.mpeg2=2", "down.lbo_mode=replace"])
 
     assert (new.noise.sigma, new.down.factors, new.codec.names.mpeg2) == ((1, 2.5), (4,), 2)
     assert new.down.lbo_mode == "replace"
     assert (
-        changed(new, ["noise.sigma=[0,10]", "down.factors=[2,2]", "codec.names.mpeg2=0", "down.lbo_mode=after_down"])
+        override(new, ["noise.sigma=[0,10]", "down.factors=[2,2]", "codec.names.mpeg2=0", "down.lbo_mode=after_down"])
         == PAPER
     )
-    assert changed(PAPER, ["noise.grey=1", "noise.grey=0"]).noise.grey == 0  # the last one holds
+    assert override(PAPER, ["noise.grey=1", "noise.grey=0"]).noise.grey == 0  # the last one counts
 
 
-def test_settings_come_back_from_what_a_run_keeps_of_them() -> None:
+def test_settings_are_read_back_from_json() -> None:
     for settings in PRESETS.values():
         assert Degradation.model_validate_json(settings.model_dump_json()) == settings
 
 
 @pytest.mark.parametrize(
-    ("assignment", "told"),
+    ("assignment", "message"),
     [
         ("noise.sigmma=[0,1]", "'noise.sigmma' is not a setting; did you mean 'noise.sigma'?"),
         ("nois.sigma=[0,1]", "'nois' is not a setting; did you mean 'noise'?"),
@@ -48,31 +48,31 @@ def test_settings_come_back_from_what_a_run_keeps_of_them() -> None:
         ("noise.sigma=[0,NaN]", r"noise\.sigma\.1=NaN is refused"),
         ("noise.sigma=[0,Infinity]", r"noise\.sigma\.1=Infinity is refused"),
         ("blur.sigma=[0,3]", r"blur\.sigma=\[0, 3\] is refused: .*begin above it"),
-        ("down.factors=[2]", r"down\.factors=\[2\] is refused: .*divide by 2, and have to divide by 4"),
+        ("down.factors=[2]", r"down\.factors=\[2\] is refused: .*divide by 2, and must divide by 4"),
         ("down.factors=[3]", r"down\.factors\.0=3 is refused"),
         ("down.modes.area=-1", r"down\.modes\.area=-1 is refused"),
         ("blur=1", "blur=1 is refused"),
         ("down.lbo_mode=before", r'down\.lbo_mode="before" is refused: .*after_down'),
     ],
 )
-def test_what_is_wrong_is_told(assignment: str, told: str) -> None:
-    with pytest.raises(SettingError, match=told):
-        changed(PAPER, [assignment])
+def test_wrong_assignments_are_refused(assignment: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        override(PAPER, [assignment])
 
 
-def test_one_of_several_has_to_be_possible() -> None:
+def test_alternatives_cannot_all_have_a_share_of_0() -> None:
     with pytest.raises(SettingError, match=r"down\.modes=.* is refused: .*all of them are 0; give one more"):
-        changed(PAPER, [f"down.modes.{name}=0" for name in ("area", "bilinear", "bicubic")])
+        override(PAPER, [f"down.modes.{name}=0" for name in ("area", "bilinear", "bicubic")])
 
 
-def test_an_operator_in_the_place_of_a_stage_needs_stages_of_two() -> None:
+def test_an_operator_that_replaces_a_stage_needs_factors_of_2() -> None:
     with pytest.raises(SettingError, match=r"down=.* is refused: .*divides by 2: set down\.factors=\[2,2\]"):
-        changed(PRESETS["release"], ["down.lbo=0.5"])
-    assert changed(PRESETS["release"], ["down.lbo=0.5", "down.factors=[2,2]"]).down.lbo == 0.5
+        override(PRESETS["release"], ["down.lbo=0.5"])
+    assert override(PRESETS["release"], ["down.lbo=0.5", "down.factors=[2,2]"]).down.lbo == 0.5
 
 
-def test_the_presets_have_the_numbers_of_the_facts() -> None:
-    """Facts 2.2 and 2.3."""
+def test_the_presets_have_the_numbers_of_the_paper_and_the_release() -> None:
+    """docs/paper-and-release.md, 2.2 and 2.3."""
     for settings in PRESETS.values():
         blur, noise, codec = settings.blur, settings.noise, settings.codec
         assert (blur.isotropic, blur.sigma, blur.sigma_x, blur.sigma_y) == (0.7, (0.2, 4), (0.2, 4), (0.8, 3))

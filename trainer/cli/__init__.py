@@ -1,35 +1,36 @@
-"""`python -m trainer COMMAND`: one module for each command."""
+"""The trainer's command line, `python -m trainer`, with one module per command (see `vsanimesr.cli.program`)."""
 
 from __future__ import annotations
 
-import argparse
-import logging
-import sys
 from collections.abc import Sequence
 
-from ..errors import TrainerError
-from . import debug, degrade, evaluate, export, lbo, recipe, train
+from vsanimesr.cli import program
 
-COMMANDS = (train, lbo, recipe, evaluate, export, degrade, debug)
+from . import debug, degrade, evaluate, export, lbo, recipe, settings, vsr
+
+DESCRIPTION = "Train AnimeSR. Settings are changed by name=value; the command settings lists them."
+COMMANDS: program.Commands = {
+    **{stage: vsr.Stage(stage) for stage in vsr.SUMMARIES},
+    "lbo": lbo,
+    "recipe": recipe,
+    "settings": settings,
+    "evaluate": evaluate,
+    "export": export,
+    "degrade": degrade,
+    "debug": debug,
+}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 where it did what it should, 1 where it says why not."""
-    parser = argparse.ArgumentParser(prog="python -m trainer", description="Trains AnimeSR.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_to(commands)
-    given, rest = parser.parse_known_args(arguments)  # argparse takes no name=value after an option by itself
-    if wrong := [text for text in rest if text.startswith("-") or "=" not in text or "assignments" not in given]:
-        parser.error(f"unrecognized arguments: {' '.join(wrong)}")
-    if rest:
-        given.assignments += rest
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        given.run_command(given)
-    except TrainerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m trainer") -> int:
+    """Run one command.
+
+    Args:
+        arguments: the arguments after the program's name; None for those of this process.
+        prog: the program's name in help texts.
+
+    Returns:
+        0; 1 after an error, which is printed on stderr; or 130 after Ctrl-C. Wrong usage raises `SystemExit` with code
+        2.
+    """
+    parser = program.build_parser(prog, DESCRIPTION, COMMANDS)
+    return program.exit_code(lambda: program.run_program(parser, COMMANDS, arguments))

@@ -1,42 +1,46 @@
-"""`debug`: does training work here? Own clips, a tiny network, ten steps."""
+"""Test the installation: write two tiny clips and train on them.
+
+Trains ten steps of each stage with a tiny network, in seconds.
+
+Example:
+  python -m trainer debug
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from ..drawn_clips import draw_clips
+from ..data.toy_clips import write_toy_clips
 from ..errors import TrainerError
-from ..settings import changed
-from ..stages import preset
-from ..training import train
+from ..settings import override
+from ..vsr.config import preset
+from ..vsr.train import train
 
 
-def add_to(commands: Any) -> None:
-    """Add the command to a parser's."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "debug",
-        help="try everything: draw two tiny clips, train ten steps on them",
-        description="Draws two tiny clips and trains ten steps of each stage with a tiny network, in seconds.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    parser.add_argument(
+        "assignments", nargs="*", metavar="NAME=VALUE", help="settings that differ from the preset debug"
     )
-    parser.add_argument("assignments", nargs="*", metavar="NAME=VALUE", help="changes of the preset debug")
-    parser.add_argument("-o", "--run", type=Path, default=Path("debug"), metavar="FOLDER", help="default: debug")
-    parser.set_defaults(run_command=run)
+    parser.add_argument(
+        "-o", "--run", type=Path, default=Path("debug"), metavar="FOLDER", help="folder of the run (default: debug)"
+    )
 
 
-def run(given: argparse.Namespace) -> None:
-    """Draw, and train."""
-    clips = given.run / "clips"
+def run(args: argparse.Namespace) -> int:
+    """Write the clips and train."""
+    clips = args.run / "clips"
     try:
-        draw_clips(clips)
+        write_toy_clips(clips)
     except OSError as error:
         raise TrainerError(
-            f"{clips} cannot be written ({error.strerror or error}); name another folder by -o"
+            f"{clips} cannot be written ({error.strerror or error}); use another folder for -o"
         ) from error
     start = ""
     for stage in ("vsr-l1", "vsr-gan"):
-        folder = given.run / stage
+        folder = args.run / stage
         settings = preset(stage, "debug").model_copy(update={"data": str(clips), "start": start})
-        train(changed(settings, given.assignments), folder)
+        train(override(settings, args.assignments), folder)
         start = str(folder)
+    return 0

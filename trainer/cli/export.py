@@ -1,46 +1,60 @@
-"""`export`: a run's weights as a file to upscale with, or as a TensorRT engine."""
+"""Export the weights of a run to a file for Upscale, or build a TensorRT engine.
+
+Writes weights for core.animesr.Upscale(model=...), an ONNX graph of one step for other tools, or a TensorRT-RTX engine
+for NVIDIA GPUs, which Upscale finds in the cache.
+
+Example:
+  python -m trainer export runs/gan --to mine.safetensors
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from vsanimesr.cli.sizes import size
+from vsanimesr.cli.build import build_engines
+from vsanimesr.cli.sizes import parse_size
+from vsanimesr.errors import AnimeSRError
 
+from ..core import checkpoints
 from ..errors import ExportError
-from ..export import export
-from ..weights import checkpoint_at
+from ..vsr.export import export
 
 ENGINE = "engine"
 
 
-def add_to(commands: Any) -> None:
-    """Add the command to a parser's."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "export",
-        help="write a run's weights as a file to upscale with",
-        description="Writes weights that core.animesr.Upscale takes as model=..., an ONNX graph of one step for other "
-        "tools, or builds a TensorRT-RTX engine for NVIDIA's GPUs, which Upscale finds by itself.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    parser.add_argument("run", type=Path, help="folder of a run, or a checkpoint")
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="FILE",
+        help="a .safetensors, .pth or .onnx file, or the word engine",
     )
-    parser.add_argument("run", type=Path, help="a run's folder, or a checkpoint")
-    parser.add_argument("--to", required=True, metavar="FILE", help=".safetensors, .pth, .onnx, or the word engine")
-    parser.add_argument("--weights", choices=("average", "raw"), default="average", help="default: the moving average")
-    parser.add_argument("--size", type=size, metavar="WxH", help="of the frames of a graph or engine; default: any")
-    parser.set_defaults(run_command=run)
+    parser.add_argument(
+        "--weights",
+        choices=("ema", "raw"),
+        default="ema",
+        help="the moving average of the weights (ema, default), or the weights of the last step (raw)",
+    )
+    parser.add_argument(
+        "--size", type=parse_size, metavar="WxH", help="LR frame size of the graph or engine (default: any size)"
+    )
 
 
-def run(given: argparse.Namespace) -> None:
-    """Write."""
-    if given.to != ENGINE:
-        export(given.run, Path(given.to), which=given.weights, size=given.size)
-        print(f"wrote {given.to}")
-        return
-    from vsanimesr.cli import main as animesr
-
-    weights = checkpoint_at(given.run).with_suffix(".safetensors")
-    export(given.run, weights, which=given.weights)
-    sizes = [f"--size={given.size[0]}x{given.size[1]}"] if given.size else []
-    if animesr(["build", f"--model={weights}", *sizes]):
-        raise ExportError(f"the engine could not be built: see above. The weights are in {weights}")
-    print(f'built; use it by core.animesr.Upscale(clip, model="{weights}", engine="tensorrt_rtx")')
+def run(args: argparse.Namespace) -> int:
+    """Export."""
+    if args.to != ENGINE:
+        export(args.run, Path(args.to), weights=args.weights, size=args.size)
+        print(f"wrote {args.to}")
+        return 0
+    weights = checkpoints.resolve(args.run).with_suffix(".safetensors")
+    export(args.run, weights, weights=args.weights)
+    try:
+        for path in build_engines(str(weights), [args.size] if args.size else []):
+            print(path)
+    except AnimeSRError as error:
+        raise ExportError(f"the engine could not be built: {error}. The weights are in {weights}") from error
+    print(f'built; use it with core.animesr.Upscale(clip, model="{weights}", backend="tensorrt_rtx")')
+    return 0

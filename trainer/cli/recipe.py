@@ -1,44 +1,47 @@
-"""`recipe`: everything between bad old episodes and a network that repairs them, unattended."""
+"""Train a network for the faults of these episodes: pairs, operators, final stage, export.
+
+Learns an operator from each LQ episode, finetunes the network with all of them, and writes model.safetensors. Resumes
+if it was stopped. Settings of the final stage are changed by name=value, those of the operators' training by
+lbo.name=value; python -m trainer settings lists them. Prints a script that uses the network.
+
+Example:
+  python -m trainer recipe old1.mkv old2.mkv --data clips -o runs/old
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from ..recipe import Recipe, follow, script
-from ..stages import PRESETS
+from ..core.config import PRESETS
+from ..recipe import Recipe, run_recipe, write_script
 
 
-def add_to(commands: Any) -> None:
-    """Add the command to a parser's."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "recipe",
-        help="train a network for the faults of these episodes: pairs, operators, final stage, export",
-        description="Learns an operator from each LQ episode, finetunes the network with all of them, and writes "
-        "model.safetensors; goes on where it was stopped. Settings of the final stage are changed by name=value, those "
-        "of the operators' training by lbo.name=value.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    parser.add_argument(
+        "episodes", nargs="+", type=Path, metavar="EPISODE", help="LQ episodes: videos, or folders of images"
     )
-    parser.add_argument("episodes", nargs="+", type=Path, metavar="EPISODE", help="LQ: videos, or folders of pictures")
-    parser.add_argument("-o", "--folder", type=Path, required=True, metavar="FOLDER", help="where everything is kept")
-    parser.add_argument("--data", required=True, metavar="FOLDER", help="of HQ clips")
-    parser.add_argument("--preset", choices=PRESETS, default="paper", help="default: paper")
-    parser.add_argument("--model", default="v2", help="what makes pseudo-HQ, and is finetuned; default: v2")
-    parser.add_argument("--count", type=int, default=200, help="of clips out of each episode, at most; default: 200")
-    parser.add_argument("--factor", type=float, help="of all episodes; default: what is suggested for each")
-    parser.set_defaults(run_command=run, assignments=[])
+    parser.add_argument("-o", "--folder", type=Path, required=True, metavar="FOLDER", help="folder for all results")
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="folder of HQ clips")
+    parser.add_argument("--preset", choices=PRESETS, default="paper", help="preset (default: paper)")
+    parser.add_argument("--model", default="v2", help="network that makes pseudo-HQ and is finetuned (default: v2)")
+    parser.add_argument("--count", type=int, default=200, help="maximum number of clips per episode (default: 200)")
+    parser.add_argument("--factor", type=float, help="factor for all episodes (default: the suggested one for each)")
+    parser.set_defaults(assignments=[])
 
 
-def run(given: argparse.Namespace) -> None:
-    """Follow the recipe, and print the script that uses what it made."""
+def run(args: argparse.Namespace) -> int:
+    """Follow the recipe, and print a script that uses the network."""
     recipe = Recipe(
-        episodes=given.episodes,
-        data=given.data,
-        folder=given.folder,
-        upscaler=given.model,
-        preset=given.preset,
-        count=given.count,
-        factor=given.factor,
+        episodes=args.episodes,
+        data=args.data,
+        folder=args.folder,
+        upscaler=args.model,
+        preset=args.preset,
+        count=args.count,
+        factor=args.factor,
     )
-    if model := follow(recipe, given.assignments):
-        print(script(model, given.episodes[0]))
+    if model := run_recipe(recipe, args.assignments):
+        print(write_script(model, args.episodes[0]))
+    return 0

@@ -1,1 +1,1 @@
-"""From HQ clips to LR clips: what a clip goes through, drawn at random within ranges, and the operators that do it."""
+"""Degradation of HQ clips to LR clips: random parameters within ranges, and the operators that use them."""

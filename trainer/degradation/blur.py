@@ -1,4 +1,4 @@
-"""Gaussian blur: round, or elongated at any angle (facts 2.2)."""
+"""Gaussian blur, isotropic or anisotropic (docs/paper-and-release.md, 2.2)."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-RADIUS = 10
-"""Of every kernel: 21x21, as in the release."""
-REACH = 4
-"""Beyond so many sigmas lies less than a ten thousandth of a Gaussian, a 60th of a grey level: it is left out."""
+KERNEL_RADIUS = 10
+"""Radius of the kernel in pixels: 21x21, as in the release."""
+KERNEL_REACH = 4
+"""Radius in sigmas beyond which weights are left out. They sum to less than 1/10,000: 1/60 of a grey level."""
 
 
-def kernel(sigma_x: float, sigma_y: float, angle: float) -> Tensor:
-    """A normalised Gaussian on the integer grid, float32 (21, 21).
+def gaussian_kernel(sigma_x: float, sigma_y: float, angle: float) -> Tensor:
+    """Return a normalised Gaussian on the integer grid, float32 (21, 21).
 
     Args:
-        sigma_x, sigma_y: standard deviations along its axes, in pixels, above 0.
-        angle: of its first axis against the rows, in radians.
+        sigma_x, sigma_y: standard deviations along the axes of the Gaussian, in pixels, above 0.
+        angle: angle between its first axis and the rows, in radians.
     """
-    place = torch.arange(-RADIUS, RADIUS + 1, dtype=torch.float64)
+    place = torch.arange(-KERNEL_RADIUS, KERNEL_RADIUS + 1, dtype=torch.float64)
     y, x = torch.meshgrid(place, place, indexing="ij")
     cosine, sine = torch.tensor(angle, dtype=torch.float64).cos(), torch.tensor(angle, dtype=torch.float64).sin()
     along, across = cosine * x + sine * y, cosine * y - sine * x
@@ -29,8 +29,8 @@ def kernel(sigma_x: float, sigma_y: float, angle: float) -> Tensor:
     return (weights / weights.sum()).float()
 
 
-def blurred(clip: Tensor, sigma_x: float, sigma_y: float, angle: float) -> Tensor:
-    """A clip convolved with such a kernel; beyond its edges it is mirrored, the edge itself not repeated.
+def blur(clip: Tensor, sigma_x: float, sigma_y: float, angle: float) -> Tensor:
+    """Convolve a clip with `gaussian_kernel`. Borders are mirrored, without repeating the edge pixel.
 
     Args:
         clip: float32 (frames, 3, height, width), each side above 10.
@@ -38,13 +38,16 @@ def blurred(clip: Tensor, sigma_x: float, sigma_y: float, angle: float) -> Tenso
     frames, colours, height, width = clip.shape
     cosine, sine = math.cos(angle), math.sin(angle)
     right, down = (
-        min(RADIUS, math.ceil(REACH * sigma))
+        min(KERNEL_RADIUS, math.ceil(KERNEL_REACH * sigma))
         for sigma in (math.hypot(sigma_x * cosine, sigma_y * sine), math.hypot(sigma_x * sine, sigma_y * cosine))
     )
-    core = slice(RADIUS - down, RADIUS + down + 1), slice(RADIUS - right, RADIUS + right + 1)
-    weights = kernel(sigma_x, sigma_y, angle)[core]
+    core = (
+        slice(KERNEL_RADIUS - down, KERNEL_RADIUS + down + 1),
+        slice(KERNEL_RADIUS - right, KERNEL_RADIUS + right + 1),
+    )
+    weights = gaussian_kernel(sigma_x, sigma_y, angle)[core]
     planes = functional.pad(clip.reshape(1, -1, height, width), (right, right, down, down), mode="reflect")
-    # A round one is an outer product: 42 multiplications for each pixel, not 441.
+    # An isotropic kernel is an outer product: 42 multiplications per pixel instead of 441.
     parts = [weights.sum(1)[:, None], weights.sum(0)[None]] if sigma_x == sigma_y else [weights]
     for part in parts:
         each = part.expand(planes.shape[1], 1, *part.shape).contiguous()

@@ -1,7 +1,7 @@
-"""Encoding and decoding a clip in this process, by FFmpeg's libraries.
+"""Encoding and decoding of clips in this process, with FFmpeg's libraries.
 
-What H.264 gives is what the release's two ffmpeg processes give, at a twentieth of the time (facts 2.3): raw stream,
-yuv420p by swscale's bicubic, x264's preset medium.
+H.264 gives the same as the release's two ffmpeg processes, in a twentieth of the time: a raw stream, yuv420p by
+swscale's bicubic, x264's preset medium (docs/paper-and-release.md, 2.3).
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from torch import Tensor
 
+from ..data.uint8 import Frames, to_float, to_uint8
 from ..errors import CodecError
-from .levels import Pictures, clip_of, pictures_of
 
 type Packet = av.Packet[av.VideoStream]
 
 DECODERS = {"h264": "h264", "mpeg2": "mpeg2video", "mpeg4": "mpeg4"}
 ENCODERS = {**DECODERS, "h264": "libx264"}
-RATE = 25  # frames per second; the release draws one, and takes this one (facts 8.14)
+RATE = 25
+"""Frames per second. The release samples a rate and then uses 25 (docs/paper-and-release.md, 8.14)."""
+
+# With frames this small, x264's AVX-512 code is not deterministic: its macroblock tree reads beyond them. The SSE 4.2
+# code gives the same as the AVX2 code, as fast, and every processor that PyTorch runs on has it.
+DETERMINISTIC_X264 = "asm=MMX2,SSE2Fast,SSSE3,SSE4.2"
+IS_X86 = platform.machine().lower() in {"x86_64", "amd64"}
 
 
-# x264's code for AVX-512 gives other bits each time with frames this small: its macroblock tree reads beyond them. That
-# for SSE 4.2 gives what that for AVX2 gives, as fast, and every processor that PyTorch runs on has it.
-REPEATABLE = "asm=MMX2,SSE2Fast,SSSE3,SSE4.2"
-X86 = platform.machine().lower() in {"x86_64", "amd64"}
+def h264_options(crf: float, profile: str) -> dict[str, str]:
+    """Return encoder options for H.264."""
+    return {"crf": f"{crf:.4f}", "profile": profile, **({"x264-params": DETERMINISTIC_X264} if IS_X86 else {})}
 
 
-def h264(crf: float, profile: str) -> dict[str, str]:
-    """Options of H.264."""
-    return {"crf": f"{crf:.4f}", "profile": profile, **({"x264-params": REPEATABLE} if X86 else {})}
-
-
-def quantised(scale: float) -> dict[str, str]:
-    """Options of MPEG-2 and MPEG-4 ASP as DVDs and their rips had them: constant quantiser, two B-frames."""
-    # A fixed quantiser would be written on each frame, which PyAV does not do; this leaves the encoder no choice.
+def quantiser_options(scale: float) -> dict[str, str]:
+    """Return encoder options for MPEG-2 and MPEG-4 ASP as on DVDs and in DVD rips: constant quantiser, two B-frames."""
+    # FFmpeg sets a fixed quantiser on each frame, which PyAV cannot do. Equal limits have the same effect.
     return {"qmin": str(round(scale)), "qmax": str(round(scale)), "bf": "2", "g": "15"}
 
 
-def require(names: Iterable[str]) -> None:
-    """Refuse to begin where PyAV's FFmpeg lacks one of these codecs.
+def require_codecs(names: Iterable[str]) -> None:
+    """Check that PyAV's FFmpeg has these codecs.
 
     Raises:
-        CodecError: it lacks one.
+        CodecError: a codec is missing.
     """
     for name in names:
         try:
@@ -55,65 +55,65 @@ def require(names: Iterable[str]) -> None:
             av.Codec(DECODERS[name], "r")
         except (av.FFmpegError, ValueError) as error:  # an unknown codec is a ValueError
             raise CodecError(
-                f"PyAV's FFmpeg cannot do {name}; install PyAV's wheel (pip install --only-binary=av av), or set "
+                f"PyAV's FFmpeg has no {name}; install PyAV's wheel (pip install --only-binary=av av), or set "
                 f"degradation.codec.names.{name}=0"
             ) from error
 
 
-def coded(clip: Tensor, name: str, options: Mapping[str, str]) -> Tensor:
-    """What a codec makes of a clip, float32 (frames, 3, height, width) in [0, 1]. See `transcoded`."""
-    return clip_of(transcoded(pictures_of(clip), name, options))
+def encode_decode(clip: Tensor, name: str, options: Mapping[str, str]) -> Tensor:
+    """Encode and decode a clip, float32 (frames, 3, height, width) in [0, 1]. See `transcode`."""
+    return to_float(transcode(to_uint8(clip), name, options))
 
 
-def transcoded(pictures: Pictures, name: str, options: Mapping[str, str]) -> Pictures:
-    """What a codec makes of a clip.
+def transcode(frames: Frames, name: str, options: Mapping[str, str]) -> Frames:
+    """Encode and decode frames.
 
     Args:
-        pictures: with even sides.
+        frames: frames with even sides.
         name: `h264`, `mpeg2` or `mpeg4`.
-        options: of the encoder, from `h264` or `quantised`.
+        options: options of the encoder, from `h264_options` or `quantiser_options`.
 
     Returns:
-        As many pictures of the same size.
+        The same number of frames of the same size.
 
     Raises:
-        CodecError: it did not give as many, or failed.
+        CodecError: the codec failed, or returned another number or size of frames.
     """
     try:
-        decoded = _decoded(name, _encoded(pictures, name, options))
+        decoded = _decode(name, _encode(frames, name, options))
     except av.FFmpegError as error:
         raise CodecError(f"{name} with {dict(options)} failed: {error}") from error
-    if len(decoded) != len(pictures) or decoded[0].shape != pictures[0].shape:
-        raise CodecError(f"{name} with {dict(options)} gave {len(decoded)} frames for {len(pictures)}")
+    if len(decoded) != len(frames) or decoded[0].shape != frames[0].shape:
+        raise CodecError(f"{name} with {dict(options)} gave {len(decoded)} frames for {len(frames)}")
     return np.stack(decoded)
 
 
-def _encoded(pictures: Pictures, name: str, options: Mapping[str, str]) -> list[Packet]:
+def _encode(frames: Frames, name: str, options: Mapping[str, str]) -> list[Packet]:
     context = av.CodecContext.create(ENCODERS[name], "w")
     assert isinstance(context, av.VideoCodecContext)
-    _, context.height, context.width, _ = pictures.shape
+    _, context.height, context.width, _ = frames.shape
     context.pix_fmt = "yuv420p"
     context.framerate, context.time_base = Fraction(RATE), Fraction(1, RATE)
     context.options = dict(options)
-    context.thread_count = 1  # small frames; other clips have the other cores
+    context.thread_count = 1  # frames are small, and the other cores work on other clips
     converter = VideoReformatter()
     packets = []
-    for n, picture in enumerate(pictures):
-        frame = _converted(converter, av.VideoFrame.from_ndarray(picture, "rgb24"), "yuv420p")
+    for n, rgb in enumerate(frames):
+        frame = _convert(converter, av.VideoFrame.from_ndarray(rgb, "rgb24"), "yuv420p")
         frame.pts = n
         packets += context.encode(frame)
     return packets + context.encode(None)
 
 
-def _decoded(name: str, packets: list[Packet]) -> list[Pictures]:
+def _decode(name: str, packets: list[Packet]) -> list[Frames]:
     context = av.CodecContext.create(DECODERS[name], "r")
     assert isinstance(context, av.VideoCodecContext)
     context.thread_count = 1
     frames = [frame for packet in packets for frame in context.decode(packet)] + context.decode(None)
     converter = VideoReformatter()
-    return [cast(Pictures, _converted(converter, frame, "rgb24").to_ndarray()) for frame in frames]
+    return [cast(Frames, _convert(converter, frame, "rgb24").to_ndarray()) for frame in frames]
 
 
-def _converted(converter: VideoReformatter, frame: av.VideoFrame, format: str) -> av.VideoFrame:
-    """Between RGB and YUV, as ffmpeg does it; more threads take longer to start than to work."""
+def _convert(converter: VideoReformatter, frame: av.VideoFrame, format: str) -> av.VideoFrame:
+    """Convert between RGB and YUV, as ffmpeg does. More threads would take longer to start than to work."""
     return converter.reformat(frame, format=format, interpolation=Interpolation.BICUBIC, threads=1)

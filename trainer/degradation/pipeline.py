@@ -1,87 +1,86 @@
-"""A clip goes through what was drawn for it: blur, noise, scaling down, faults, codec (the paper's equation 2)."""
+"""Degradation of a clip in order: blur, noise, downscaling, analogue faults, codec (equation 2 of the paper)."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.uint8 import UINT8_MAX, Frames, to_float, to_uint8
 from ..errors import CodecError
 from .analogue import chroma_bleed, dot_crawl, halo, interlace_residue
-from .blur import blurred
-from .codec import transcoded
-from .draw import Draw, Encoding, Stage
-from .levels import LEVELS, Pictures, clip_of, pictures_of
-from .noise import noisy
-from .scaling import scaled_down
-from .settings import Codec, Degradation
+from .blur import blur
+from .codec import transcode
+from .noise import add_noise
+from .sampling import DegradationSample, DownStage, Encoding
+from .scaling import downscale
+from .settings import Codec, Degradation, LboMode
 
 _log = logging.getLogger(__name__)
 
-TOGETHER = 5
-"""Frames that are worked on at once while they are HQ: their 15 planes fill a vector, and stay in the cache."""
+FRAMES_AT_ONCE = 5
+"""Number of HQ frames processed at once. Their 15 planes fill a vector and stay in the CPU's cache."""
 FAULTS: dict[str, Callable[..., Tensor]] = {
     function.__name__: function for function in (chroma_bleed, dot_crawl, halo, interlace_residue)
 }
 
-type Operator = Callable[[Tensor], Tensor]
-"""A learnable basic operator: with `after_down` it keeps the size, with `replace` it halves it."""
+type LearnedOperator = Callable[[Tensor], Tensor]
+"""A learnable basic operator: it keeps the size with `after_down`, and halves it with `replace`."""
 
 
-def degraded(clip: Tensor, settings: Degradation, draw: Draw, operators: Sequence[Operator] = ()) -> tuple[Tensor, int]:
-    """The LR clip of an HQ clip.
+def degrade(
+    clip: Tensor, settings: Degradation, sample: DegradationSample, operators: Sequence[LearnedOperator] = ()
+) -> tuple[Tensor, int]:
+    """Return the LR clip of an HQ clip.
 
     Args:
         clip: uint8 (frames, 3, height, width), R, G, B; sides are multiples of 8, above 10.
-        settings: those that `draw` was drawn from.
-        operators: those that `draw` chose from.
+        settings: the settings that `sample` was sampled from.
+        operators: the pool of learned operators that `sample` refers to.
 
     Returns:
-        float32 (frames, 3, height / 4, width / 4) in [0, 1], values of 8 bits; and how many encodings failed before one
-        did not.
+        The clip, float32 (frames, 3, height / 4, width / 4) in [0, 1], 8-bit values; and the number of encodings that
+        failed before one succeeded.
 
     Raises:
-        CodecError: all of them failed. A clip that no codec has touched is never passed on.
+        CodecError: all encodings failed. A clip that was not encoded is never returned.
     """
-    parts = [slice(first, first + TOGETHER) for first in range(0, len(clip), TOGETHER)]
-    picture = torch.cat([_lr(clip[part], settings.down.lbo_mode, draw, part, operators) for part in parts])
-    for fault in draw.faults:
-        picture = FAULTS[fault.name](picture, **fault.arguments)
-    pictures, failures = _transcoded(
-        pictures_of(picture, truncated=settings.codec.truncated), settings.codec, draw.encodings
-    )
-    return clip_of(pictures), failures
+    parts = [slice(first, first + FRAMES_AT_ONCE) for first in range(0, len(clip), FRAMES_AT_ONCE)]
+    lr = torch.cat([_degrade_frames(clip[part], settings.down.lbo_mode, sample, part, operators) for part in parts])
+    for fault in sample.faults:
+        lr = FAULTS[fault.name](lr, **fault.arguments)
+    frames, failures = _transcode(to_uint8(lr, truncate=settings.codec.truncated), settings.codec, sample.encodings)
+    return to_float(frames), failures
 
 
-def _lr(
-    clip: Tensor, mode: Literal["after_down", "replace"], draw: Draw, part: slice, operators: Sequence[Operator]
+def _degrade_frames(
+    clip: Tensor, mode: LboMode, sample: DegradationSample, part: slice, operators: Sequence[LearnedOperator]
 ) -> Tensor:
-    """Some frames of a clip, as far as each is for itself."""
-    picture = blurred(clip.float().div_(LEVELS), draw.sigma_x, draw.sigma_y, draw.angle)
-    picture = noisy(picture, draw.sigmas[part], draw.grey[part], draw.seeds[part])
-    for stage in draw.stages:
-        picture = _down(picture, stage, mode, operators)
-    return picture
+    """Apply the operators that work on each frame separately to a part of a clip."""
+    frames = blur(clip.float().div_(UINT8_MAX), sample.sigma_x, sample.sigma_y, sample.angle)
+    frames = add_noise(frames, sample.noise_sigmas[part], sample.noise_grey[part], sample.noise_seeds[part])
+    for stage in sample.stages:
+        frames = _scale_down(frames, stage, mode, operators)
+    return frames
 
 
-def _down(clip: Tensor, stage: Stage, mode: Literal["after_down", "replace"], operators: Sequence[Operator]) -> Tensor:
+def _scale_down(clip: Tensor, stage: DownStage, mode: LboMode, operators: Sequence[LearnedOperator]) -> Tensor:
     learned = None if stage.lbo is None else operators[stage.lbo]
     if learned is not None and mode == "replace":
         return learned(clip)
-    scaled = scaled_down(clip, stage.factor, stage.mode)
+    scaled = downscale(clip, stage.factor, stage.mode)
     return scaled if learned is None else learned(scaled)
 
 
-def _transcoded(pictures: Pictures, settings: Codec, encodings: Sequence[Encoding]) -> tuple[Pictures, int]:
+def _transcode(frames: Frames, settings: Codec, encodings: Sequence[Encoding]) -> tuple[Frames, int]:
     order = slice(None, None, -1 if settings.swapped else 1)
     for failures, encoding in enumerate(encodings):
         try:
-            given = np.ascontiguousarray(pictures[..., order])
-            return np.ascontiguousarray(transcoded(given, encoding.name, encoding.options)[..., order]), failures
+            rgb = np.ascontiguousarray(frames[..., order])
+            return np.ascontiguousarray(transcode(rgb, encoding.name, encoding.options)[..., order]), failures
         except CodecError as error:
-            _log.warning("%s; another encoding is tried", error)
-    raise CodecError(f"a clip could not be encoded in any of {len(encodings)} ways, which the log tells; check PyAV")
+            _log.warning("%s; trying another encoding", error)
+    raise CodecError(f"all {len(encodings)} encodings of a clip failed, see the log; check the installation of PyAV")

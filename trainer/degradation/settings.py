@@ -1,6 +1,6 @@
-"""What a clip may go through, and how strongly; two presets.
+"""Settings of the degradation of clips, and presets.
 
-Source: the paper's section 3 and equation 2, facts 2.2 and 2.3.
+Source: section 3 and equation 2 of the paper; docs/paper-and-release.md, 2.2 and 2.3.
 """
 
 from __future__ import annotations
@@ -10,117 +10,143 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from vsanimesr.network import SCALE
+from vsanimesr.network.shapes import SCALE
 
 from ..settings import NonNegative, PositiveRange, Probability, Range, Settings, ShareRange, Shares
 
+LboMode = Literal["after_down", "replace"]
+
 
 class Blur(Settings):
-    """A Gaussian, the same for all frames of a clip."""
+    """Gaussian blur, the same for all frames of a clip."""
 
     isotropic: Probability = 0.7
-    """How often it is round; else it is elongated, at any angle."""
+    """Probability of an isotropic (round) kernel. Otherwise the kernel is anisotropic, at a random angle."""
     sigma: PositiveRange = (0.2, 4)
-    """Of a round one, in pixels."""
+    """Standard deviation of an isotropic kernel, in pixels."""
     sigma_x: PositiveRange = (0.2, 4)
+    """Standard deviation of an anisotropic kernel along its first axis, in pixels."""
     sigma_y: PositiveRange = (0.8, 3)
-    """Of an elongated one, along and across. The release draws them from different ranges (facts 8.13)."""
+    """Standard deviation along its second axis. The release has this other range (docs/paper-and-release.md, 8.13)."""
 
 
 class Noise(Settings):
-    """Gaussian noise, added before scaling down; drawn for each frame."""
+    """Gaussian noise, added before downscaling and sampled for each frame."""
 
     sigma: Range = (0, 10)
-    """In grey levels of 8 bits."""
+    """Standard deviation in grey levels of 8 bits."""
     grey: Probability = 0.5
-    """How often the three colours get the same."""
+    """Probability of grey noise, which is the same in all three colours."""
     frozen_grey: bool = False
-    """Grey noise has one pattern for all frames of a clip, as the release's pipeline with LBOs has it (facts 8.11)."""
+    """Use one pattern of grey noise for all frames of a clip, as the release's pipeline with LBOs does
+    (docs/paper-and-release.md, 8.11)."""
 
 
 class Modes(Shares):
-    """Of scaling down."""
+    """Relative frequencies of the interpolation modes of downscaling."""
 
     area: NonNegative = 1
+    """Frequency of the mean of each block."""
     bilinear: NonNegative = 1
+    """Frequency of bilinear interpolation."""
     bicubic: NonNegative = 1
+    """Frequency of bicubic interpolation."""
 
 
-def _by_scale(factors: tuple[int, ...]) -> tuple[int, ...]:
+def _require_scale(factors: tuple[int, ...]) -> tuple[int, ...]:
     if prod(factors) != SCALE:
-        raise ValueError(f"together they divide by {prod(factors)}, and have to divide by {SCALE}")
+        raise ValueError(f"together they divide by {prod(factors)}, and must divide by {SCALE}")
     return factors
 
 
 class Down(Settings):
-    """Scaling down by 4, without a filter against aliasing."""
+    """Downscaling by 4, without a filter against aliasing."""
 
-    factors: Annotated[tuple[Literal[2, 4], ...], Field(strict=False), AfterValidator(_by_scale)] = (2, 2)
-    """By what each stage divides the sides."""
+    factors: Annotated[tuple[Literal[2, 4], ...], Field(strict=False), AfterValidator(_require_scale)] = (2, 2)
+    """Factors by which the stages divide the sides: [2,2] or [4]."""
     modes: Modes = Modes()
     lbo: Probability = 0
-    """How often a stage has a learnable basic operator, where there are any."""
-    lbo_mode: Literal["after_down", "replace"] = "after_down"
-    """`after_down`: after a stage, as in the paper; `replace`: in its place, as in the release (facts 8.1)."""
+    """Probability that a stage uses a learnable basic operator, if there is a pool (`lbo_pool`)."""
+    lbo_mode: LboMode = "after_down"
+    """`after_down`: operators work after a stage, as in the paper. `replace`: they replace a stage, as in the release
+    (docs/paper-and-release.md, 8.1)."""
 
     @model_validator(mode="after")
-    def _halved(self) -> Self:
+    def _require_halving(self) -> Self:
         if self.lbo and self.lbo_mode == "replace" and set(self.factors) != {2}:
-            raise ValueError("an operator in the place of a stage divides by 2: set down.factors=[2,2]")
+            raise ValueError("an operator that replaces a stage divides by 2: set down.factors=[2,2]")
         return self
 
 
 class Analogue(Settings):
-    """Faults of tape, composite video and bad deinterlacing, on LR frames (see `analogue`); the paper has none."""
+    """Faults of tape, composite video and bad deinterlacing, applied to LR frames. The paper has none."""
 
     chroma_bleed: Probability = 0
-    """How often it comes; so the other three."""
+    """Probability of chroma bleed: chroma that is blurred along the line and shifted to the right."""
     bleed_width: Range = (1, 5)
+    """Standard deviation of the chroma's blur, in pixels."""
     bleed_shift: Range = (0, 3)
+    """Shift of the chroma to the right, in pixels."""
     dot_crawl: Probability = 0
+    """Probability of dot crawl and rainbows, the errors of a composite decoder."""
     dot_strength: Range = (0.2, 0.9)
+    """Share of the wrongly decoded chroma that stays in luma as dots."""
     dot_rainbow: Range = (0, 0.5)
+    """Share of the wrongly decoded luma that becomes rainbows."""
     dot_comb: ShareRange = (0, 1)
+    """Kind of the decoder: 0 is a notch filter, 1 a comb filter."""
     halo: Probability = 0
+    """Probability of halos: bright and dark lines beside edges."""
     halo_strength: Range = (0.05, 0.3)
+    """Overshoot of a halo, relative to the height of its edge."""
     halo_radius: Range = (1, 2.5)
+    """Width of a halo, in pixels."""
     interlace: Probability = 0
+    """Probability of combing: every other line shows a share of the next frame."""
     interlace_strength: ShareRange = (0.1, 0.6)
+    """Share of the next frame in these lines."""
 
 
 class Codecs(Shares):
-    """H.264; MPEG-2 as on a DVD; MPEG-4 ASP as in rips of them."""
+    """Relative frequencies of the codecs."""
 
     h264: NonNegative = 1
+    """Frequency of H.264."""
     mpeg2: NonNegative = 0
+    """Frequency of MPEG-2 as on DVDs."""
     mpeg4: NonNegative = 0
+    """Frequency of MPEG-4 ASP as in DVD rips."""
 
 
 class Profiles(Shares):
-    """Of H.264."""
+    """Relative frequencies of the profiles of H.264."""
 
     baseline: NonNegative = 0.1
+    """Frequency of the baseline profile."""
     main: NonNegative = 0.2
+    """Frequency of the main profile."""
     high: NonNegative = 0.7
+    """Frequency of the high profile."""
 
 
 class Codec(Settings):
-    """Encoding and decoding."""
+    """Encoding and decoding of the LR clip."""
 
     names: Codecs = Codecs()
     crf: Range = (18, 35)
-    """Of H.264."""
+    """Constant rate factor of H.264. A higher one compresses more."""
     profiles: Profiles = Profiles()
     scale: PositiveRange = (2, 12)
-    """The quantiser of MPEG-2 and MPEG-4 ASP: DVDs and their rips have 2 to 12."""
+    """Quantiser of MPEG-2 and MPEG-4 ASP. DVDs and their rips have 2 to 12."""
     truncated: bool = False
-    """Values are cut to 8 bits, not rounded, on their way into the codec (facts 8.19)."""
+    """Truncate values to 8 bits before encoding instead of rounding them (docs/paper-and-release.md, 8.19)."""
     swapped: bool = False
-    """Red and blue change places before the codec and back after it: the release's mistake (facts 8.17)."""
+    """Exchange red and blue before encoding and again after decoding, a mistake of the release
+    (docs/paper-and-release.md, 8.17)."""
 
 
 class Degradation(Settings):
-    """In the order in which it happens: blur, noise, scaling down, analogue faults, codec."""
+    """Degradation of HQ clips, in this order: blur, noise, downscaling, analogue faults, codec."""
 
     blur: Blur = Blur()
     noise: Noise = Noise()
@@ -136,11 +162,12 @@ PRESETS = {
         codec=Codec(truncated=True),
     ),
 }
-"""`paper` is its equation 2; `release` is what its first step does, without its mistakes: `codec.swapped=true` and
-`noise.frozen_grey=true` bring two of them back."""
+"""`paper` is equation 2 of the paper. `release` is the first step of the release without its mistakes: two of them are
+available as `codec.swapped=true` and `noise.frozen_grey=true`."""
 
-LEARNED = {
+LBO_PRESETS = {
     "paper": Degradation(down=Down(lbo=1)),
     "release": Degradation(down=Down(lbo=0.5, lbo_mode="replace"), codec=Codec(truncated=True)),
 }
-"""With learnable basic operators: after each scaling down, or in its place for half of them (facts 8.1)."""
+"""Presets with learnable basic operators: after every stage of downscaling (`paper`), or in place of half of them
+(`release`). See docs/paper-and-release.md, 8.1."""

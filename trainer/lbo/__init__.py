@@ -1,1 +1,4 @@
-"""Learnable basic operators: degradations learned from real LQ episodes (the paper's section 4.1, facts 3)."""
+"""Learnable basic operators: degradations learned from real LQ episodes.
+
+Source: section 4.1 of the paper; docs/paper-and-release.md, 3.
+"""

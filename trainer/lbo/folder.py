@@ -1,34 +1,32 @@
-"""What lies where in the folder of an operator: one for each episode."""
+"""Files and folders in the folder of an operator. Each episode has one such folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-OPERATOR = "operator.safetensors"
-"""What `lbo train` makes: the operator."""
-PATCHES = "patches.png"
-"""What it does to patches, to look at."""
-CHOICE = "choice.json"
-"""Which factor was chosen, how, and by what."""
-WINDOWS = "windows.json"
-"""Which parts of the episode the pairs are of."""
+PATCHES_FILE = "patches.png"
+"""A page that shows the operator's effect."""
+CHOICE_FILE = "choice.json"
+"""The factor of the pairs, and how it was chosen."""
+WINDOWS_FILE = "windows.json"
+"""The windows of the episode that became pairs."""
 
 
 def lq(folder: Path) -> Path:
-    """Clips of the episode."""
+    """Return the folder of LQ clips."""
     return folder / "pairs" / "lq"
 
 
 def hq(folder: Path) -> Path:
-    """The same clips as pseudo-HQ, exactly twice as large."""
+    """Return the folder of the same clips as pseudo-HQ, twice as large."""
     return folder / "pairs" / "hq"
 
 
 def scenes(folder: Path) -> Path:
-    """Pictures of a few scenes at each factor, to choose by."""
+    """Return the folder of pictures that show a few scenes at each factor."""
     return folder / "scenes"
 
 
 def run(folder: Path, stage: str) -> Path:
-    """Of a stage of training."""
+    """Return the folder of a stage's training run."""
     return folder / stage

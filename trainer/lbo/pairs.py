@@ -1,111 +1,127 @@
-"""Pairs to learn an operator from: pseudo-HQ pictures, and the LQ ones that they were made from (facts 3.2)."""
+"""Pairs of an episode: clips of its windows, and the same clips as pseudo-HQ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.random import Generator, SeedSequence
-from torch import Tensor
+from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 
-from ..clips import Clip, Picture, find_clips
-from ..degradation.levels import LEVELS
-from ..degradation.scaling import scaled_down
-from ..errors import ClipError, PairError
-from ..remembered import remembered
-from ..sample import Position, Sample
-from ..turns import drawn_turns, turned
+from vsanimesr.files import write_atomic
+
+from ..data.clips import Clip, Episode
+from ..errors import PairError
+from ..vsr.weights import load_network
 from . import folder
-from .operator import HALVING
+from .episode import Window, find_windows
+from .factor import ChoiceSource, FactorChoice, FactorHint, read_choice, suggest_factor
+from .rescaling import Rescaling, require_factor
+from .scenes import Scene, measure_scenes, render_scenes
 
-MODES = ("area", "bicubic")
-"""In which pseudo-HQ is halved for an operator that keeps the size; by 2 bilinear is area."""
+_log = logging.getLogger(__name__)
+
+WINDOW_LENGTH = 11
+"""Frames of a window. The recurrence starts at the first, which is left out (docs/paper-and-release.md, 3.2)."""
+
+type FactorPicker = Callable[[Sequence[Scene], Sequence[FactorHint], float], float]
+"""Lets the user choose a factor, given scenes, the measures of each factor, and the suggested factor."""
+
+_WINDOWS: TypeAdapter[list[Window]] = TypeAdapter(list[Window])
 
 
-class Pairs:
-    """Samples by (epoch, index): crops of pseudo-HQ, and of the LQ picture at the same place.
+def make_pairs(
+    episode: Episode,
+    path: Path,
+    *,
+    model: str = "v2",
+    count: int = 200,
+    factor: float | None = None,
+    pick_factor: FactorPicker | None,
+) -> FactorChoice:
+    """Make the pairs of an episode that are missing in a folder.
 
     Args:
-        path: the folder of an operator, with its pairs.
-        size: sides of the pseudo-HQ crop, in pixels; even.
-        halves: whether the operator halves the size itself; else it is given halved pictures.
-        turns: whether crops are mirrored in eight ways.
-        memory: how many bytes of decoded pictures are kept.
+        episode: an LQ episode.
+        path: folder of an operator. Without `factor`, a choice in the folder is kept.
+        model: network that upscales, as in `load_network`.
+        count: largest number of windows.
+        factor: factor of the input rescaling; None to choose one.
+        pick_factor: lets the user choose; None to use the suggested factor.
 
     Raises:
-        PairError: there are no pairs, or some lack their other half.
+        TrainerError: the episode cannot be read or has no suitable windows; the model cannot be loaded; the factor is
+            out of range; or the folder cannot be written.
     """
-
-    def __init__(self, path: Path, *, size: int, halves: bool, seed: int, turns: bool = False, memory: int = 0) -> None:
-        hq, lq = _matching(path)
-        self._hq, self._lq = remembered(hq, memory * 4 // 5), remembered(lq, memory // 5)
-        self._size = size
-        self._halves = halves
-        self._turns = turns
-        self._seed = seed
-        self._ends = np.cumsum([len(clip) for clip in self._lq])
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def check(self) -> None:
-        """Look at every picture, without decoding it.
-
-        Raises:
-            ClipError: one is damaged, or of another size than others of its clip.
-            PairError: pseudo-HQ is not exactly twice as large as LQ, or smaller than the crop.
-        """
-        for hq, lq in zip(self._hq, self._lq, strict=True):
-            large, small = hq.check(), lq.check()
-            if large != (HALVING * small[0], HALVING * small[1]):
-                raise PairError(
-                    f"clip {lq.name!r} has {small[0]}x{small[1]} pixels, and {large[0]}x{large[1]} as pseudo-HQ, which "
-                    "should be twice as large; make the pairs again, by lbo pairs"
-                )
-            if min(large) < self._size:
-                raise PairError(
-                    f"pseudo-HQ of clip {lq.name!r} has {large[0]}x{large[1]} pixels, and size={self._size} is larger; "
-                    "set less"
-                )
-
-    def lengths(self) -> dict[str, int]:
-        """How many pictures each clip has, by name."""
-        return {clip.name: len(clip) for clip in self._lq}
-
-    def __getitem__(self, position: Position) -> Sample:
-        epoch, index = position
-        generator = np.random.default_rng(SeedSequence((self._seed, epoch, index)))
-        number = int(np.searchsorted(self._ends, index, side="right"))
-        n = index - (int(self._ends[number - 1]) if number else 0)
-        (large,), (small,) = self._hq[number].read([n]), self._lq[number].read([n])
-        half = self._size // HALVING
-        top, left = (int(generator.integers(side - half + 1)) for side in small.shape[:2])
-        turns = drawn_turns(generator, wanted=self._turns)
-        target = turned(_crop(small, top, left, half), turns)
-        given = turned(_crop(large, HALVING * top, HALVING * left, self._size), turns).float() / LEVELS
-        return Sample(self._as_given(given, generator), target)
-
-    def _as_given(self, hq: Tensor, generator: Generator) -> Tensor:
-        mode = MODES[int(generator.integers(len(MODES)))]  # drawn whether it is used or not
-        return hq if self._halves else scaled_down(hq, HALVING, mode).clamp(0, 1)
-
-
-def _crop(picture: Picture, top: int, left: int, size: int) -> Tensor:
-    """uint8 (1, 3, size, size)."""
-    return torch.from_numpy(picture[top : top + size, left : left + size].copy()).permute(2, 0, 1)[None]
-
-
-def _matching(path: Path) -> tuple[Sequence[Clip], Sequence[Clip]]:
+    if factor is not None:
+        require_factor(factor)
+    rescaling = Rescaling(load_network(model))
     try:
-        hq, lq = find_clips(folder.hq(path)), find_clips(folder.lq(path))
-    except ClipError as error:
-        raise PairError(f"{path} holds no pairs; make them: python -m trainer lbo pairs EPISODE -o {path}") from error
-    lengths = [{clip.name: len(clip) for clip in clips} for clips in (hq, lq)]
-    if odd := sorted(name for name in lengths[0] | lengths[1] if lengths[0].get(name) != lengths[1].get(name)):
-        raise PairError(
-            f"clip {odd[0]!r} of {path} has {lengths[1].get(odd[0], 0)} LQ pictures and {lengths[0].get(odd[0], 0)} of "
-            "pseudo-HQ; make the pairs again, by lbo pairs"
-        )
-    return hq, lq
+        path.mkdir(parents=True, exist_ok=True)
+        windows = _read_windows(episode, path, count)
+        previous = read_choice(path)
+        if factor is not None:
+            choice = FactorChoice(factor=factor, by="argument", model=model)
+        elif previous and previous.model == model:
+            _log.info("x%g as before; delete %s to choose again", previous.factor, path / folder.CHOICE_FILE)
+            choice = previous
+        else:
+            scenes = render_scenes(episode, windows, rescaling, folder.scenes(path))
+            choice = _choose_by_scenes(scenes, model, pick_factor)
+        if previous and (previous.factor, previous.model) != (choice.factor, choice.model):
+            shutil.rmtree(folder.hq(path), ignore_errors=True)
+        if choice != previous:
+            choice.save(path)
+        for number, window in enumerate(windows, 1):
+            _log.info("pair %d of %d at x%g", number, len(windows), choice.factor)
+            _make_pair(episode, window, rescaling, choice.factor, path)
+    except OSError as error:
+        raise PairError(f"{path} cannot be written ({error}); name another folder, or free some space") from error
+    return choice
+
+
+def _read_windows(episode: Episode, path: Path, count: int) -> list[Window]:
+    """Read the windows from the folder, or find them in the episode and write them."""
+    file = path / folder.WINDOWS_FILE
+    if file.is_file():
+        try:
+            return _WINDOWS.validate_json(file.read_bytes())
+        except ValidationError as error:
+            raise PairError(f"{file} is damaged; delete it to find the windows again") from error
+    windows = find_windows(episode, count, WINDOW_LENGTH)
+    write_atomic(file, _WINDOWS.dump_json(windows, indent=2))
+    return windows
+
+
+def _choose_by_scenes(scenes: Sequence[Scene], model: str, pick_factor: FactorPicker | None) -> FactorChoice:
+    measures = measure_scenes(scenes)
+    hints = [FactorHint(factor=f, sharpness=each.sharpness, artefacts=each.artefacts) for f, each in measures.items()]
+    suggested = suggest_factor(measures)
+    by: ChoiceSource = "page" if pick_factor else "suggestion"
+    factor = pick_factor(scenes, hints, suggested) if pick_factor else suggested
+    _log.info("x%g by %s; the suggested factor is x%g", factor, by, suggested)
+    return FactorChoice(factor=factor, by=by, model=model, suggested=suggested, hints=tuple(hints))
+
+
+def _make_pair(episode: Clip, window: Window, rescaling: Rescaling, factor: float, path: Path) -> None:
+    name = f"{window.first:06}"
+    hq, lq = folder.hq(path) / name, folder.lq(path) / name
+    if hq.is_dir() and lq.is_dir():
+        return
+    frames = episode.read(range(window.first, window.first + WINDOW_LENGTH))
+    _write_clip(lq, [Image.fromarray(frame) for frame in frames[1:]])
+    _write_clip(hq, list(rescaling.pseudo_hq(frames, factor))[1:])
+
+
+def _write_clip(clip: Path, pictures: Sequence[Image.Image]) -> None:
+    """Write a clip atomically: the folder appears when it is complete."""
+    work = clip.parents[1] / f".{clip.parent.name}-{clip.name}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    for n, picture in enumerate(pictures):
+        picture.save(work / f"{n:08}.png")
+    shutil.rmtree(clip, ignore_errors=True)
+    clip.parent.mkdir(exist_ok=True)
+    work.rename(clip)

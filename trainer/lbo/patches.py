@@ -1,4 +1,4 @@
-"""What an operator does to patches, beside basic operators and the episode itself, as in the paper's figure 9."""
+"""A page of patches that shows an operator's effect, as in the paper's figure 9."""
 
 from __future__ import annotations
 
@@ -8,63 +8,63 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from ..cells import SIDE, Cell, Row, laid_out
-from ..clips import Clip, Picture, find_clips
-from ..degradation.blur import blurred
-from ..degradation.levels import LEVELS, clip_of
-from ..degradation.noise import noisy
-from ..degradation.scaling import scaled_down
-from ..pictures import most_detailed
+from ..data.clips import Clip, find_clips
+from ..data.uint8 import UINT8_MAX, to_float
+from ..degradation.blur import blur
+from ..degradation.learned.degrader import Degrader
+from ..degradation.learned.operator import LBO_SCALE, Operator
+from ..degradation.noise import add_noise
+from ..degradation.scaling import downscale
+from ..previews import SIDE, Cell, Row, draw_page, find_most_detailed
 from . import folder
-from .degrader import Degrader
-from .operator import HALVING, Operator
 
 ROWS = 5
-PATCH = 64
-"""Of an LQ picture, in pixels."""
-BLUR, NOISE = 1.2, 8
-"""Of the basic operators beside it: pixels and grey levels, the middle of what is common."""
-assert SIDE % PATCH == 0
+PATCH_SIDE = 64
+"""Height and width of a patch of an LQ frame, in pixels."""
+BLUR_SIGMA, NOISE_SIGMA = 1.2, 8
+"""Strength of the basic operators for comparison, in pixels and grey levels: the middle of usual ranges."""
+assert SIDE % PATCH_SIDE == 0
 
 
-def drawn_patches(operator: Operator, path: Path) -> Image.Image:
-    """A page of rows: pseudo-HQ, blurred, with noise, degraded by the operator, as the episode is.
+def render_patches(operator: Operator, path: Path) -> Image.Image:
+    """Render rows of patches: pseudo-HQ, with blur, with noise, degraded by the operator, and the episode itself.
 
     Args:
-        path: the folder of an operator, with its pairs.
+        path: folder of an operator, with its pairs.
 
     Raises:
-        ClipError: a picture of the pairs cannot be read.
+        ClipError: a frame of the pairs cannot be read.
     """
     clips = list(zip(find_clips(folder.hq(path)), find_clips(folder.lq(path)), strict=True))
-    shown = [clips[n * len(clips) // ROWS] for n in range(min(ROWS, len(clips)))]
-    return laid_out([_row(operator, hq, lq) for hq, lq in shown])
+    rows = [clips[n * len(clips) // ROWS] for n in range(min(ROWS, len(clips)))]
+    return draw_page([_draw_row(operator, hq, lq) for hq, lq in rows])
 
 
-def _row(operator: Operator, hq: Clip, lq: Clip) -> Row:
-    middle = len(lq) // 2
-    (large,), (small,) = hq.read([middle]), lq.read([middle])
-    top, left = most_detailed(_tensor(small), PATCH)
-    patch = _patch(_tensor(large), HALVING * top, HALVING * left, HALVING * PATCH)
-    half = scaled_down(patch, HALVING, "area")
+def _draw_row(operator: Operator, hq_clip: Clip, lq_clip: Clip) -> Row:
+    middle = len(lq_clip) // 2
+    hq, lq = (_read_tensor(clip, middle) for clip in (hq_clip, lq_clip))
+    top, left = find_most_detailed(lq, PATCH_SIDE)
+    patch = _cut_patch(hq, LBO_SCALE * top, LBO_SCALE * left, LBO_SCALE * PATCH_SIDE)
+    half = downscale(patch, LBO_SCALE, "area")
     degrade = Degrader(operator)
-    pictures = {
-        f"pseudo-HQ of {lq.name}": patch,
-        f"blur, sigma {BLUR}": blurred(half, BLUR, BLUR, 0),
-        f"noise, sigma {NOISE}": noisy(half, [NOISE / LEVELS], [False], [0]),
+    patches = {
+        f"pseudo-HQ of {lq_clip.name}": patch,
+        f"blur, sigma {BLUR_SIGMA}": blur(half, BLUR_SIGMA, BLUR_SIGMA, 0),
+        f"noise, sigma {NOISE_SIGMA}": add_noise(half, [NOISE_SIGMA / UINT8_MAX], [False], [0]),
         "the operator": degrade(patch if operator.halves else half).clamp(0, 1),
-        "the episode": _patch(_tensor(small), top, left, PATCH),
+        "the episode": _cut_patch(lq, top, left, PATCH_SIDE),
     }
-    return [Cell(label, picture[0]) for label, picture in pictures.items()]
+    return [Cell(label, picture[0]) for label, picture in patches.items()]
 
 
-def _patch(picture: Tensor, top: int, left: int, side: int) -> Tensor:
-    """(1, 3, side, side); what lies beyond the picture's edge repeats it."""
-    patch = picture[..., top : top + side, left : left + side]
+def _cut_patch(frame: Tensor, top: int, left: int, side: int) -> Tensor:
+    """Cut a patch, (1, 3, side, side). Edge pixels are repeated beyond the frame."""
+    patch = frame[..., top : top + side, left : left + side]
     below, right = side - patch.shape[-2], side - patch.shape[-1]
     return functional.pad(patch, (0, right, 0, below), mode="replicate")
 
 
-def _tensor(picture: Picture) -> Tensor:
-    """float32 (1, 3, height, width) in [0, 1]."""
-    return clip_of(picture[None])
+def _read_tensor(clip: Clip, number: int) -> Tensor:
+    """Read a frame as float32 (1, 3, height, width) in [0, 1]."""
+    (frame,) = clip.read([number])
+    return to_float(frame[None])

@@ -1,6 +1,6 @@
-"""Input rescaling: an LQ clip is shrunk, then upscaled; at the right factor its faults go and its detail stays.
+"""Input rescaling: an LQ clip is scaled down, then upscaled. The right factor removes its faults and keeps its detail.
 
-Source: the paper's section 4.1, facts 3.2.
+Source: section 4.1 of the paper; docs/paper-and-release.md, 3.2.
 """
 
 from __future__ import annotations
@@ -13,76 +13,75 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from vsanimesr.torch_network import AnimeSR
+from vsanimesr.network.shapes import MULTIPLE, SCALE
+from vsanimesr.network.torch_network import AnimeSR
 
-from ..clips import Picture
-from ..degradation.levels import clip_of
+from ..data.clips import Frame
+from ..data.uint8 import to_float
+from ..degradation.learned.operator import LBO_SCALE
 from ..errors import PairError
-from ..pictures import image_of
-from ..recurrence import Recurrence
-from .operator import HALVING
+from ..previews import to_image
+from ..vsr.recurrence import Recurrence
 
 FACTORS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
-"""Those that the paper looks at."""
-LEAST, MOST = 0.1, 1.0
-SMALLEST = 16
-"""Of a shrunk side, in pixels."""
-MULTIPLE = 4
-"""Of sides that the network takes."""
+"""Factors to choose from, those of the paper."""
+MIN_FACTOR, MAX_FACTOR = 0.1, 1.0
+MIN_SIDE = 16
+"""Smallest side of a scaled-down frame, in pixels."""
 
 
 def require_factor(factor: float) -> None:
     """Refuse a factor out of range.
 
     Raises:
-        PairError: it is.
+        PairError: the factor is out of range.
     """
-    if not LEAST <= factor <= MOST:
+    if not MIN_FACTOR <= factor <= MAX_FACTOR:
         raise PairError(
-            f"--factor {factor:g} is refused; give one from {LEAST:g} to {MOST:g}: 0.5 is what the paper has"
+            f"--factor {factor:g} is refused; use a factor from {MIN_FACTOR:g} to {MAX_FACTOR:g}, the paper has 0.5"
         )
 
 
 class Rescaling:
-    """Makes pseudo-HQ of LQ clips.
+    """Makes pseudo-HQ from LQ clips.
 
     Args:
-        network: trained with basic operators only; it stays as it is.
+        network: a network trained with basic operators only. Its weights are not changed.
     """
 
     def __init__(self, network: AnimeSR) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        placed = network.to(self._device).to(memory_format=torch.channels_last).eval()
-        self._recurrence = Recurrence(placed, layout=torch.channels_last)
+        network = network.to(self._device).to(memory_format=torch.channels_last).eval()
+        self._recurrence = Recurrence(network, layout=torch.channels_last)
         self._autocast = self._device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
     @torch.inference_mode()
-    def pseudo_hq(self, pictures: Sequence[Picture], factor: float) -> Iterator[Image.Image]:
-        """A clip shrunk by a factor, upscaled by 4, and brought to exactly twice the size that it had.
+    def pseudo_hq(self, frames: Sequence[Frame], factor: float) -> Iterator[Image.Image]:
+        """Scale a clip down by a factor, upscale it by 4, and resize it to exactly twice its size.
 
         Args:
-            pictures: of one clip; the recurrence begins with the first, so that the first few come out less well.
+            frames: consecutive frames. The recurrence starts at the first one, so the first few have lower quality.
 
         Raises:
-            PairError: they are too small for this factor.
+            PairError: the frames are too small for this factor.
         """
-        height, width, _ = pictures[0].shape
+        height, width, _ = frames[0].shape
         small = round(width * factor), round(height * factor)
-        if min(small) < SMALLEST:
+        if min(small) < MIN_SIDE:
             raise PairError(
-                f"pictures of {width}x{height} shrunk by {factor:g} have {small[0]}x{small[1]} pixels, and {SMALLEST} "
-                "are the least for a side; take a larger factor, or an episode of larger pictures"
+                f"frames of {width}x{height} scaled down by {factor:g} have {small[0]}x{small[1]} pixels, and the "
+                f"smallest side is {MIN_SIDE}; use a larger factor, or an episode with larger frames"
             )
-        lr = torch.stack([_shrunk(picture, small) for picture in pictures])[None].to(self._device)
+        lr = torch.stack([_scale_down(frame, small) for frame in frames])[None].to(self._device)
         padding = (0, -small[0] % MULTIPLE, 0, -small[1] % MULTIPLE)
         lr = functional.pad(lr.flatten(0, 1), padding, mode="replicate")[None]
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast):
-            for picture in self._recurrence.pictures(lr):
-                sr = image_of(picture[0, :, : 4 * small[1], : 4 * small[0]].float().cpu())
-                yield sr.resize((HALVING * width, HALVING * height), Image.Resampling.LANCZOS)
+            for frame in self._recurrence.frames(lr):
+                sr = to_image(frame[0, :, : SCALE * small[1], : SCALE * small[0]].float().cpu())
+                yield sr.resize((LBO_SCALE * width, LBO_SCALE * height), Image.Resampling.LANCZOS)
 
 
-def _shrunk(picture: Picture, size: tuple[int, int]) -> Tensor:
-    """float32 (3, height, width). What it cannot hold is filtered out; in the release it folds back."""
-    shrunk = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
-    return clip_of(np.array(shrunk)[None])[0]
+def _scale_down(frame: Frame, size: tuple[int, int]) -> Tensor:
+    """Scale a frame down to float32 (3, height, width), with a filter against aliasing. The release has none."""
+    small = Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)
+    return to_float(np.array(small)[None])[0]

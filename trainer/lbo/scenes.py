@@ -1,4 +1,4 @@
-"""A few scenes of an episode at each factor: what a person, or a measure, chooses by."""
+"""A few scenes of an episode at each factor, to choose a factor by."""
 
 from __future__ import annotations
 
@@ -10,62 +10,63 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..clips import Clip
-from ..episode import Window
-from .measures import Measure, measured
+from ..data.clips import Clip
+from .episode import Window
+from .factor import Measure, measure
 from .rescaling import FACTORS, Rescaling
 
 _log = logging.getLogger(__name__)
 
-SCENES = 8
-FRAMES = 6
-"""Of a window; the last one is shown: the recurrence has warmed up by then."""
+SCENE_COUNT = 8
+SCENE_FRAMES = 6
+"""Number of frames of a window that are upscaled. The last one is shown, when the recurrence has warmed up."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture of the episode, and what became of it at each factor."""
+    """A frame of the episode, and its pseudo-HQ at each factor."""
 
     name: str
     lq: Path
     pseudo_hq: dict[float, Path]
-    """By factor: PNG files of exactly twice its size."""
+    """PNG files by factor, of exactly twice the size of `lq`."""
 
 
-def drawn_scenes(episode: Clip, windows: Sequence[Window], rescaling: Rescaling, folder: Path) -> list[Scene]:
-    """Scenes from all over the episode, as files; those that are there are kept.
+def render_scenes(episode: Clip, windows: Sequence[Window], rescaling: Rescaling, folder: Path) -> list[Scene]:
+    """Render scenes from the whole episode as files. Existing files are kept.
 
     Raises:
         ClipError: a frame cannot be read.
-        PairError: the pictures are too small for the smallest factor.
+        PairError: the frames are too small for the smallest factor.
     """
-    shown = [windows[n * len(windows) // SCENES] for n in range(SCENES)] if len(windows) > SCENES else windows
+    if len(windows) > SCENE_COUNT:
+        windows = [windows[n * len(windows) // SCENE_COUNT] for n in range(SCENE_COUNT)]
     scenes = []
-    for number, window in enumerate(shown):
-        _log.info("scene %d of %d at %d factors", number + 1, len(shown), len(FACTORS))
-        scenes.append(_scene(episode, window, rescaling, folder / f"{window.first:06}"))
+    for number, window in enumerate(windows, 1):
+        _log.info("scene %d of %d at %d factors", number, len(windows), len(FACTORS))
+        scenes.append(_render_scene(episode, window, rescaling, folder / f"{window.first:06}"))
     return scenes
 
 
-def measures_of(scenes: Sequence[Scene]) -> dict[float, Measure]:
-    """By factor: the means over all scenes."""
-    return {factor: measured([opened(scene.pseudo_hq[factor]) for scene in scenes]) for factor in FACTORS}
+def measure_scenes(scenes: Sequence[Scene]) -> dict[float, Measure]:
+    """Measure scenes at each factor: means over all scenes."""
+    return {factor: measure([open_picture(scene.pseudo_hq[factor]) for scene in scenes]) for factor in FACTORS}
 
 
-def _scene(episode: Clip, window: Window, rescaling: Rescaling, folder: Path) -> Scene:
+def open_picture(file: Path) -> Image.Image:
+    """Read a picture as R, G, B."""
+    with Image.open(file) as picture:
+        return picture.convert("RGB")
+
+
+def _render_scene(episode: Clip, window: Window, rescaling: Rescaling, folder: Path) -> Scene:
     scene = Scene(folder.name, folder / "lq.png", {factor: folder / f"x{factor:.1f}.png" for factor in FACTORS})
     if all(file.is_file() for file in (scene.lq, *scene.pseudo_hq.values())):
         return scene
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = episode.read(range(window.first, window.first + FRAMES))
-    Image.fromarray(np.ascontiguousarray(pictures[-1])).save(scene.lq)
+    frames = episode.read(range(window.first, window.first + SCENE_FRAMES))
+    Image.fromarray(np.ascontiguousarray(frames[-1])).save(scene.lq)
     for factor, file in scene.pseudo_hq.items():
-        *_, last = rescaling.pseudo_hq(pictures, factor)
+        *_, last = rescaling.pseudo_hq(frames, factor)
         last.save(file)
     return scene
-
-
-def opened(file: Path) -> Image.Image:
-    """A picture, R, G, B."""
-    with Image.open(file) as picture:
-        return picture.convert("RGB")

@@ -1,4 +1,11 @@
-"""Build engines for NVIDIA GPUs ahead of time; with TensorRT-RTX on any machine."""
+"""Build engines for NVIDIA GPUs ahead of time.
+
+TensorRT-RTX builds on any machine, even without a GPU. The engine goes into the cache, where Upscale finds it, or into
+a file (-o). The path is printed on stdout.
+
+Example:
+  animesr build --size 640x480 720x480
+"""
 
 from __future__ import annotations
 
@@ -6,24 +13,24 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import cast
 
 from .. import cache
-from ..engine_options import TensorRTRTXOptions, parse
-from ..engines import tensorrt_build as builder
-from ..engines.cuda import Gpu, find_gpu, load_runtime
-from ..errors import EngineError, OptionError
-from ..files import write_whole
-from ..options import MODEL_NAMES
+from ..backends import parse_options
+from ..backends.gpu import tensorrt_build as builder
+from ..backends.gpu.cuda import Gpu, find_gpu, load_runtime
+from ..errors import BackendError, OptionError
+from ..files import write_atomic
 from ..quiet import stdout_to_stderr
-from ..weights import WeightsFile, read_weights
-from .sizes import size
+from ..weights.load import WeightsFile, read_weights
+from ..weights.release import MODEL_NAMES
+from .sizes import parse_size
 
-ENGINES = ("tensorrt_rtx", "tensorrt")
+BACKENDS = ("tensorrt_rtx", "tensorrt")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,65 +39,96 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size",
         nargs="+",
-        type=size,
+        type=parse_size,
         default=[],
         metavar="WxH",
-        help="sizes of the clips to enlarge, an engine for each; without it one engine for any size",
+        help="sizes of LR clips, with one engine for each (default: one engine for any size)",
     )
     parser.add_argument("--precision", choices=("fp16", "bf16", "fp32"), default="fp16", help="default: fp16")
     parser.add_argument(
         "--gpu",
         default="all",
         metavar="LIST",
-        help="compute capabilities, such as sm75,sm89; 'all' (default) for one engine that runs on each of them; or "
-        "'current', the GPU of this machine. For tensorrt_rtx: tensorrt builds for the GPU of this machine",
+        help="for tensorrt_rtx: compute capabilities such as sm75,sm89; 'all' (default) for one engine that runs on "
+        "all of them; or 'current' for the GPU of this machine. tensorrt always builds for the GPU of this machine",
     )
-    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=f"default: {ENGINES[0]}")
-    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="as in engine_options")
+    parser.add_argument("--backend", choices=BACKENDS, default=BACKENDS[0], help=f"default: {BACKENDS[0]}")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="an option as in backend_options"
+    )
     parser.add_argument(
         "-o",
         dest="output",
         type=Path,
         metavar="FILE",
-        help="write there rather than to the cache of this user; a folder, for several. Where ANIMESR_ENGINES names "
-        "the folder of such files, they are used",
+        help="write to this file instead of the cache; for several engines, to this folder. Upscale reads engines from "
+        "the folder that the environment variable ANIMESR_ENGINES names",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build, as `args` say."""
-    if args.output and len(args.size) > 1 and not args.output.is_dir():
-        raise OptionError(f"-o {args.output} is not a folder; name one that exists, for the {len(args.size)} engines")
-    targets = _targets(args)
-    builder.package(args.engine)
-    options = parse(args.engine, args.option)
-    weights = read_weights(args.model)
-    for each in args.size or [None]:
-        _build(args, each, targets, cast(TensorRTRTXOptions, options), weights)
+    """Build an engine for each size."""
+    paths = build_engines(
+        args.model,
+        args.size,
+        precision=args.precision,
+        gpu=args.gpu,
+        backend=args.backend,
+        options=args.option,
+        output=args.output,
+    )
+    for path in paths:
+        print(path)
     return 0
 
 
-def _build(
-    args: argparse.Namespace,
-    size: tuple[int, int] | None,
-    targets: tuple[str, ...],
-    options: TensorRTRTXOptions,
-    weights: WeightsFile,
-) -> None:
-    request = builder.BuildRequest(
-        engine=args.engine,
-        size=size,
-        precision=builder.resolve(args.precision),
-        targets=targets,
-        options=options,
-    )
-    key = builder.key_of(request, weights, gpu=_gpu().identity if args.engine == "tensorrt" else "")
-    what = f"{Path(weights.name).stem}, {'any size' if size is None else '{}x{}'.format(*size)}, {request.precision}"
+def build_engines(
+    model: str,
+    sizes: Sequence[tuple[int, int]] = (),
+    *,
+    precision: str = "fp16",
+    gpu: str = "all",
+    backend: str = BACKENDS[0],
+    options: Sequence[str] = (),
+    output: Path | None = None,
+) -> Iterator[Path]:
+    """Build engines, and yield the path of each when it is built. The arguments are those of the command.
+
+    Args:
+        model: name of released weights, or path of a weights file.
+        sizes: width and height of LR frames, with one engine for each; none for one engine for any size.
+        options: texts `name=value`, as in `backend_options`.
+        output: file or folder to write to; None for the cache.
+
+    Raises:
+        AnimeSRError: an argument or the weights cannot be used, or an engine cannot be built or written.
+        KeyboardInterrupt: a build was cancelled.
+    """
+    if output and len(sizes) > 1 and not output.is_dir():
+        raise OptionError(f"-o {output} is not a folder; use an existing folder for {len(sizes)} engines")
+    targets = _select_targets(backend, gpu, precision)
+    builder.import_package(backend)
+    parsed = cast(builder.TensorRTRTXOptions, parse_options(backend, options))
+    weights = read_weights(model)
+    for size in sizes or (None,):
+        request = builder.BuildRequest(
+            backend=backend,
+            size=size,
+            precision=builder.resolve_precision(precision),
+            targets=targets,
+            options=parsed,
+        )
+        yield _build(request, weights, output)
+
+
+def _build(request: builder.BuildRequest, weights: WeightsFile, output: Path | None) -> Path:
+    key = builder.engine_key(request, weights, gpu=_gpu().identity if request.backend == "tensorrt" else "")
+    size = "any size" if request.size is None else "{}x{}".format(*request.size)
+    what = f"{Path(weights.name).stem}, {size}, {request.precision}"
     started = time.monotonic()
-    if args.output is None and (path := cache.find(key)):
-        print(f"{what}: is here already", file=sys.stderr)
-        print(path)
-        return
+    if output is None and (path := cache.find(key)):
+        print(f"{what}: exists already", file=sys.stderr)
+        return path
     with _interruptible() as go_on, stdout_to_stderr():
         bar = _Bar(what)
         try:
@@ -99,50 +137,53 @@ def _build(
             raise KeyboardInterrupt from None
         finally:
             bar.clear()
-    path = _written(args.output, key, data)
+    path = _write(output, key, data)
     runs_on = ", ".join(request.targets) or "the GPU of this machine"
     seconds = time.monotonic() - started
-    how = '; used with engine_options=["shapes=dynamic"]' if size is None else ""
+    how = '; used with backend_options=["shapes=dynamic"]' if request.size is None else ""
     print(f"{what}: {len(data) / 1e6:.1f} MB in {seconds:.1f} s, runs on {runs_on}{how}", file=sys.stderr)
-    print(path)
+    return path
 
 
-def _targets(args: argparse.Namespace) -> tuple[str, ...]:
-    if args.engine == "tensorrt":
-        if args.gpu not in {"all", "current"}:
-            raise OptionError(f"--gpu {args.gpu} is for tensorrt_rtx; tensorrt builds for the GPU of this machine")
+def _select_targets(backend: str, gpu: str, precision: str) -> tuple[str, ...]:
+    if backend == "tensorrt":
+        if gpu not in {"all", "current"}:
+            raise OptionError(f"--gpu {gpu} is for tensorrt_rtx; tensorrt builds for the GPU of this machine")
         return ()
-    texts = () if args.gpu == "all" else (_gpu().target,) if args.gpu == "current" else tuple(args.gpu.split(","))
-    return builder.targets_of(texts, args.precision)
+    texts = () if gpu == "all" else (_gpu().target,) if gpu == "current" else tuple(gpu.split(","))
+    return builder.select_targets(texts, builder.resolve_precision(precision))
 
 
 def _gpu() -> Gpu:
     return find_gpu(load_runtime(), 0)
 
 
-def _written(output: Path | None, key: cache.Key, data: bytes) -> Path:
-    place = cache.path_of(key)
+def _write(output: Path | None, key: cache.Key, data: bytes) -> Path:
+    place = cache.entry_path(key)
     try:
         if output is None:
             return cache.store(key, data)
         place = output / place.name if output.is_dir() else output
-        write_whole(place, cache.packed(key, data))
+        write_atomic(place, cache.pack(key, data))
     except OSError as error:
-        raise EngineError(
-            f"{place} cannot be written ({error.strerror or error}); name another place with -o, or with ANIMESR_CACHE"
+        raise BackendError(
+            f"{place} cannot be written ({error.strerror or error}); use another path for -o or ANIMESR_CACHE"
         ) from error
     return place
 
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C is noted rather than raised: it may come while TensorRT calls us, which takes no exception."""
+    """Record Ctrl-C instead of raising KeyboardInterrupt, and yield a function that is false after it.
+
+    It may arrive during a callback from TensorRT, which must not raise.
+    """
     pressed: list[int] = []
 
-    def note(number: int, _frame: FrameType | None) -> None:
+    def record(number: int, _frame: FrameType | None) -> None:
         pressed.append(number)
 
-    before = signal.signal(signal.SIGINT, note)
+    before = signal.signal(signal.SIGINT, record)
     try:
         yield lambda: not pressed
     finally:
@@ -150,19 +191,19 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 
 
 class _Bar:
-    """How far a build is, in one line on a terminal; nothing elsewhere, where it would be a line for each step."""
+    """Progress of a build, in one line of a terminal. Prints nothing elsewhere, where each step would add a line."""
 
     WIDTH = 30
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._terminal = sys.stderr.isatty()
-        self._shown = -1
+        self._percent = -1
 
     def show(self, done: float, phase: str) -> bool:
         percent = round(100 * done)
-        if self._terminal and percent != self._shown:
-            self._shown = percent
+        if self._terminal and percent != self._percent:
+            self._percent = percent
             filled = round(done * self.WIDTH)
             bar = "#" * filled + "." * (self.WIDTH - filled)
             print(f"\r{self._what} [{bar}] {percent:3} % {phase[:30]:30}", end="", file=sys.stderr, flush=True)

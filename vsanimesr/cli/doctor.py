@@ -1,4 +1,8 @@
-"""Say which engines work on this machine, and what would make the others work."""
+"""Show which backends work on this machine, and how to make the others work.
+
+Example:
+  animesr doctor --size 1920x1080
+"""
 
 from __future__ import annotations
 
@@ -10,45 +14,52 @@ import textwrap
 from collections.abc import Mapping
 from importlib.metadata import packages_distributions, version
 
-from .. import __version__, cache
-from ..engines import ENGINES, availability, chosen
-from ..engines.base import Availability
-from ..engines.cuda import gpus, load_runtime
-from ..engines.pipeline import bytes_needed
+from .. import cache
+from ..backends import BACKENDS, availability, resolve_backend
+from ..backends.base import Availability
+from ..backends.gpu.cuda import list_gpus, load_runtime
+from ..backends.gpu.pipeline import bytes_needed
 from ..errors import AnimeSRError
-from ..network import RELEASED
+from ..installation import DISTRIBUTION
+from ..network.shapes import RELEASED_SHAPE
 from ..quiet import stdout_to_stderr
-from .sizes import size
+from .sizes import parse_size
 
 GB = 1e9
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
-    parser.add_argument("--size", type=size, default=(640, 480), metavar="WxH", help="of the clip (default: 640x480)")
+    parser.add_argument(
+        "--size",
+        type=parse_size,
+        default=(640, 480),
+        metavar="WxH",
+        help="size of the LR clip (default: 640x480)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report."""
     with stdout_to_stderr():
-        found = {name: availability(name) for name in ENGINES}
-        auto = chosen("auto")
-    print(f"AnimeSR {__version__}, VapourSynth {_version('vapoursynth')}, Python {platform.python_version()}")
+        found = {name: availability(name) for name in BACKENDS}
+        auto = resolve_backend("auto")
+    print(f"AnimeSR {version(DISTRIBUTION)}, VapourSynth {_version('vapoursynth')}, Python {platform.python_version()}")
     print(f"{platform.system()} {platform.machine()}; GPU: {_gpus()}\n")
     print(_table(found))
-    print(f'\nengine="auto" comes to {auto} here.')
+    print(f'\nbackend="auto" selects {auto} here.')
     print(_memory(*args.size))
     print(_cache())
     return 0
 
 
 def _table(found: dict[str, Availability]) -> str:
-    rows = [("engine", "installed", "works", "on, or why not")]
+    rows = [("backend", "installed", "works", "device, or reason")]
     for name, state in found.items():
-        package = ENGINES[name].package
+        package = BACKENDS[name].package
         installed = "" if package is None else _version(package)
         remedy = f"; {state.remedy}" if state.remedy else ""
-        rows.append((name, installed, "yes" if state.usable else "no", f"{state.what}{remedy}"))
+        rows.append((name, installed, "yes" if state.usable else "no", f"{state.detail}{remedy}"))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     indent = sum(widths) + 2 * len(widths)
     last = max(shutil.get_terminal_size((120, 24)).columns - indent, 30)
@@ -62,18 +73,20 @@ def _table(found: dict[str, Availability]) -> str:
 
 
 def _gpus() -> str:
-    """The NVIDIA GPUs and what their driver knows, or why there are none to be seen."""
+    """Describe the NVIDIA GPUs and their driver, or why none was found."""
     try:
-        found = gpus(load_runtime())
+        found = list_gpus(load_runtime())
     except AnimeSRError as error:
         return f"none of NVIDIA's ({str(error).partition(';')[0]})"
     driver = found[0].driver
-    return f"{', '.join(gpu.described for gpu in found)}; driver for CUDA {driver // 1000}.{driver % 1000 // 10}"
+    return f"{', '.join(gpu.description for gpu in found)}; driver for CUDA {driver // 1000}.{driver % 1000 // 10}"
 
 
 def _memory(width: int, height: int) -> str:
-    """What TensorRT will take, as far as that is known before an engine is loaded."""
-    widest = 3 * RELEASED.features + 2 * RELEASED.state_channels  # channels into and out of a convolution
+    """Estimate the GPU memory that TensorRT needs. The exact amount is known only when an engine is loaded."""
+    widest = (
+        3 * RELEASED_SHAPE.features + 2 * RELEASED_SHAPE.state_channels
+    )  # input and output channels of a convolution
     activations = 2 * width * height * widest
     total = bytes_needed(width, height, "fp16") + activations
     needed = f"{total / GB:.1f} GB of GPU memory"
@@ -87,11 +100,11 @@ def _cache() -> str:
 
 
 def _version(package: str) -> str:
-    """Of whichever distribution brings the package; a dash where none does."""
+    """Return the version of the distribution that contains a package, or a dash if none does."""
     names = _distributions().get(package, [])
     return version(names[0]) if names else "-"
 
 
 @functools.cache
 def _distributions() -> Mapping[str, list[str]]:
-    return packages_distributions()  # looks through everything that is installed
+    return packages_distributions()  # reads the metadata of all installed packages

@@ -1,4 +1,4 @@
-// Owners of VapourSynth's handles.
+// Smart pointers for VapourSynth's handles.
 #pragma once
 
 #include <VapourSynth4.h>

@@ -1,6 +1,6 @@
 #include "recurrence.h"
 
-#include "outputs.h"
+#include "output_cache.h"
 #include "requests.h"
 #include "sequencer.h"
 
@@ -10,6 +10,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #ifdef __GLIBC__
@@ -21,12 +23,12 @@ namespace animesr {
 namespace {
 
 constexpr const char *approximate_property = "AnimeSRApproximate";
-constexpr int64_t tidy_after = int64_t{256} << 20; // bytes of SR frames
+constexpr int64_t trim_interval = int64_t{256} << 20; // bytes of SR frames
 
-// Is every sample a number? A NaN in an encode costs the picture from there to the end of the scene.
+// Return whether the picture has neither NaN nor infinity. One NaN would spread over the picture until the scene ends.
 bool is_finite(const animesr_picture &picture, int width, int height) {
     constexpr uint32_t infinity = 0x7f800000;
-    uint32_t largest = 0; // the bits of a float's magnitude are ordered as it is, with NaN on top
+    uint32_t largest = 0; // the bits of positive floats have the order of their values; NaN is above infinity
     for (const float *plane : picture.planes)
         for (int y = 0; y < height; ++y) {
             const char *row = reinterpret_cast<const char *>(plane) + y * picture.stride;
@@ -39,46 +41,48 @@ bool is_finite(const animesr_picture &picture, int width, int height) {
     return largest < infinity;
 }
 
-// An SR frame whose step has been submitted. Whoever needs it first waits for it.
-class Result {
+// The SR frame of a submitted step.
+class Output {
 public:
-    Result(Session &session, int n, int64_t ticket, Frame frame, const animesr_picture &picture, const VSVideoInfo &video)
+    Output(BridgeSession &session, int n, int64_t ticket, Frame frame, const animesr_picture &picture,
+           const VSVideoInfo &video)
         : session_(session), n_(n), ticket_(ticket), frame_(std::move(frame)), picture_(picture), video_(video) {}
 
-    const VSFrame *finish() {
+    // Return the finished frame. The first caller waits for the step; every caller gets the same frame, or the same
+    // error as std::runtime_error.
+    const VSFrame *wait() {
         const std::scoped_lock lock(mutex_);
-        if (!finished_) {
-            finished_ = true;
+        if (!std::exchange(finished_, true))
             try {
                 session_.wait(ticket_, picture_);
                 if (!is_finite(picture_, video_.width, video_.height))
-                    throw std::runtime_error("SR frame " + std::to_string(n_) + " holds NaN or infinity; if the clip has none " +
-                                             "itself, use precision=\"fp32\", or other weights");
+                    throw std::runtime_error("SR frame " + std::to_string(n_) +
+                                             " holds NaN or infinity; if the clip has none itself, use "
+                                             "precision=\"fp32\", or other weights");
             } catch (const std::exception &failure) {
                 error_ = failure.what();
             }
-        }
         if (!error_.empty())
             throw std::runtime_error(error_);
         return frame_.get();
     }
 
 private:
-    Session &session_;
+    BridgeSession &session_;
     int n_;
     int64_t ticket_;
     Frame frame_;
     animesr_picture picture_;
-    const VSVideoInfo &video_; // the filter's, which outlives its frames
+    const VSVideoInfo &video_; // the filter's; the filter exists longer than its outputs
     std::mutex mutex_;
     bool finished_ = false;
     std::string error_;
 };
 
-// What the request for one output frame has asked for and holds.
+// A request for one output frame. It exists until the frame is delivered or fails.
 struct Request {
-    std::vector<int> pixels, props; // asked for
-    std::map<int, Frame> held;      // RGB frames by number
+    std::vector<int> pixels, props; // source frames requested from VapourSynth and not yet received
+    std::map<int, Frame> frames;    // RGB frames received, by number
 };
 
 class Recurrence {
@@ -90,46 +94,47 @@ public:
     VSNode *rgb() const { return rgb_.get(); }
     VSNode *source() const { return source_.get(); }
 
-    const VSFrame *initial(int n, Request &request, VSFrameContext *context);
-    const VSFrame *ready(int n, Request &request, VSFrameContext *context);
-    void end(int n);
+    // Start or continue a request for frame n. Return the frame, or null after requesting more source frames.
+    const VSFrame *start_request(int n, Request &request, VSFrameContext *context);
+    const VSFrame *continue_request(int n, Request &request, VSFrameContext *context);
+    void close_request(int n);
 
 private:
-    using Shared = std::shared_ptr<Result>;
+    using SharedOutput = std::shared_ptr<Output>;
 
-    Sequencer::Config sequence() const;
-    int capacity() const;
-    int64_t bytes() const { return int64_t{video_.width} * video_.height * 3 * sizeof(float); }
-    void ask(Request &request, VSFrameContext *context) const;
-    void collect(Request &request, VSFrameContext *context);
-    void run(const Plan &plan, Request &request);
-    int64_t submit(const Step &step, const Request &request, bool output);
-    Shared result(const Step &step, const Request &request, int64_t ticket);
-    const VSFrame *deliver(const Shared &result);
-    void finish_older();
-    void fail();
-    void tidy();
-    animesr_frame view(int n, const Request &request) const;
-    bool starts_scene(const VSFrame *frame) const;
+    Sequencer::Config sequencer_config() const;
+    int cache_capacity() const;
+    int64_t frame_bytes() const { return int64_t{video_.width} * video_.height * 3 * sizeof(float); }
+    void request_frames(const Request &request, VSFrameContext *context) const;
+    void receive_frames(Request &request, VSFrameContext *context);
+    void run_steps(const Plan &plan, const Request &request);
+    int64_t submit_step(const Step &step, const Request &request, bool output);
+    SharedOutput create_output(const Step &step, const Request &request, int64_t ticket);
+    const VSFrame *wait_and_deliver(const SharedOutput &output);
+    void wait_for_older_steps();
+    void discard_state();
+    void trim_heap();
+    animesr_frame view_frame(int n, const Request &request) const;
+    bool is_scene_start(const VSFrame *frame) const;
 
     const VSAPI *vsapi_;
     VSCore *core_;
     Node rgb_, source_;
     VSVideoInfo video_;
-    Session session_;
+    BridgeSession session_;
 
-    // Steps are submitted in order, under this lock; waiting for their results happens outside. It is taken before the
-    // GIL (inside a call of the bridge), never while holding it.
+    // Protects the members below. Steps are submitted in order while it is held; requests wait for their own output
+    // without it. It is locked before the GIL, which the bridge takes, and never while holding the GIL.
     std::mutex order_;
     Requests requests_;
     Sequencer sequencer_;
-    Outputs<Shared> outputs_;
-    int64_t submitted_ = 0;
-    int64_t untidied_ = 0; // bytes
-    std::deque<std::pair<int64_t, Shared>> unfinished_; // with the number of the step
+    OutputCache<SharedOutput> outputs_;
+    int64_t submitted_ = 0;                                // steps
+    std::deque<std::pair<int64_t, SharedOutput>> pending_; // outputs not known to be finished, by number of the step
+    int64_t bytes_since_trim_ = 0;
 };
 
-VSVideoInfo enlarged(VSVideoInfo video) {
+VSVideoInfo upscale_info(VSVideoInfo video) {
     video.width *= scale;
     video.height *= scale;
     return video;
@@ -137,11 +142,11 @@ VSVideoInfo enlarged(VSVideoInfo video) {
 
 Recurrence::Recurrence(Node rgb, Node source, const std::vector<Argument> &arguments, VSCore *core, const VSAPI *vsapi)
     : vsapi_(vsapi), core_(core), rgb_(std::move(rgb)), source_(std::move(source)),
-      video_(enlarged(*vsapi->getVideoInfo(rgb_.get()))),
-      session_(arguments, video_.width / scale, video_.height / scale, core, vsapi), sequencer_(sequence(), requests_),
-      outputs_(requests_, capacity()) {}
+      video_(upscale_info(*vsapi->getVideoInfo(rgb_.get()))),
+      session_(arguments, video_.width / scale, video_.height / scale, core, vsapi),
+      sequencer_(sequencer_config(), requests_), outputs_(requests_, cache_capacity()) {}
 
-Sequencer::Config Recurrence::sequence() const {
+Sequencer::Config Recurrence::sequencer_config() const {
     const animesr_settings &settings = session_.settings();
     Sequencer::Config config{.frames = video_.numFrames, .anchors = std::nullopt};
     if (!settings.use_props)
@@ -152,118 +157,120 @@ Sequencer::Config Recurrence::sequence() const {
     return config;
 }
 
-// Frames kept beyond those asked for: what a run passes on its way to a frame that came too early, or stepping back in a
-// previewer. As many as threads can be ahead, within an eighth of the memory that the core is allowed.
-int Recurrence::capacity() const {
+// Return the number of output frames to keep without an open request. They serve requests that come late, and steps
+// back in a previewer. One per thread, as threads can be ahead by that many, within an eighth of the core's memory.
+int Recurrence::cache_capacity() const {
     VSCoreInfo info;
     vsapi_->getCoreInfo(core_, &info);
-    return static_cast<int>(std::clamp<int64_t>(info.maxFramebufferSize / 8 / bytes(), 1, info.numThreads));
+    return static_cast<int>(std::clamp<int64_t>(info.maxFramebufferSize / 8 / frame_bytes(), 1, info.numThreads));
 }
 
-const VSFrame *Recurrence::initial(int n, Request &request, VSFrameContext *context) {
+const VSFrame *Recurrence::start_request(int n, Request &request, VSFrameContext *context) {
     {
         std::unique_lock lock(order_);
         requests_.open(n);
-        if (auto known = outputs_.get(n)) {
+        if (auto output = outputs_.get(n)) {
             lock.unlock();
-            return deliver(*known);
+            return wait_and_deliver(*output);
         }
     }
     for (int k = std::max(0, n - 1); k <= std::min(n + 1, video_.numFrames - 1); ++k)
         request.pixels.push_back(k);
-    ask(request, context);
+    request_frames(request, context);
     return nullptr;
 }
 
-const VSFrame *Recurrence::ready(int n, Request &request, VSFrameContext *context) {
+const VSFrame *Recurrence::continue_request(int n, Request &request, VSFrameContext *context) {
     std::unique_lock lock(order_);
-    collect(request, context);
+    receive_frames(request, context);
     for (;;) {
-        if (auto known = outputs_.get(n)) {
+        if (auto output = outputs_.get(n)) {
             lock.unlock();
-            return deliver(*known);
+            return wait_and_deliver(*output);
         }
-        Plan plan = sequencer_.plan(n, [&](int k) { return request.held.contains(k); });
+        Plan plan = sequencer_.plan(n, [&](int k) { return request.frames.contains(k); });
         if (plan.steps.empty()) {
             request.pixels = std::move(plan.pixels);
             request.props = std::move(plan.props);
-            ask(request, context);
+            request_frames(request, context);
             return nullptr;
         }
-        run(plan, request);
-        // Of a long way only what is still ahead is held, besides the frame's own window.
+        run_steps(plan, request);
+        // Keep only the frames of later steps and the request's own window, so a long run needs little memory.
         const int reached = plan.steps.back().cur;
-        std::erase_if(request.held, [&](const auto &entry) {
+        std::erase_if(request.frames, [&](const auto &entry) {
             const int k = entry.first;
             return (k < reached || k > plan.target + 1) && (k < n - 1 || k > n + 1);
         });
     }
 }
 
-void Recurrence::end(int n) {
+void Recurrence::close_request(int n) {
     const std::scoped_lock lock(order_);
     requests_.close(n);
     outputs_.trim();
 }
 
-void Recurrence::ask(Request &request, VSFrameContext *context) const {
+void Recurrence::request_frames(const Request &request, VSFrameContext *context) const {
     for (int k : request.props)
         vsapi_->requestFrameFilter(k, source_.get(), context);
     for (int k : request.pixels)
         vsapi_->requestFrameFilter(k, rgb_.get(), context);
 }
 
-void Recurrence::collect(Request &request, VSFrameContext *context) {
+void Recurrence::receive_frames(Request &request, VSFrameContext *context) {
     for (int k : std::exchange(request.props, {})) {
         const Frame frame(vsapi_->getFrameFilter(k, source_.get(), context), Release{vsapi_});
-        sequencer_.learn(k, starts_scene(frame.get()));
+        sequencer_.record_anchor(k, is_scene_start(frame.get()));
         vsapi_->releaseFrameEarly(source_.get(), k, context);
     }
     for (int k : std::exchange(request.pixels, {})) {
         Frame frame(vsapi_->getFrameFilter(k, rgb_.get(), context), Release{vsapi_});
-        sequencer_.learn(k, starts_scene(frame.get()));
-        request.held.insert_or_assign(k, std::move(frame));
+        sequencer_.record_anchor(k, is_scene_start(frame.get()));
+        request.frames.insert_or_assign(k, std::move(frame));
         vsapi_->releaseFrameEarly(rgb_.get(), k, context);
     }
 }
 
-void Recurrence::run(const Plan &plan, Request &request) {
+void Recurrence::run_steps(const Plan &plan, const Request &request) {
     for (const Step &step : plan.steps) {
-        const bool output = step.output && outputs_.wants(step.cur, plan.target);
+        const bool has_output = step.output && outputs_.should_keep(step.cur, plan.target);
         int64_t ticket;
         try {
-            finish_older();
-            ticket = submit(step, request, output);
+            wait_for_older_steps();
+            ticket = submit_step(step, request, has_output);
             ++submitted_;
         } catch (...) {
-            fail();
+            discard_state();
             throw;
         }
-        sequencer_.done(step);
-        if (output) {
-            auto made = result(step, request, ticket);
-            unfinished_.emplace_back(submitted_, made);
-            outputs_.put(step.cur, std::move(made));
-            tidy();
+        sequencer_.complete(step);
+        if (has_output) {
+            auto output = create_output(step, request, ticket);
+            pending_.emplace_back(submitted_, output);
+            outputs_.put(step.cur, std::move(output));
+            trim_heap();
         }
     }
 }
 
-int64_t Recurrence::submit(const Step &step, const Request &request, bool output) {
-    return session_.submit(view(step.prev, request), view(step.cur, request), view(step.next, request), step.reset, output);
+int64_t Recurrence::submit_step(const Step &step, const Request &request, bool output) {
+    return session_.submit(view_frame(step.prev, request), view_frame(step.cur, request),
+                           view_frame(step.next, request), step.reset, output);
 }
 
-// The engine may have `depth` steps unfinished, counting the one to come.
-void Recurrence::finish_older() {
-    while (!unfinished_.empty() && unfinished_.front().first + session_.settings().depth <= submitted_ + 1) {
-        const Shared oldest = std::move(unfinished_.front().second);
-        unfinished_.pop_front();
-        oldest->finish();
+// Wait until `depth` - 1 steps are unfinished at most, so that the next one can be submitted.
+void Recurrence::wait_for_older_steps() {
+    while (!pending_.empty() && pending_.front().first + session_.settings().depth <= submitted_ + 1) {
+        const SharedOutput oldest = std::move(pending_.front().second);
+        pending_.pop_front();
+        oldest->wait();
     }
 }
 
-Recurrence::Shared Recurrence::result(const Step &step, const Request &request, int64_t ticket) {
-    const VSFrame *properties = request.held.at(step.cur).get();
+// Create the output frame of a step, with the properties of its source frame.
+Recurrence::SharedOutput Recurrence::create_output(const Step &step, const Request &request, int64_t ticket) {
+    const VSFrame *properties = request.frames.at(step.cur).get();
     VSFrame *frame = vsapi_->newVideoFrame(&video_.format, video_.width, video_.height, properties, core_);
     Frame owner(frame, Release{vsapi_});
     if (step.approximate)
@@ -271,52 +278,52 @@ Recurrence::Shared Recurrence::result(const Step &step, const Request &request, 
     animesr_picture picture{{}, vsapi_->getStride(frame, 0)};
     for (int plane = 0; plane < 3; ++plane)
         picture.planes[plane] = reinterpret_cast<float *>(vsapi_->getWritePtr(frame, plane));
-    return std::make_shared<Result>(session_, step.cur, ticket, std::move(owner), picture, video_);
+    return std::make_shared<Output>(session_, step.cur, ticket, std::move(owner), picture, video_);
 }
 
-const VSFrame *Recurrence::deliver(const Shared &result) {
+const VSFrame *Recurrence::wait_and_deliver(const SharedOutput &output) {
     try {
-        return vsapi_->addFrameRef(result->finish());
+        return vsapi_->addFrameRef(output->wait());
     } catch (...) {
         const std::scoped_lock lock(order_);
-        fail();
+        discard_state();
         throw;
     }
 }
 
-// glibc's heap does not find room for an aligned frame in the gap that one of the same size has left, and grows for as
-// long as an encode runs. Now and then it is asked to give back what it does not use.
-void Recurrence::tidy() {
+// Give unused memory of the heap back from time to time. glibc does not place an aligned frame in the gap that a freed
+// frame of the same size has left, so the heap would grow during the whole encode.
+void Recurrence::trim_heap() {
 #ifdef __GLIBC__
-    untidied_ += bytes();
-    if (untidied_ >= tidy_after) {
+    bytes_since_trim_ += frame_bytes();
+    if (bytes_since_trim_ >= trim_interval) {
         malloc_trim(0);
-        untidied_ = 0;
+        bytes_since_trim_ = 0;
     }
 #endif
 }
 
-// Nothing that came of a failed step, or after it, is used again: the next request starts from its anchor.
-void Recurrence::fail() {
-    for (const auto &[step, result] : std::exchange(unfinished_, {}))
+// After a failed step, discard the recurrent state and every output. The next request starts from its anchor.
+void Recurrence::discard_state() {
+    for (const auto &[step, output] : std::exchange(pending_, {}))
         try {
-            result->finish();
+            output->wait();
         } catch (const std::runtime_error &) {
-            // Whoever asked for it is told.
+            // The request for this output gets the error.
         }
     sequencer_.invalidate();
     outputs_.clear();
 }
 
-animesr_frame Recurrence::view(int n, const Request &request) const {
-    const VSFrame *frame = request.held.at(n).get();
+animesr_frame Recurrence::view_frame(int n, const Request &request) const {
+    const VSFrame *frame = request.frames.at(n).get();
     animesr_frame view{n, {}, vsapi_->getStride(frame, 0)};
     for (int plane = 0; plane < 3; ++plane)
         view.planes[plane] = reinterpret_cast<const float *>(vsapi_->getReadPtr(frame, plane));
     return view;
 }
 
-bool Recurrence::starts_scene(const VSFrame *frame) const {
+bool Recurrence::is_scene_start(const VSFrame *frame) const {
     int missing = 0;
     return vsapi_->mapGetInt(vsapi_->getFramePropertiesRO(frame), "_SceneChangePrev", 0, &missing) == 1 && !missing;
 }
@@ -324,42 +331,45 @@ bool Recurrence::starts_scene(const VSFrame *frame) const {
 const VSFrame *VS_CC get_frame(int n, int reason, void *instance, void **frame_data, VSFrameContext *context, VSCore *,
                                const VSAPI *vsapi) noexcept {
     auto *recurrence = static_cast<Recurrence *>(instance);
-    if (reason == arInitial)
-        *frame_data = new Request;
-    auto *request = static_cast<Request *>(*frame_data);
+    // VapourSynth keeps the request from one call for this frame to the next.
+    std::unique_ptr<Request> request;
+    if (reason != arInitial)
+        request.reset(static_cast<Request *>(std::exchange(*frame_data, nullptr)));
     const VSFrame *frame = nullptr;
-    bool ended = reason == arError;
+    bool failed = reason == arError;
     try {
-        if (reason == arInitial)
-            frame = recurrence->initial(n, *request, context);
-        else if (reason == arAllFramesReady)
-            frame = recurrence->ready(n, *request, context);
-        ended = ended || frame;
+        if (reason == arInitial) {
+            request = std::make_unique<Request>();
+            frame = recurrence->start_request(n, *request, context);
+        } else if (reason == arAllFramesReady)
+            frame = recurrence->continue_request(n, *request, context);
     } catch (const std::exception &failure) {
         const std::string message = "Upscale: frame " + std::to_string(n) + ": " + failure.what();
         vsapi->setFilterError(message.c_str(), context);
-        ended = true;
+        failed = true;
     }
-    if (ended) {
-        recurrence->end(n);
-        delete request;
-        *frame_data = nullptr;
-    }
+    if (frame || failed)
+        recurrence->close_request(n);
+    else
+        *frame_data = request.release();
     return frame;
 }
 
-void VS_CC free_recurrence(void *instance, VSCore *, const VSAPI *) noexcept { delete static_cast<Recurrence *>(instance); }
+void VS_CC free_recurrence(void *instance, VSCore *, const VSAPI *) noexcept {
+    std::unique_ptr<Recurrence>(static_cast<Recurrence *>(instance)).reset();
+}
 
 } // namespace
 
-Node create_recurrence(Node rgb, Node source, const std::vector<Argument> &arguments, VSCore *core, const VSAPI *vsapi) {
+Node create_recurrence(Node rgb, Node source, const std::vector<Argument> &arguments, VSCore *core,
+                       const VSAPI *vsapi) {
     auto recurrence = std::make_unique<Recurrence>(std::move(rgb), std::move(source), arguments, core, vsapi);
     const VSFilterDependency dependencies[] = {{recurrence->rgb(), rpGeneral}, {recurrence->source(), rpGeneral}};
-    VSNode *node = vsapi->createVideoFilter2("Upscale", &recurrence->video(), get_frame, free_recurrence, fmParallel, dependencies,
-                                             recurrence->uses_props() ? 2 : 1, recurrence.get(), core);
+    VSNode *node = vsapi->createVideoFilter2("Upscale", &recurrence->video(), get_frame, free_recurrence, fmParallel,
+                                             dependencies, recurrence->uses_props() ? 2 : 1, recurrence.get(), core);
     if (!node)
         throw std::runtime_error("VapourSynth could not create the filter");
-    recurrence.release();
+    recurrence.release(); // the node owns it now
     return Node(node, Release{vsapi});
 }
 

@@ -1,8 +1,8 @@
-// The recurrent filter: RGBS in, RGBS four times the size out.
+// The recurrent filter: from RGBS to RGBS of four times the size.
 #pragma once
 
+#include "bridge_session.h"
 #include "handles.h"
-#include "session.h"
 
 #include <vector>
 
@@ -10,8 +10,8 @@ namespace animesr {
 
 constexpr int scale = 4;
 
-// A node that upscales `rgb`. Scene cuts are read from the properties of `source`, the clip that `rgb` was made from, so
-// that looking for the start of a scene converts nothing. Throws std::runtime_error.
+// Create a node that upscales `rgb`. Scene changes are read from the properties of `source`, the clip before its
+// conversion to `rgb`, so the search for an anchor converts no frames. Throws std::runtime_error.
 Node create_recurrence(Node rgb, Node source, const std::vector<Argument> &arguments, VSCore *core, const VSAPI *vsapi);
 
 } // namespace animesr

@@ -1,4 +1,4 @@
-// The output frames that have been asked for and not delivered yet.
+// The open requests of a filter.
 #pragma once
 
 #include <map>
@@ -6,24 +6,26 @@
 
 namespace animesr {
 
+// Numbers of the output frames that VapourSynth has requested and not received yet. Calls must not overlap.
 class Requests {
 public:
-    void open(int n) { ++open_[n]; }
+    void open(int n) { ++counts_[n]; }
 
     void close(int n) {
-        if (auto it = open_.find(n); --it->second == 0)
-            open_.erase(it);
+        if (auto it = counts_.find(n); it != counts_.end() && --it->second == 0)
+            counts_.erase(it);
     }
 
-    bool contains(int n) const { return open_.contains(n); }
+    bool contains(int n) const { return counts_.contains(n); }
 
+    // Return the lowest requested frame after frame n.
     std::optional<int> first_after(int n) const {
-        const auto it = open_.upper_bound(n);
-        return it == open_.end() ? std::nullopt : std::optional(it->first);
+        const auto it = counts_.upper_bound(n);
+        return it == counts_.end() ? std::nullopt : std::optional(it->first);
     }
 
 private:
-    std::map<int, int> open_; // frame number -> how many requests
+    std::map<int, int> counts_; // frame number -> number of open requests
 };
 
 } // namespace animesr

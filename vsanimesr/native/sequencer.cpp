@@ -6,119 +6,130 @@
 namespace animesr {
 
 namespace {
-// Properties are cheap, and a walk back to the start of a scene asks for those of so many frames at once.
-constexpr int block = 32;
+// Number of frames whose properties one plan requests. Properties cost little, and the search for an anchor needs many.
+constexpr int props_per_plan = 32;
 } // namespace
 
 Sequencer::Sequencer(Config config, const Requests &requests) : config_(std::move(config)), requests_(requests) {
-    cuts_.assign(config_.frames, config_.anchors ? Cut::no : Cut::unknown);
-    cuts_[0] = Cut::yes;
+    anchors_.assign(config_.frames, config_.anchors ? Anchor::no : Anchor::unknown);
+    anchors_[0] = Anchor::yes;
     for (int n : config_.anchors.value_or(std::vector<int>{}))
         if (n < config_.frames)
-            cuts_[n] = Cut::yes;
+            anchors_[n] = Anchor::yes;
 }
 
-void Sequencer::learn(int n, bool anchor) {
-    if (cuts_[n] == Cut::unknown)
-        cuts_[n] = anchor ? Cut::yes : Cut::no;
+void Sequencer::record_anchor(int n, bool is_anchor) {
+    if (anchors_[n] == Anchor::unknown)
+        anchors_[n] = is_anchor ? Anchor::yes : Anchor::no;
 }
 
-Plan Sequencer::plan(int n, const Held &held) {
+Plan Sequencer::plan(int n, const HasFrame &has_frame) const {
     int target = n;
-    auto from = start(target);
-    while (from) {
-        const int other = turn(target, *from);
+    auto run = find_run(target);
+    while (run) {
+        const int other = choose_target(target, *run);
         if (other == target)
-            return walk(*from, target, held);
+            return plan_steps(*run, target, has_frame);
         target = other;
-        from = start(target);
+        run = find_run(target);
     }
-    return {.target = target, .steps = {}, .pixels = {}, .props = unknown(target)};
+    return {.target = target, .steps = {}, .pixels = {}, .props = list_unknown(target)};
 }
 
-// Whose turn it is when frame n, which starts at `start`, wants to run: n's, or that of a frame before it.
-int Sequencer::turn(int n, const Position &start) const {
-    if (!start.reset)
+// Return the frame to serve when frame n is requested: n, or a frame that needs the present state.
+int Sequencer::choose_target(int n, const Run &run) const {
+    if (!run.reset)
         return n;
-    const int at = at_ ? at_->frame : -1;
-    if (const auto ahead = requests_.first_after(at); ahead && *ahead != n) {
-        const auto theirs = this->start(*ahead);
-        if (!theirs || !theirs->reset || *ahead < n)
+    const int last = state_ ? state_->frame : -1;
+    if (const auto ahead = requests_.first_after(last); ahead && *ahead != n) {
+        const auto other = find_run(*ahead);
+        if (!other || !other->reset || *ahead < n)
             return *ahead;
     }
-    // The end of this scene is near and n is in the next one: somebody is about to ask for it.
-    if (const int end = start.frame - 1; !start.approximate && at_ && at < end && end - at <= config_.chunk) {
-        const auto theirs = this->start(end);
-        if (!theirs || !theirs->reset)
+    // n is in a later scene, and the present scene ends soon: requests for the rest of it are about to come.
+    if (const int end = run.first - 1; !run.approximate && state_ && last < end && end - last <= config_.chunk) {
+        const auto other = find_run(end);
+        if (!other || !other->reset)
             return end;
     }
     return n;
 }
 
-// The latest place to run from: the last anchor, or where the recurrence stands if that is closer. Nothing where it takes
-// frames that are not known yet.
-std::optional<Sequencer::Position> Sequencer::start(int n) const {
+// Return the shortest run to frame n: from the last anchor, or on from the present state if that is closer. Return
+// nothing if the search meets a frame that may be an anchor.
+std::optional<Sequencer::Run> Sequencer::find_run(int n) const {
     for (int k = n;; --k) {
-        if (cuts_[k] == Cut::unknown)
+        if (anchors_[k] == Anchor::unknown)
             return std::nullopt;
-        if (anchor(k))
-            return Position{.frame = k, .reset = true, .approximate = false, .warm = k};
-        if (at_ && at_->frame == k - 1 && at_->warm <= n)
-            return Position{.frame = k, .reset = false, .approximate = at_->approximate, .warm = at_->warm};
-        if (k == earliest(n))
-            return Position{.frame = k, .reset = true, .approximate = true, .warm = k + config_.warmup};
+        if (is_anchor(k))
+            return Run{.first = k, .reset = true, .approximate = false, .first_output = k};
+        if (state_ && state_->frame == k - 1 && state_->first_output <= n)
+            return Run{
+                .first = k, .reset = false, .approximate = state_->approximate, .first_output = state_->first_output};
+        if (k == earliest_start(n))
+            return Run{.first = k, .reset = true, .approximate = true, .first_output = k + config_.warmup};
     }
 }
 
-std::vector<int> Sequencer::unknown(int n) const {
+// Return the frames whose properties the search for the run to frame n needs next.
+std::vector<int> Sequencer::list_unknown(int n) const {
     int last = n;
-    while (cuts_[last] != Cut::unknown)
+    while (anchors_[last] != Anchor::unknown)
         --last;
     std::vector<int> frames;
-    for (int k = std::max(earliest(n), last - block + 1); k <= last; ++k)
-        if (cuts_[k] == Cut::unknown)
+    for (int k = std::max(earliest_start(n), last - props_per_plan + 1); k <= last; ++k)
+        if (anchors_[k] == Anchor::unknown)
             frames.push_back(k);
     return frames;
 }
 
-Plan Sequencer::walk(const Position &start, int target, const Held &held) const {
+// Return the step of frame n. The window does not reach into the scenes before and after.
+Step Sequencer::make_step(int n, const Run &run) const {
+    const bool has_next = n + 1 < config_.frames && !is_anchor(n + 1);
+    return {.prev = is_anchor(n) ? n : n - 1,
+            .cur = n,
+            .next = has_next ? n + 1 : n,
+            .reset = false,
+            .output = n >= run.first_output,
+            .approximate = run.approximate};
+}
+
+// Plan the first steps of a run, up to the first frame that the request does not hold. If it holds none of the first
+// window's, list the frames to request.
+Plan Sequencer::plan_steps(const Run &run, int target, const HasFrame &has_frame) const {
     Plan plan{.target = target, .steps = {}, .pixels = {}, .props = {}};
     std::vector<int> missing;
-    const int last = std::min(target, start.frame + config_.chunk - 1);
-    for (int k = start.frame; k <= last; ++k) {
-        const int prev = anchor(k) ? k : k - 1;
-        const int next = k + 1 < config_.frames && !anchor(k + 1) ? k + 1 : k;
-        for (int frame : {prev, k, next})
-            if (!held(frame) && (missing.empty() || missing.back() < frame))
+    const int last = std::min(target, run.first + config_.chunk - 1);
+    for (int k = run.first; k <= last; ++k) {
+        const Step step = make_step(k, run);
+        for (int frame : {step.prev, step.cur, step.next})
+            if (!has_frame(frame) && (missing.empty() || missing.back() < frame))
                 missing.push_back(frame);
-        if (missing.empty())
-            append(plan, start, {.prev = prev, .cur = k, .next = next, .reset = false, .output = k >= start.warm,
-                                 .approximate = start.approximate});
+        if (!missing.empty())
+            continue;
+        if (run.reset && k == run.first) {
+            Step preroll = step;
+            preroll.prev = preroll.next = k;
+            preroll.output = false;
+            plan.steps.assign(config_.preroll, preroll);
+        }
+        plan.steps.push_back(step);
     }
     if (plan.steps.empty())
         plan.pixels = std::move(missing);
+    else
+        plan.steps.front().reset = run.reset; // before the pre-roll
     return plan;
 }
 
-// The first step of a run comes after the pre-roll, and the reset before both.
-void Sequencer::append(Plan &plan, const Position &start, const Step &step) const {
-    const bool begins = start.reset && step.cur == start.frame;
-    const size_t first = plan.steps.size();
-    if (begins)
-        plan.steps.insert(plan.steps.end(), config_.preroll,
-                          {.prev = step.cur, .cur = step.cur, .next = step.cur, .reset = false, .output = false,
-                           .approximate = step.approximate});
-    plan.steps.push_back(step);
-    plan.steps[first].reset = begins;
+void Sequencer::complete(const Step &step) {
+    if (step.reset) {
+        const int first_output = step.approximate ? step.cur + config_.warmup : step.cur;
+        state_ = State{.frame = step.cur, .approximate = step.approximate, .first_output = first_output};
+    }
+    state_->frame = step.cur;
 }
 
-void Sequencer::done(const Step &step) {
-    if (step.reset)
-        at_ = Position{.frame = step.cur, .reset = true, .approximate = step.approximate,
-                       .warm = step.approximate ? step.cur + config_.warmup : step.cur};
-    at_->frame = step.cur;
-}
-
-void Sequencer::invalidate() { at_.reset(); }
+void Sequencer::invalidate() { state_.reset(); }
 
 } // namespace animesr

@@ -1,8 +1,5 @@
-// Which steps of the recurrence to run for which frame. Frames are integers here: no VapourSynth, no pixels, no locks.
-//
-// The promise (design, section 2): frame n is the result of one run, from the last anchor at or before n up to n, and of
-// nothing else. Requests may come in any order; whatever the order, the steps that this class hands out for a frame are
-// those of that run. Calls must not overlap.
+// Decides which steps of the recurrence to run for which frame. It knows frames by number only: it uses no VapourSynth,
+// no pixels and no locks.
 #pragma once
 
 #include "requests.h"
@@ -15,70 +12,85 @@ namespace animesr {
 
 struct Step {
     int prev, cur, next; // the window, as frame numbers
-    bool reset;          // zero the recurrent state before this step
-    bool output;         // false: the result is never shown (pre-roll, or not warm yet after a preview seek)
-    bool approximate;    // the run did not start at an anchor (preview seeks only)
+    bool reset;          // set the recurrent state to zero before this step
+    bool output;         // false: the result is not shown (pre-roll, or warm-up after a jump with seek="preview")
+    bool approximate;    // the run did not start at an anchor (only with seek="preview")
 };
 
-// What a request has to do next: run `steps`, or get frames and ask again. Exactly one of the three is not empty.
+// The next thing to do for a request: run `steps`, or get frames and ask for a plan again. Exactly one of the three
+// lists is not empty.
 struct Plan {
-    int target;              // the frame that this leads to
-    std::vector<Step> steps; // in order; all their frames are held
+    int target;              // the frame that this plan leads to
+    std::vector<Step> steps; // in order; the request holds all their frames
     std::vector<int> pixels; // frames to request, ascending
-    std::vector<int> props;  // frames of which only the properties are wanted, ascending
+    std::vector<int> props;  // frames whose properties to request, ascending
 };
 
+// Plans the run of the recurrence for each request, in any order of requests. Calls must not overlap.
+//
+// The promise (docs/design.md, 2): frame n is the result of one run from the last anchor at or before n up to n, and
+// depends on nothing else. Whatever the order of requests, the steps planned for a frame are those of this run.
 class Sequencer {
 public:
-    using Held = std::function<bool(int)>;
+    // Return whether a request holds a source frame.
+    using HasFrame = std::function<bool(int)>;
 
     struct Config {
         int frames;                              // length of the clip
-        std::optional<std::vector<int>> anchors; // besides frame 0; nullopt: to be learned frame by frame
+        std::optional<std::vector<int>> anchors; // in addition to frame 0; nullopt: `record_anchor` gives them
         int preroll = 2;
         bool preview = false;
         int warmup = 8;
-        int chunk = 8; // on the way to a frame, steps of at most so many frames are planned at once
+        int chunk = 8; // maximum number of frames whose steps one plan holds
     };
 
     Sequencer(Config config, const Requests &requests);
 
-    // Frame n's properties have been read: does a scene start there?
-    void learn(int n, bool anchor);
+    // Record whether frame n is an anchor, once its properties have been read. Only the first record counts.
+    void record_anchor(int n, bool is_anchor);
 
-    // What to do next for frame n, given the source frames that its request holds (and that were learned).
+    // Return what to do next for a request for frame n. `has_frame` is true for source frames that the request holds;
+    // they have been recorded.
     //
-    // Where frame n would throw the state away although another open request still needs it, or lies on the way, the plan
-    // serves that one: requests are taken in ascending order from where the recurrence stands, like floors by a lift.
-    // So a linear run costs every step once however its requests are shuffled, and of two seeks far apart both arrive.
-    Plan plan(int n, const Held &held);
+    // Frame n may need a reset while another open request still needs the present state, or may lie behind a requested
+    // frame. The plan then serves the other request first: requests are served in ascending order from the present
+    // frame on. So a linear run computes every step once, whatever the order of its requests, and of two requests far
+    // apart neither blocks the other.
+    Plan plan(int n, const HasFrame &has_frame) const;
 
-    void done(const Step &step); // a step has been run
-    void invalidate();           // a step has failed, and the state with it
+    void complete(const Step &step); // `step` has been run
+    void invalidate();               // a step has failed: the recurrent state cannot be used any more
 
 private:
-    enum class Cut : char { unknown, no, yes };
+    enum class Anchor : char { unknown, no, yes };
 
-    // Where the recurrence stands, or starts.
-    struct Position {
-        int frame; // of the last step run, or of the first to run
-        bool reset;
+    // The recurrent state after the last step.
+    struct State {
+        int frame; // of the last step
         bool approximate;
-        int warm; // results before this frame are not shown
+        int first_output; // first frame of the run with an output
     };
 
-    bool anchor(int n) const { return cuts_[n] == Cut::yes; }
-    std::optional<Position> start(int n) const;
-    int turn(int n, const Position &start) const;
-    std::vector<int> unknown(int n) const;
-    int earliest(int n) const { return config_.preview && n > config_.warmup ? n - config_.warmup : 0; }
-    void append(Plan &plan, const Position &start, const Step &step) const;
-    Plan walk(const Position &start, int target, const Held &held) const;
+    // A run to a frame.
+    struct Run {
+        int first; // its first frame
+        bool reset;
+        bool approximate;
+        int first_output;
+    };
+
+    bool is_anchor(int n) const { return anchors_[n] == Anchor::yes; }
+    int earliest_start(int n) const { return config_.preview && n > config_.warmup ? n - config_.warmup : 0; }
+    std::optional<Run> find_run(int n) const;
+    int choose_target(int n, const Run &run) const;
+    std::vector<int> list_unknown(int n) const;
+    Step make_step(int n, const Run &run) const;
+    Plan plan_steps(const Run &run, int target, const HasFrame &has_frame) const;
 
     Config config_;
-    std::vector<Cut> cuts_;
+    std::vector<Anchor> anchors_;
     const Requests &requests_;
-    std::optional<Position> at_;
+    std::optional<State> state_;
 };
 
 } // namespace animesr

@@ -1,1 +1,0 @@
-"""Clips of drawn art, in the manner of limited animation. See ../draw_clips.py."""

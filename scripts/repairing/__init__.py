@@ -1,1 +1,0 @@
-"""What shows that learned operators repair what basic ones do not."""

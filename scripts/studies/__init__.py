@@ -1,0 +1,1 @@
+"""Experiments that take an hour or more. Their results are in docs/reports."""

@@ -1,0 +1,73 @@
+"""Render clips of drawn art: some to train with, others to evaluate on.
+
+FOLDER/train gets 24 clips and FOLDER/held-out 8, of 24 frames of 1280x720 each. With --quick they get 4 and 2, with the
+first 17 frames. Each clip is one scene of limited animation: a camera that moves over a background by fractions of a
+pixel, and characters drawn on twos and threes. Held-out clips share no drawing with train clips; shows.py describes
+their distance from training.
+
+Needs the extra `learn`. The painted art comes from a Debian package, which is fetched into FOLDER/art and verified each
+time. The same versions of all packages give the same pictures, byte for byte. Existing clips are kept: to draw one
+again, delete it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from scripts import fetch_data
+
+from . import people, render, renpy_art, shows, svg
+from .scene import LENGTH, DrawingError, Scene
+
+FOLDER = fetch_data.FOLDER / "drawn"
+QUICK_LENGTH = 17
+
+
+def prepare(art: Path) -> None:
+    """Check that all art exists before drawing starts. Raises DrawingError."""
+    svg.import_resvg()
+    for style in people.SHA256:
+        people.load_style(style)
+    renpy_art.fetch(art)
+
+
+def draw(folder: Path, scenes: Iterable[Scene], count: int, art: Path) -> None:
+    """Write the clips of scenes into `folder`. Raises DrawingError."""
+    for scene in scenes:
+        print(f"drawing: {folder.name}/{scene.name}", file=sys.stderr)
+        render.write(scene, count, folder, art)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.studies.drawing",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, metavar="FOLDER", help="default: %(default)s")
+    parser.add_argument("--quick", action="store_true", help="4 and 2 clips of 17 frames: for a trial run")
+    options = parser.parse_args(arguments)
+    count = QUICK_LENGTH if options.quick else LENGTH
+    parts = {
+        "train": shows.scenes(shows.TRAIN, 4 if options.quick else None),
+        "held-out": shows.scenes(shows.HELD_OUT, 2 if options.quick else None),
+    }
+    try:
+        for part, scenes in parts.items():
+            folder = options.folder / part
+            missing = [scene for scene in scenes if not render.is_complete(folder / scene.name, count)]
+            if missing:
+                prepare(options.folder / "art")
+            draw(folder, missing, count, options.folder / "art")
+    except DrawingError as error:
+        print(f"drawing: {error}", file=sys.stderr)
+        return 1
+    print(options.folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Shows that training works: `python -m scripts.studies.learning`."""

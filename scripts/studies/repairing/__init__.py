@@ -1,0 +1,1 @@
+"""Compares learned operators with basic ones: `python -m scripts.studies.repairing`."""

@@ -1,0 +1,34 @@
+"""vspipe of this environment, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+
+
+@functools.cache
+def environment() -> dict[str, str]:
+    """Return the environment variables for vspipe. The first call writes its configuration to a temporary folder."""
+    folder = tempfile.mkdtemp(prefix="animesr-vspipe-")
+    atexit.register(shutil.rmtree, folder)
+    variables = {**os.environ, "XDG_CONFIG_HOME": folder}
+    subprocess.run([SCRIPTS / "vapoursynth", "config"], env=variables, check=True, capture_output=True)
+    return variables
+
+
+def vspipe(
+    *arguments: str | Path, env: dict[str, str] | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[bytes]:
+    """Run vspipe and wait until it ends."""
+    return subprocess.run(
+        [sys.executable, SCRIPTS / "vspipe", *arguments], env=env or environment(), capture_output=True, timeout=timeout
+    )

@@ -1,0 +1,167 @@
+"""Random runs of a pipeline on a simulated device, compared with the same steps run one after the other."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.backends.gpu.simulator import Array, Failures, HashProgram, SimulatedDevice, SimulatedProgram, hash_inputs
+from vsanimesr.backends.base import Frame, Planes, Ticket
+from vsanimesr.backends.gpu.pipeline import DEPTH, Pipeline
+from vsanimesr.network.tensors import STATE, WINDOW, Tensor, step_tensors
+
+WIDTH, HEIGHT = 2, 1
+TENSORS = step_tensors(WIDTH, HEIGHT, "fp32")
+PADDING = 3
+"""Samples between two rows of a plane."""
+UNTOUCHED = -7.0
+
+type Step = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+
+
+@dataclass
+class Parts:
+    """Parts of a run. A test plants a fault by replacing one of them."""
+
+    pipeline: type[Pipeline] = Pipeline
+    program: Callable[..., SimulatedProgram] = HashProgram
+    step: Step = lambda inputs: hash_inputs(inputs, TENSORS)
+    """The same step as the program's, for the reference."""
+    tensors: Mapping[str, Tensor] = field(default_factory=lambda: TENSORS)
+
+    def open(self, device: SimulatedDevice, *, graphs: bool = True) -> Pipeline:
+        program = self.program(device, self.tensors)
+        return self.pipeline(device, program, backend="simulated", graphs=graphs)
+
+    def make_picture(self, number: int) -> Array:
+        """Return the random picture with a number."""
+        picture = np.empty(self.tensors["cur"].shape[1:], np.float32)
+        return np.random.default_rng(number).random(out=picture, dtype=np.float32)
+
+
+class Reference:
+    """The same steps without a pipeline, one after the other."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.reset()
+
+    def reset(self) -> None:
+        self._state = {name: np.zeros(self._parts.tensors[name].shape, np.float32) for name in STATE}
+
+    def step(self, numbers: tuple[int, int, int]) -> Array:
+        """Run a step on the pictures with these numbers and return its frame."""
+        pictures = (self._parts.make_picture(number)[None] for number in numbers)
+        window = dict(zip(WINDOW, pictures, strict=True))
+        outputs = self._parts.step({**window, **self._state})
+        self._state = {name: outputs[f"{name}_out"] for name in STATE}
+        frame: Array = outputs["frame"][0].copy()
+        return frame
+
+
+def check(parts: Parts, seed: int, *, steps: int = 24, helper: Executor | None = None) -> None:
+    """Run random steps, resets and waits, in a random order of execution.
+
+    Args:
+        parts: what to test.
+        seed: decides everything except when the threads of `helper` run.
+        steps: number of steps.
+        helper: threads that wait for some of the tickets while steps are submitted.
+
+    Raises:
+        AssertionError: a frame differs from that of the reference.
+    """
+    choose = random.Random(seed)
+    device = SimulatedDevice(seed, lag=choose.choice((0.2, 0.6, 0.9, 1.0)))
+    pipeline, reference = parts.open(device, graphs=choose.random() < 0.7), Reference(parts)
+    try:
+        pending: list[_PendingTicket] = []
+        now = tickets = 0
+        for _ in range(steps):
+            if choose.random() < 0.1:
+                pipeline.reset()
+                reference.reset()
+            now = max(0, now + choose.choice((1, 1, 1, 1, 1, 0, -1, -5, 7)))
+            numbers = (max(now - choose.choice((1, 1, 0)), 0), now, now + choose.choice((1, 1, 0)))
+            output = choose.random() < 0.6
+            while pending and choose.random() < 0.3:
+                pending.pop(choose.randrange(len(pending))).check()
+            if output and pending and pending[0].number <= tickets - DEPTH:
+                pending.pop(0).check()
+            expected = reference.step(numbers)
+            ticket = submit(pipeline, parts, numbers, output=output)
+            assert (ticket is not None) == output
+            if ticket:
+                pending.append(_PendingTicket(tickets, ticket, expected, helper if choose.random() < 0.5 else None))
+                tickets += 1
+        for last in pending:
+            last.check()
+    finally:
+        pipeline.close()
+
+
+def submit(pipeline: Pipeline, parts: Parts, numbers: tuple[int, int, int], *, output: bool = True) -> Ticket | None:
+    """Submit a step on the pictures with these numbers, and overwrite their planes afterwards."""
+    frames, memories = [], []
+    for number in numbers:
+        memory, planes = pad_rows(parts.make_picture(number))
+        frames.append(Frame(number, planes))
+        memories.append(memory)
+    ticket = pipeline.submit(*frames, output=output)
+    for memory in memories:
+        memory.fill(UNTOUCHED)
+    return ticket
+
+
+def read_frame(ticket: Ticket | None, shape: tuple[int, ...]) -> Array:
+    """Wait for a ticket, with padded rows, and return its frame."""
+    assert ticket is not None
+    memory, planes = pad_rows(np.zeros(shape, np.float32))
+    ticket.wait(planes)
+    assert (memory[:, :, shape[-1] :] == UNTOUCHED).all(), "the padding of a row was written"
+    return np.stack(planes)
+
+
+def pad_rows(picture: Array) -> tuple[Array, Planes]:
+    """Copy a picture into memory with padding between the rows. Return that memory, and the planes in it."""
+    colours, height, width = picture.shape
+    memory: NDArray[np.float32] = np.full((colours, height, width + PADDING), UNTOUCHED, np.float32)
+    memory[:, :, :width] = picture
+    red, green, blue = (plane[:, :width] for plane in memory)
+    return memory, (red, green, blue)
+
+
+def assert_same(found: Array, expected: Array) -> None:
+    assert found.tobytes() == expected.tobytes()
+
+
+@contextmanager
+def open_pipeline(
+    parts: Parts, *, seed: int = 0, lag: float = 0.7, graphs: bool = True, failures: Failures | None = None
+) -> Iterator[tuple[SimulatedDevice, Pipeline]]:
+    device = SimulatedDevice(seed, lag, failures or Failures())
+    pipeline = parts.open(device, graphs=graphs)
+    try:
+        yield device, pipeline
+    finally:
+        pipeline.close()
+
+
+class _PendingTicket:
+    """A ticket and its expected frame. This thread waits for it, or a thread of `helper`."""
+
+    def __init__(self, number: int, ticket: Ticket, expected: Array, helper: Executor | None) -> None:
+        self.number = number
+        self._ticket = ticket
+        self._expected = expected
+        self._future: Future[Array] | None = helper.submit(read_frame, ticket, expected.shape) if helper else None
+
+    def check(self) -> None:
+        found = self._future.result() if self._future else read_frame(self._ticket, self._expected.shape)
+        assert_same(found, self._expected)

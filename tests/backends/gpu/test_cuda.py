@@ -1,0 +1,266 @@
+"""The device interface on CUDA, without a GPU: the function that each method calls, and its arguments."""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from vsanimesr.backends.gpu.cuda import FATAL_ERRORS, CudaDevice, Gpu, find_gpu, list_gpus, load_runtime
+from vsanimesr.backends.gpu.device import DeviceError, Event, Stream
+from vsanimesr.errors import MissingDependencyError
+
+DRIVER = 13010
+CREATE_FUNCTIONS = {
+    "cudaEventCreateWithFlags",
+    "cudaGraphInstantiate",
+    "cudaMalloc",
+    "cudaStreamCreateWithFlags",
+    "cudaStreamEndCapture",
+}
+
+
+class FakeRuntime:
+    """Replacement of `cuda.bindings.runtime` that notes calls and returns handles. Its constants are their names."""
+
+    cudaHostAllocDefault = 0  # noqa: N815
+    cudaStreamNonBlocking = 1  # noqa: N815
+    cudaEventBlockingSync = 1  # noqa: N815
+    cudaEventDisableTiming = 2  # noqa: N815
+
+    def __init__(self, results: dict[str, Any] | None = None) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.failing: dict[str, str] = {}
+        """Functions that fail, with the names of their errors."""
+        self._results: dict[str, Any] = {"cudaDriverGetVersion": DRIVER, "cudaGetDeviceCount": 2} | (results or {})
+        self._handles = 100
+        self._memory: list[ctypes.Array[ctypes.c_uint8]] = []
+        kinds = ("HostToDevice", "DeviceToHost", "DeviceToDevice")
+        self.cudaMemcpyKind = SimpleNamespace(**{f"cudaMemcpy{kind}": f"cudaMemcpy{kind}" for kind in kinds})
+        mode = "cudaStreamCaptureModeThreadLocal"
+        self.cudaStreamCaptureMode = SimpleNamespace(**{mode: mode})
+
+    def __getattr__(self, name: str) -> Callable[..., tuple[Any, ...]]:
+        def call(*arguments: Any) -> tuple[Any, ...]:
+            self.calls.append((name, *arguments))
+            if name in self.failing:
+                return (719, None)
+            return self._result(name, arguments)
+
+        return call
+
+    def _result(self, name: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        if name == "cudaGetErrorName":
+            return (0, next(iter(self.failing.values())).encode())
+        if name == "cudaGetErrorString":
+            return (0, b"explanation")
+        if name == "cudaGetDeviceProperties":
+            names = (b"First\0\0\0", b"Second\0")
+            return (0, SimpleNamespace(name=names[arguments[0]], major=8, minor=9, totalGlobalMem=1 << 33))
+        if name == "cudaHostAlloc":
+            self._memory.append((ctypes.c_uint8 * arguments[0])())
+            return (0, ctypes.addressof(self._memory[-1]))
+        if name in self._results:
+            return (0, self._results[name])
+        if name not in CREATE_FUNCTIONS:
+            return (0,)
+        self._handles += 1
+        return (0, self._handles)
+
+
+def call_every_method() -> list[tuple[Any, ...]]:
+    """Call every method once and return the calls of the CUDA runtime."""
+    cudart = FakeRuntime()
+    list_gpus(cudart)
+    device = CudaDevice(1, cudart)
+    buffer, other, pinned = device.allocate(64), device.allocate(64), device.allocate_pinned(64)
+    stream, event = device.make_stream(), device.make_event()
+    device.upload(buffer, pinned, stream)
+    device.download(pinned, buffer, stream)
+    device.copy(other, buffer, stream)
+    device.zero(buffer, stream)
+    device.record(event, stream)
+    device.wait(stream, event)
+    device.synchronise(event)
+    graph = device.capture(stream, lambda: device.zero(other, stream))
+    device.launch(graph, stream)
+    device.close()
+    cudart.failing["cudaSetDevice"] = "cudaErrorInvalidDevice"
+    with pytest.raises(DeviceError):
+        device.attach()
+    return [tuple("pinned" if argument == pinned.address else argument for argument in call) for call in cudart.calls]
+
+
+def test_every_method_calls_one_function_with_its_arguments_in_order() -> None:
+    first, second, stream, event, graph, executable = range(101, 107)
+
+    assert call_every_method() == [
+        ("cudaDriverGetVersion",),
+        ("cudaGetDeviceCount",),
+        ("cudaGetDeviceProperties", 0),
+        ("cudaGetDeviceProperties", 1),
+        ("cudaSetDevice", 1),
+        ("cudaMalloc", 64),
+        ("cudaMalloc", 64),
+        ("cudaHostAlloc", 64, 0),
+        ("cudaStreamCreateWithFlags", 1),
+        ("cudaEventCreateWithFlags", 3),
+        ("cudaMemcpyAsync", first, "pinned", 64, "cudaMemcpyHostToDevice", stream),
+        ("cudaMemcpyAsync", "pinned", first, 64, "cudaMemcpyDeviceToHost", stream),
+        ("cudaMemcpyAsync", second, first, 64, "cudaMemcpyDeviceToDevice", stream),
+        ("cudaMemsetAsync", first, 0, 64, stream),
+        ("cudaEventRecord", event, stream),
+        ("cudaStreamWaitEvent", stream, event, 0),
+        ("cudaEventSynchronize", event),
+        ("cudaStreamBeginCapture", stream, "cudaStreamCaptureModeThreadLocal"),
+        ("cudaMemsetAsync", second, 0, 64, stream),
+        ("cudaStreamEndCapture", stream),
+        ("cudaGraphInstantiate", graph, 0),
+        ("cudaGraphDestroy", graph),
+        ("cudaGraphLaunch", executable, stream),
+        ("cudaSetDevice", 1),
+        ("cudaGraphExecDestroy", executable),
+        ("cudaEventDestroy", event),
+        ("cudaStreamDestroy", stream),
+        ("cudaFreeHost", "pinned"),
+        ("cudaFree", second),
+        ("cudaFree", first),
+        ("cudaSetDevice", 1),
+        ("cudaGetLastError",),
+        ("cudaGetErrorName", 719),
+        ("cudaGetErrorString", 719),
+    ]
+
+
+def test_every_function_and_constant_exists_and_takes_these_arguments() -> None:
+    cudart = pytest.importorskip("cuda.bindings.runtime")
+    for name, *arguments in call_every_method():
+        function = getattr(cudart, name)
+        parameters = list(inspect.signature(function).parameters)
+
+        assert len(parameters) == len(arguments), f"{name} takes {parameters}"
+        for parameter, argument in zip(parameters, arguments, strict=True):
+            if isinstance(argument, str) and argument != "pinned":
+                assert hasattr(
+                    {"kind": cudart.cudaMemcpyKind, "mode": cudart.cudaStreamCaptureMode}[parameter], argument
+                )
+    expected = ["dst", "src", "count", "kind", "stream"]
+    assert list(inspect.signature(cudart.cudaMemcpyAsync).parameters) == expected
+    for constant in [name for name in vars(FakeRuntime) if name.startswith("cuda")]:
+        assert getattr(cudart, constant) == getattr(FakeRuntime, constant)
+    for field in ("name", "major", "minor", "totalGlobalMem"):
+        assert hasattr(cudart.cudaDeviceProp, field)
+
+
+def test_the_real_functions_accept_integers_as_handles() -> None:
+    """Without a driver, a call with valid arguments fails only because there is no driver."""
+    cudart = pytest.importorskip("cuda.bindings.runtime")
+    if cudart.cudaDriverGetVersion()[1]:
+        pytest.skip("these handles would reach the driver")
+    for name, *fake_arguments in call_every_method():
+        arguments = [convert(cudart, argument) for argument in fake_arguments]
+        error, *_ = getattr(cudart, name)(*arguments)
+        assert error in (cudart.cudaError_t.cudaSuccess, cudart.cudaError_t.cudaErrorInsufficientDriver)
+    with pytest.raises(DeviceError, match="cudaSetDevice: cudaErrorInsufficientDriver: CUDA driver version is"):
+        CudaDevice(0, load_runtime())
+    with pytest.raises(DeviceError, match="there is no NVIDIA driver; install one"):
+        list_gpus(load_runtime())
+
+
+def convert(cudart: Any, argument: Any) -> Any:
+    """Return the argument for the real CUDA runtime."""
+    if argument == 719:
+        return cudart.cudaError_t(719)
+    if argument == "pinned":
+        return 4096
+    if isinstance(argument, str):
+        kinds = cudart.cudaMemcpyKind if "Memcpy" in argument else cudart.cudaStreamCaptureMode
+        return getattr(kinds, argument)
+    return argument
+
+
+def test_fatal_errors_are_those_in_cudas_documentation() -> None:
+    cudart = pytest.importorskip("cuda.bindings.runtime")
+    errors = cudart.cudaError_t.__members__
+
+    assert errors.keys() >= FATAL_ERRORS
+    documented = {name for name, error in errors.items() if "process must be terminated" in documentation(error)}
+    if documented:  # older versions do not document their members
+        assert documented == FATAL_ERRORS
+
+
+def documentation(error: Any) -> str:
+    return " ".join((error.__doc__ or "").split())
+
+
+@pytest.mark.parametrize(
+    ("error", "fatal", "remedy"),
+    [
+        ("cudaErrorIllegalAddress", True, "; restart the program"),
+        ("cudaErrorMemoryAllocation", False, "; close other programs that use the GPU, or use a smaller clip"),
+        ("cudaErrorInvalidValue", False, ""),
+    ],
+)
+def test_an_error_has_cudas_own_text(error: str, fatal: bool, remedy: str) -> None:
+    cudart = FakeRuntime()
+    device = CudaDevice(0, cudart)
+    cudart.failing["cudaEventRecord"] = error
+
+    with pytest.raises(DeviceError) as raised:
+        device.record(Event(1), Stream(2))
+    assert str(raised.value) == f"cudaEventRecord: {error}: explanation{remedy}"
+    assert raised.value.fatal is fatal
+
+
+def test_a_capture_ends_if_its_work_fails() -> None:
+    cudart = FakeRuntime()
+    device = CudaDevice(0, cudart)
+    stream = device.make_stream()
+
+    def fail() -> None:
+        raise DeviceError("out of luck")
+
+    with pytest.raises(DeviceError, match="out of luck"):
+        device.capture(stream, fail)
+    assert cudart.calls[-1] == ("cudaStreamEndCapture", stream)
+
+
+def test_close_tries_to_free_everything_if_every_call_fails() -> None:
+    cudart = FakeRuntime()
+    device = CudaDevice(0, cudart)
+    device.allocate(1)
+    device.make_stream()
+    cudart.failing |= dict.fromkeys(("cudaSetDevice", "cudaFree", "cudaStreamDestroy"), "cudaErrorLaunchFailure")
+    device.close()
+    device.close()
+
+    freed = [call[0] for call in cudart.calls if call[0] in ("cudaFree", "cudaStreamDestroy")]
+    assert freed == ["cudaStreamDestroy", "cudaFree"]
+
+
+def test_the_view_of_pinned_memory_has_its_address() -> None:
+    device = CudaDevice(0, FakeRuntime())
+    pinned = device.allocate_pinned(8)
+    pinned.data[:] = range(8)
+
+    assert bytes((ctypes.c_uint8 * 8).from_address(pinned.address)) == bytes(range(8))
+
+
+def test_gpus_are_found_by_number() -> None:
+    assert find_gpu(FakeRuntime(), 1) == Gpu(1, "Second", (8, 9), 1 << 33, DRIVER)
+    with pytest.raises(DeviceError, match=r"device=2 does not exist; use 0 \(First\), 1 \(Second\)"):
+        find_gpu(FakeRuntime(), 2)
+    with pytest.raises(DeviceError, match="there is no NVIDIA driver; install one, or use backend='openvino'"):
+        list_gpus(FakeRuntime({"cudaDriverGetVersion": 0}))
+
+
+def test_an_error_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsanimesr.backends.gpu.cuda.import_module", lambda name: import_module(f"{name}.not_there"))
+
+    with pytest.raises(MissingDependencyError, match="pip install cuda-bindings"):
+        load_runtime()

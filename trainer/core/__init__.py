@@ -1,0 +1,1 @@
+"""Training runs of any network: settings, state, loop, checkpoints, records."""

@@ -1,0 +1,1 @@
+"""Clips of frames: reading, caching, augmentation."""

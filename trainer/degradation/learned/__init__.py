@@ -1,0 +1,1 @@
+"""Learnable basic operators (LBO) as degradations: the network, its fast form, files and pools of operators."""

@@ -1,0 +1,1 @@
+"""The network that upscales: settings, samples, training, export, evaluation."""

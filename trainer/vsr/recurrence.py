@@ -1,0 +1,62 @@
+"""The network over a whole clip, as it is trained: frame by frame from zero state, nothing detached.
+
+Source: docs/paper-and-release.md, 1.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from vsanimesr.network.torch_network import AnimeSR
+
+
+class Recurrence(nn.Module):
+    """Runs a network over all frames of a clip.
+
+    Args:
+        network: the network, which computes one step.
+        layout: memory format of frames and state, the same as that of the network's weights. Another one would be
+            converted in every step.
+        recompute: keep only the state between steps, and compute each step again in the backward pass (gradient
+            checkpointing over time). This takes the memory of one step instead of all, and a third more computation.
+    """
+
+    def __init__(
+        self, network: AnimeSR, *, layout: torch.memory_format = torch.contiguous_format, recompute: bool = False
+    ) -> None:
+        super().__init__()
+        self.layout = layout
+        self.network = network
+        self.recompute = recompute
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Upscale a clip.
+
+        Args:
+            lr: LR frames, float32 (batch, frames, 3, height, width) in [0, 1]; sides are multiples of 4.
+
+        Returns:
+            SR frames, float32 (batch, frames, 3, 4 * height, 4 * width), not clamped.
+        """
+        return torch.stack(list(self.frames(lr)), 1)
+
+    def frames(self, lr: Tensor) -> Iterator[Tensor]:
+        """Yield the frames of `forward` one by one, for clips whose SR frames do not fit into memory together."""
+        frames = [frame.contiguous(memory_format=self.layout) for frame in lr.unbind(1)]
+        sr, hidden = (each.contiguous(memory_format=self.layout) for each in self.network.initial_state(frames[0]))
+        for t, cur in enumerate(frames):
+            window = frames[max(t - 1, 0)], cur, frames[min(t + 1, len(frames) - 1)]
+            frame, sr, hidden = self._step(*window, sr, hidden)
+            yield frame
+
+    def _step(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if self.recompute and torch.is_grad_enabled():
+            # A step uses no random numbers, so no generator needs to be restored.
+            outputs = checkpoint(self.network, *inputs, use_reentrant=False, preserve_rng_state=False)
+            return cast(tuple[Tensor, Tensor, Tensor], outputs)
+        return cast(tuple[Tensor, Tensor, Tensor], self.network(*inputs))

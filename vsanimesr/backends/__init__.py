@@ -1,0 +1,127 @@
+"""Backends by name. A backend's module is imported on first use, and its package only when the backend runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import MissingDependencyError
+from .base import Availability, Backend, BackendOptions, Setup
+
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""Device files of GPU drivers on Linux: NVIDIA, Windows' driver for WSL, AMD."""
+
+
+class Entry(NamedTuple):
+    """Where a backend is defined, and what it needs."""
+
+    target: str
+    """Module and class, as `module:Class`."""
+    package: str | None
+    """Name of the package to import, or None."""
+    install: str
+    """Command that installs the package."""
+
+
+BACKENDS = {
+    "openvino": Entry("openvino:OpenVINOBackend", "openvino", "pip install vapoursynth-animesr"),
+    "tensorrt_rtx": Entry(
+        "gpu.tensorrt:TensorRTRTXBackend", "tensorrt_rtx", 'pip install "vapoursynth-animesr[tensorrt-rtx]"'
+    ),
+    "tensorrt": Entry(
+        "gpu.tensorrt:TensorRTBackend",
+        "tensorrt",
+        'pip install "vapoursynth-animesr[tensorrt]", with the libraries of NVIDIA TensorRT 11',
+    ),
+    "onnxruntime": Entry(
+        "onnxruntime:OnnxRuntimeBackend", "onnxruntime", 'pip install "vapoursynth-animesr[onnxruntime]"'
+    ),
+    "torch": Entry("torch:TorchBackend", "torch", 'pip install "vapoursynth-animesr[torch]"'),
+    "null": Entry("null:NullBackend", None, ""),
+}
+
+AUTO = ("tensorrt", "tensorrt_rtx", "onnxruntime", "torch")
+"""Backends that `auto` tries, the fastest first. It takes one only if that backend finds a GPU."""
+
+FALLBACK = "openvino"
+"""Backend of `auto` without a GPU."""
+
+
+def installed_backends() -> list[str]:
+    """Return the names of the backends whose packages are installed."""
+    return [name for name, entry in BACKENDS.items() if _is_installed(entry)]
+
+
+def open_backend(name: str, setup: Setup) -> Backend:
+    """Open a backend.
+
+    Args:
+        name: a key of `BACKENDS`, not `auto` (see `resolve_backend`).
+
+    Raises:
+        MissingDependencyError: the backend's package is not installed.
+        BackendError: the backend does not work here, or not with this precision or device.
+        WeightsError: from `setup.read_weights`.
+    """
+    _require_package(name)
+    return backend_class(name)(setup)
+
+
+def parse_options(name: str, texts: Sequence[str]) -> BackendOptions:
+    """Read the options of a backend from texts such as `level=5`. The backend's package need not be installed.
+
+    Raises:
+        OptionError: as from `BackendOptions.parse`.
+    """
+    return backend_class(name).options_class.parse(name, texts)
+
+
+def backend_class(name: str) -> type[Backend]:
+    """Import the module of a backend and return its class. The backend's package need not be installed."""
+    module, _, attribute = BACKENDS[name].target.partition(":")
+    found: type[Backend] = getattr(import_module(f".{module}", __name__), attribute)
+    return found
+
+
+def availability(name: str) -> Availability:
+    """Return whether a backend works on this machine, as far as that is known without opening it."""
+    entry = BACKENDS[name]
+    try:
+        _require_package(name)
+        return backend_class(name).availability()
+    except MissingDependencyError:
+        return Availability(False, f"the package {entry.package} is not installed", entry.install)
+    except Exception as error:  # a broken installation may raise anything
+        return Availability(False, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", entry.install)
+
+
+def resolve_backend(name: str) -> str:
+    """Return the name of a backend; for `auto`, the fastest that works here."""
+    if name != "auto":
+        return name
+    installed = installed_backends() if _may_have_gpu() else []  # importing a package to look for a GPU takes a second
+    return next((backend for backend in AUTO if backend in installed and _finds_gpu(backend)), FALLBACK)
+
+
+def _is_installed(entry: Entry) -> bool:
+    return entry.package is None or find_spec(entry.package) is not None
+
+
+def _require_package(name: str) -> None:
+    entry = BACKENDS[name]
+    if not _is_installed(entry):
+        raise MissingDependencyError(f"backend={name!r} needs the package {entry.package}; {entry.install}")
+
+
+def _finds_gpu(name: str) -> bool:
+    found = availability(name)
+    return found.usable and found.gpu
+
+
+def _may_have_gpu() -> bool:
+    """Return whether the system has a driver of a GPU. Other systems than Linux always count as having one."""
+    return sys.platform != "linux" or any(Path(device).exists() for device in GPU_DEVICES)

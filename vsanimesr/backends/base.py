@@ -1,0 +1,226 @@
+"""Interface between a session and a backend, and what all backends share: options and errors.
+
+A backend runs one step of the recurrence at a time and keeps the recurrent state. Steps are submitted in order, by one
+thread at a time. Another thread may wait for a ticket while a later step is submitted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self, get_args, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BackendError, OptionError, suggestion
+from ..network.shapes import SCALE as SCALE
+from ..weights.load import WeightsFile
+
+type Plane = NDArray[np.float32]
+type Planes = tuple[Plane, Plane, Plane]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendOptions:
+    """Options of a backend, one field each. A backend without options uses this class itself.
+
+    A field is a `Literal` of texts, or a whole number declared with `whole_number`. `core.animesr.Upscale(clip,
+    backend="tensorrt", backend_options=["level=5"])` sets one.
+    """
+
+    @classmethod
+    def parse(cls, backend: str, texts: Sequence[str]) -> Self:
+        """Read options from texts such as `level=5`.
+
+        Args:
+            backend: name of the backend, for error messages.
+
+        Raises:
+            OptionError: a text is not `name=value`, or an option is unknown, repeated, or has a value that is not
+                allowed.
+        """
+        types = get_type_hints(cls)
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        values: dict[str, Any] = {}
+        for text in texts:
+            name, equals, value = text.partition("=")
+            if not equals:
+                raise OptionError(f"backend_options has {text!r}; write name=value")
+            if name not in fields:
+                remedy = _remedy(name, list(fields)) if fields else "it has no options"
+                raise OptionError(
+                    f"backend_options has {name!r}, which is not an option of backend={backend!r}; {remedy}"
+                )
+            if name in values:
+                raise OptionError(f"backend_options has {name!r} twice; give it once")
+            maximum = fields[name].metadata.get("maximum")
+            if maximum is None:
+                values[name] = _parse_choice(name, value, get_args(types[name]))
+            else:
+                values[name] = _parse_number(name, value, maximum)
+        return cls(**values)
+
+
+def whole_number(default: int, *, maximum: int) -> int:
+    """Declare an option whose values are the whole numbers from 0 to `maximum`."""
+    return dataclasses.field(default=default, metadata={"maximum": maximum})
+
+
+def _parse_number(name: str, value: str, maximum: int) -> int:
+    if not (value.isascii() and value.isdecimal()) or len(value) > 9 or int(value) > maximum:
+        raise OptionError(f"backend_options has {name}={value!r}; use a whole number from 0 to {maximum}")
+    return int(value)
+
+
+def _parse_choice(name: str, value: str, choices: Sequence[str]) -> str:
+    if value not in choices:
+        raise OptionError(f"backend_options has {name}={value!r}; {_remedy(value, choices)}")
+    return value
+
+
+def _remedy(name: str, known: Sequence[str]) -> str:
+    hint = suggestion(name, known)
+    return f"use {', '.join(known)}{hint and '; '}{hint}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """Arguments for opening a backend."""
+
+    width: int
+    height: int
+    """Size of the LR frames in pixels."""
+    precision: str
+    device: int
+    """As in `Options`."""
+    options: BackendOptions
+    """Instance of the backend's `options_class`."""
+    read_weights: Callable[[], WeightsFile]
+    """A backend with a network calls it once. It may raise WeightsError."""
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a backend works on this machine."""
+
+    usable: bool
+    detail: str
+    """The device that the backend uses, or the reason why it does not work."""
+    remedy: str = ""
+    """Command or step that would make it usable."""
+    gpu: bool = False
+    """Whether the device is a GPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One LR frame: its number in the clip, and its R, G and B planes.
+
+    The planes are float32, (height, width), read-only, and valid until `submit` returns. Pixels of a row are
+    contiguous; there may be padding between rows. While a backend is open, two frames with the same number hold the
+    same pixels, so a backend may upload each number once.
+    """
+
+    number: int
+    planes: Planes
+
+
+class Ticket(Protocol):
+    """Output of a submitted step."""
+
+    def wait(self, out: Planes) -> None:
+        """Wait for the step and write the SR planes, float32 and (4 * height, 4 * width), into `out`.
+
+        Called at most once. Values are those of the network, not clamped.
+
+        Raises:
+            BackendError: the step failed.
+        """
+
+
+class Backend(ABC):
+    """A backend that is open for frames of one size. As a context manager, it closes itself.
+
+    stdout is redirected only while a backend opens: if a runtime prints during its first step, that step must run then.
+
+    Raises:
+        BackendError: the backend does not work here, or not with this precision or device.
+        WeightsError: from `setup.read_weights`.
+    """
+
+    options_class: ClassVar[type[BackendOptions]] = BackendOptions
+
+    depth: int = 1
+    """Number of steps that may be unfinished at once. The caller waits for the ticket of step i, if it has one, before
+    it submits step i + depth."""
+
+    @abstractmethod
+    def __init__(self, setup: Setup) -> None: ...
+
+    @classmethod
+    @abstractmethod
+    def availability(cls) -> Availability:
+        """Return whether the backend can be opened here, without opening it. Its package must be installed."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Set the recurrent state (SR and hidden state) to zero before the next step."""
+
+    @abstractmethod
+    def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+        """Run one step on the window (prev, cur, next) and update the state.
+
+        If `output` is false, update the state only and return None.
+
+        Raises:
+            BackendError: the step cannot be started, or the previous step failed.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free everything. Tickets that have not been waited for become invalid. A second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+type Errors = tuple[type[Exception], ...]
+"""Exception types of a runtime."""
+
+
+@contextmanager
+def wrap_errors(
+    backend: str,
+    problem: str,
+    *,
+    failures: Errors = (RuntimeError,),
+    out_of_memory: Errors = (MemoryError,),
+    line: int = -1,
+) -> Iterator[None]:
+    """Turn a runtime's exceptions into BackendError.
+
+    Args:
+        problem: what went wrong, for the message: `cannot be opened`.
+        failures: exceptions of the runtime.
+        out_of_memory: exceptions of the runtime when memory runs out.
+        line: index of the line to quote from a message of several lines.
+
+    Raises:
+        BackendError: one of these exceptions was raised.
+    """
+    try:
+        yield
+    except out_of_memory as error:
+        raise BackendError(
+            f"backend={backend!r} {problem}: not enough memory; free some, or use a smaller clip"
+        ) from error
+    except failures as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise BackendError(f"backend={backend!r} {problem}: {lines[line]}") from error

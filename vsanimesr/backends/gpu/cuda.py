@@ -1,0 +1,225 @@
+"""NVIDIA GPUs through the CUDA runtime of cuda-python. Each method calls one function and checks its result."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from ...errors import MissingDependencyError
+from .device import Buffer, Device, DeviceError, Event, Graph, PinnedBuffer, Stream
+
+# CUDA's documentation says of these errors: "the process must be terminated and relaunched".
+FATAL_ERRORS = frozenset(
+    {
+        "cudaErrorAssert",
+        "cudaErrorContained",
+        "cudaErrorExternalDevice",
+        "cudaErrorHardwareStackError",
+        "cudaErrorIllegalAddress",
+        "cudaErrorIllegalInstruction",
+        "cudaErrorInvalidAddressSpace",
+        "cudaErrorInvalidPc",
+        "cudaErrorLaunchFailure",
+        "cudaErrorLaunchTimeout",
+        "cudaErrorMisalignedAddress",
+        "cudaErrorMpsClientTerminated",
+        "cudaErrorTensorMemoryLeak",
+    }
+)
+
+REMEDIES = {
+    "cudaErrorMemoryAllocation": "close other programs that use the GPU, or use a smaller clip",
+    "cudaErrorInsufficientDriver": "install a newer NVIDIA driver",
+    "cudaErrorNoDevice": "check with nvidia-smi that the system finds the GPU",
+}
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU of this machine."""
+
+    number: int
+    """Its number in `Options.device`."""
+    name: str
+    capability: tuple[int, int]
+    """Compute capability, for example (8, 9)."""
+    memory: int
+    """In bytes."""
+    driver: int
+    """Newest CUDA version that the driver supports: 1000 * major + 10 * minor."""
+
+    @property
+    def target(self) -> str:
+        """Compute capability as a build target, for example `sm89`."""
+        return "sm{}{}".format(*self.capability)
+
+    @property
+    def description(self) -> str:
+        """Name, memory and compute capability, for people."""
+        return "{} ({} GiB, compute capability {}.{})".format(self.name, round(self.memory / 2**30), *self.capability)
+
+    @property
+    def identity(self) -> str:
+        """Properties that an engine depends on if its kernels were timed on this GPU."""
+        return f"{self.name}, {self.target}, {self.memory} bytes, driver {self.driver}"
+
+
+def load_runtime() -> Any:
+    """Import the module of the CUDA runtime.
+
+    Raises:
+        MissingDependencyError: cuda-python is not installed.
+    """
+    try:
+        return import_module("cuda.bindings.runtime")
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"NVIDIA GPUs need the package cuda-bindings ({error}); pip install cuda-bindings"
+        ) from error
+
+
+def list_gpus(cudart: Any) -> list[Gpu]:
+    """Return the GPUs of this machine, at least one, ordered by number.
+
+    Raises:
+        DeviceError: there is no GPU, or no driver, or the driver is too old.
+    """
+    driver: int = _call_runtime(cudart, "cudaDriverGetVersion")
+    if driver == 0:
+        raise DeviceError("there is no NVIDIA driver; install one, or use backend='openvino'")
+    gpus = []
+    for number in range(_call_runtime(cudart, "cudaGetDeviceCount")):
+        properties = _call_runtime(cudart, "cudaGetDeviceProperties", number)
+        capability = (properties.major, properties.minor)
+        name = bytes(properties.name).split(b"\0")[0].decode()
+        gpus.append(Gpu(number, name, capability, properties.totalGlobalMem, driver))
+    return gpus
+
+
+def find_gpu(cudart: Any, number: int) -> Gpu:
+    """Return the GPU with a number.
+
+    Raises:
+        DeviceError: no GPU has this number; or as from `list_gpus`.
+    """
+    gpus = list_gpus(cudart)
+    if number >= len(gpus):
+        known = ", ".join(f"{gpu.number} ({gpu.name})" for gpu in gpus)
+        raise DeviceError(f"device={number} does not exist; use {known}")
+    return gpus[number]
+
+
+class CudaDevice(Device):
+    """A GPU of this machine.
+
+    Args:
+        number: number of the GPU, as in `Options.device`.
+        cudart: module of the CUDA runtime, from `load_runtime`.
+    """
+
+    def __init__(self, number: int, cudart: Any) -> None:
+        self._number = number
+        self._cudart = cudart
+        self._resources: list[tuple[str, int]] = []  # functions that free, and the handles to free
+        self.attach()
+
+    def attach(self) -> None:
+        self._call("cudaSetDevice", self._number)
+
+    def allocate(self, bytes: int) -> Buffer:
+        return Buffer(self._own("cudaFree", self._call("cudaMalloc", bytes)), bytes)
+
+    def allocate_pinned(self, bytes: int) -> PinnedBuffer:
+        flags = self._cudart.cudaHostAllocDefault
+        address = self._own("cudaFreeHost", self._call("cudaHostAlloc", bytes, flags))
+        return PinnedBuffer(address, np.ctypeslib.as_array((ctypes.c_uint8 * bytes).from_address(address)))
+
+    def make_stream(self) -> Stream:
+        flags = self._cudart.cudaStreamNonBlocking  # never wait for other code's work on the default stream
+        return Stream(self._own("cudaStreamDestroy", self._call("cudaStreamCreateWithFlags", flags)))
+
+    def make_event(self) -> Event:
+        # With BlockingSync, a waiting thread sleeps and leaves its core to the encoder.
+        flags = self._cudart.cudaEventDisableTiming | self._cudart.cudaEventBlockingSync
+        return Event(self._own("cudaEventDestroy", self._call("cudaEventCreateWithFlags", flags)))
+
+    def upload(self, target: Buffer, source: PinnedBuffer, stream: Stream) -> None:
+        self._copy(target.address, source.address, target.bytes, "cudaMemcpyHostToDevice", stream)
+
+    def download(self, target: PinnedBuffer, source: Buffer, stream: Stream) -> None:
+        self._copy(target.address, source.address, source.bytes, "cudaMemcpyDeviceToHost", stream)
+
+    def copy(self, target: Buffer, source: Buffer, stream: Stream) -> None:
+        self._copy(target.address, source.address, target.bytes, "cudaMemcpyDeviceToDevice", stream)
+
+    def zero(self, target: Buffer, stream: Stream) -> None:
+        self._call("cudaMemsetAsync", target.address, 0, target.bytes, stream)
+
+    def record(self, event: Event, stream: Stream) -> None:
+        self._call("cudaEventRecord", event, stream)
+
+    def wait(self, stream: Stream, event: Event) -> None:
+        self._call("cudaStreamWaitEvent", stream, event, 0)
+
+    def synchronise(self, event: Event) -> None:
+        self._call("cudaEventSynchronize", event)
+
+    def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
+        # ThreadLocal: calls of other threads, such as another filter's allocations, do not break the capture.
+        mode = self._cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self._call("cudaStreamBeginCapture", stream, mode)
+        try:
+            work()
+        except BaseException:
+            with suppress(DeviceError):  # end the capture in any case, or the stream stays in capture mode
+                self._call("cudaStreamEndCapture", stream)
+            raise
+        graph = self._call("cudaStreamEndCapture", stream)
+        try:
+            return Graph(self._own("cudaGraphExecDestroy", self._call("cudaGraphInstantiate", graph, 0)))
+        finally:
+            self._call("cudaGraphDestroy", graph)
+
+    def launch(self, graph: Graph, stream: Stream) -> None:
+        self._call("cudaGraphLaunch", graph, stream)
+
+    def close(self) -> None:
+        with suppress(DeviceError):
+            self.attach()
+        while self._resources:
+            free, handle = self._resources.pop()
+            with suppress(DeviceError):  # fails after a fatal error; the memory is then gone with the CUDA context
+                self._call(free, handle)
+
+    def _own(self, free: str, handle: Any) -> int:
+        """Note a handle, and the function that frees it, for `close`."""
+        self._resources.append((free, int(handle)))
+        return int(handle)
+
+    def _copy(self, target: int, source: int, bytes: int, kind: str, stream: Stream) -> None:
+        self._call("cudaMemcpyAsync", target, source, bytes, getattr(self._cudart.cudaMemcpyKind, kind), stream)
+
+    def _call(self, function: str, *arguments: Any) -> Any:
+        return _call_runtime(self._cudart, function, *arguments)
+
+
+def _call_runtime(cudart: Any, function: str, *arguments: Any) -> Any:
+    """Call a function of the CUDA runtime and return its value, or None if it has none.
+
+    Raises:
+        DeviceError: the function returned an error code.
+    """
+    error, *values = getattr(cudart, function)(*arguments)
+    if int(error) != 0:
+        cudart.cudaGetLastError()  # clear the error, or other code in the process would read it as its own
+        name, text = (getattr(cudart, get)(error)[1].decode() for get in ("cudaGetErrorName", "cudaGetErrorString"))
+        fatal = name in FATAL_ERRORS
+        remedy = REMEDIES.get(name, "restart the program" if fatal else "")
+        raise DeviceError(f"{function}: {name}: {text}{remedy and '; '}{remedy}", fatal=fatal)
+    return values[0] if values else None

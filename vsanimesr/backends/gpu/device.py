@@ -1,0 +1,144 @@
+"""Interface of a GPU, as far as the pipeline uses it, so that the pipeline also runs on a simulated one.
+
+Work is queued on streams. Operations on one stream run in order; streams run concurrently, ordered only by events.
+`cuda` implements the interface for real GPUs. The tests have a device that runs operations in any order that streams
+and events allow.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NewType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import BackendError
+from ...network.tensors import Tensor
+
+Stream = NewType("Stream", int)
+Event = NewType("Event", int)
+Graph = NewType("Graph", int)
+"""Handles, valid for the device that made them."""
+
+
+class DeviceError(BackendError):
+    """A call to a device failed, or work that was queued earlier."""
+
+    def __init__(self, message: str, *, fatal: bool = False) -> None:
+        super().__init__(message)
+        self.fatal = fatal
+        """Whether this process cannot use the device any more."""
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Device memory, aligned to 256 bytes. Its contents are undefined at first."""
+
+    address: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class PinnedBuffer:
+    """Pinned memory: memory of the host that the device copies from and to."""
+
+    address: int
+    data: NDArray[np.uint8]
+    """View of the memory, (bytes,)."""
+
+
+class Device(ABC):
+    """A GPU. Calls queue work and return at once, except `synchronise` and `close`.
+
+    Each thread calls `attach` before any other method. Memory, streams, events and graphs live until `close`.
+
+    Raises:
+        DeviceError: from every method, also if work that was queued earlier has failed in the meantime.
+    """
+
+    @abstractmethod
+    def attach(self) -> None:
+        """Make this the current device of the calling thread."""
+
+    @abstractmethod
+    def allocate(self, bytes: int) -> Buffer: ...
+
+    @abstractmethod
+    def allocate_pinned(self, bytes: int) -> PinnedBuffer: ...
+
+    @abstractmethod
+    def make_stream(self) -> Stream: ...
+
+    @abstractmethod
+    def make_event(self) -> Event:
+        """Make an event. Until its first `record`, waiting for it returns at once."""
+
+    @abstractmethod
+    def upload(self, target: Buffer, source: PinnedBuffer, stream: Stream) -> None:
+        """Queue a copy from the host. `source` is read when the copy runs, not now."""
+
+    @abstractmethod
+    def download(self, target: PinnedBuffer, source: Buffer, stream: Stream) -> None:
+        """Queue a copy to the host."""
+
+    @abstractmethod
+    def copy(self, target: Buffer, source: Buffer, stream: Stream) -> None:
+        """Queue a copy on the device."""
+
+    @abstractmethod
+    def zero(self, target: Buffer, stream: Stream) -> None:
+        """Queue setting all bytes to zero."""
+
+    @abstractmethod
+    def record(self, event: Event, stream: Stream) -> None:
+        """Make an event stand for all work queued on a stream so far. This replaces what it stood for before."""
+
+    @abstractmethod
+    def wait(self, stream: Stream, event: Event) -> None:
+        """Make later work on a stream wait for the work that the event stands for now."""
+
+    @abstractmethod
+    def synchronise(self, event: Event) -> None:
+        """Make the calling thread wait for the work that the event stands for now."""
+
+    @abstractmethod
+    def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
+        """Make a graph of the operations that `work` queues on a stream, without running them."""
+
+    @abstractmethod
+    def launch(self, graph: Graph, stream: Stream) -> None:
+        """Queue the operations of a graph, with the addresses at the time of its capture."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free everything. The caller first waits for work that uses it. A second call does nothing."""
+
+
+class Program(ABC):
+    """One step of the network, compiled for a device. One thread at a time uses it."""
+
+    tensors: Mapping[str, Tensor]
+    """Inputs and outputs by name, as from `step_tensors`."""
+
+    @abstractmethod
+    def bind(self, name: str, buffer: Buffer) -> None:
+        """Use a buffer for a tensor, in every step queued from now on."""
+
+    @abstractmethod
+    def enqueue(self, stream: Stream) -> None:
+        """Queue a step. It does not change its inputs, and may write its outputs at any time while it runs.
+
+        Raises:
+            DeviceError: the step cannot be queued.
+        """
+
+    @abstractmethod
+    def can_capture(self, stream: Stream) -> bool:
+        """Return whether a step can be captured as a graph, after one has run without."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the memory that it uses on the device. A second call does nothing."""

@@ -1,0 +1,333 @@
+"""Pipeline of the GPU backends: copies overlap with computation, and a source frame is uploaded once.
+
+There are three streams. *Uploads* copies source frames into a ring of slots on the device, each frame once: when a clip
+is processed in order, one new frame is uploaded per step. *Compute* copies three slots into the window, runs the
+network and updates the state. *Downloads* copies SR frames back. Events order the streams where they use the same
+memory, and nowhere else, so the upload for step n + 1 and the download of step n - 1 overlap with step n.
+
+Even and odd steps use two sets of buffers. A step writes its state into the other set, because no runtime defines what
+happens if it reads and writes the same buffer; and one set's SR frame is downloaded while the other set computes. So
+the network has two sets of bindings, and two graphs serve all steps. For the same reason the window is filled by copies
+instead of binding the slots: bound slots would need a graph for every combination of slots. The copies take about a
+thousandth of a step, and release a slot as soon as they end.
+
+All memory is allocated before the first step.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...errors import BackendError
+from ...network.graph import GraphPrecision
+from ...network.tensors import STATE, WINDOW, step_tensors
+from ..base import Frame, Planes, Ticket
+from .device import Buffer, Device, DeviceError, Event, Graph, PinnedBuffer, Program
+
+_log = logging.getLogger(__name__)
+
+RING_SLOTS = 4
+"""Source frames on the device: three of a window, and one that is uploaded in the meantime."""
+
+DEPTH = 2
+"""Tickets that may be unfinished at once, as in `Backend.depth`."""
+
+BUFFER_SETS = 2
+
+
+def bytes_needed(width: int, height: int, precision: GraphPrecision) -> int:
+    """Return the bytes of device memory that a pipeline allocates for LR frames of a size in pixels.
+
+    The network needs more: its weights, and its intermediate results.
+    """
+    size = {name: tensor.bytes for name, tensor in step_tensors(width, height, precision).items()}
+    window = sum(size[name] for name in WINDOW)
+    return RING_SLOTS * size["cur"] + window + BUFFER_SETS * (sum(size[name] for name in STATE) + size["frame"])
+
+
+@dataclass
+class _RingSlot:
+    """Place of a source frame: a staging buffer on the host, and a buffer on the device."""
+
+    staging: PinnedBuffer
+    buffer: Buffer
+    ready: Event
+    """End of the last upload. The staging buffer may then be written, and the buffer read."""
+    consumed: Event
+    """End of the last copy into the window. The buffer may then be written."""
+    number: int | None = None
+    """Number of the frame in the slot."""
+    last_step: int = -1
+    """Last step that used the slot; -1 if none did since the start or a failure."""
+
+
+@dataclass
+class _StepBuffers:
+    """Buffers of the even steps, or of the odd steps."""
+
+    state: dict[str, Buffer]
+    """State that these steps read. They write that of the other set."""
+    frame: Buffer
+    ready: Event
+    """End of the last step. The frame may then be read."""
+    consumed: Event
+    """End of the last download. The frame may then be written."""
+    graph: Graph | None = None
+
+
+@dataclass
+class _Readback:
+    """Buffer on the host for an SR frame. Tickets alternate between the readbacks."""
+
+    pinned: PinnedBuffer
+    ready: Event
+    """End of the last download. The buffer may then be read."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held by a reader, so that the buffer is not freed in the meantime."""
+
+
+class Pipeline:
+    """Runs the steps of one program. It owns the device and the program and closes both, even if it fails to open.
+
+    One thread at a time calls `submit`, `reset` and `close`; any thread may wait for a ticket. After a step that
+    failed, the state and all tickets that have not been waited for are lost: nothing can be submitted until the reset.
+
+    Args:
+        backend: name of the backend, for error messages.
+        graphs: whether steps are replayed as graphs, if the program allows it.
+
+    Raises:
+        BackendError: the device has too little memory, or the first steps fail.
+    """
+
+    def __init__(self, device: Device, program: Program, *, backend: str, graphs: bool) -> None:
+        self._device = device
+        self._program = program
+        self._backend = backend
+        self._failure: BackendError | None = None
+        self._fatal = False
+        self._generation = 0  # incremented by the recovery from a failure, which makes earlier tickets invalid
+        self._failure_lock = threading.Lock()
+        self._steps = 0
+        self._tickets = 0
+        self._closed = False
+        self._readbacks: list[_Readback] = []
+        try:
+            device.attach()
+            self._allocate()
+            self._warm_up(graphs)
+            self._clear_state()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, DeviceError):
+                raise BackendError(f"backend={backend!r} cannot be opened: {error}") from error
+            raise
+
+    def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+        """Run one step, as `Backend.submit` does."""
+        window = (prev, cur, next)
+        with self._guard("failed at a step", self._generation):
+            slots = [self._load_frame(frame) for frame in window]
+            self._fill_window(slots)
+            buffers = self._buffer_sets[self._steps % BUFFER_SETS]
+            self._device.wait(self._compute, buffers.consumed)
+            self._run(buffers)
+            ticket = self._start_download(buffers) if output else None
+            self._steps += 1
+        return ticket
+
+    def reset(self) -> None:
+        """Set the state to zero, as `Backend.reset` does, and recover from a failure that was not fatal."""
+        if self._failure and not self._fatal:
+            self._recover()
+        with self._guard("cannot be reset", self._generation):
+            self._clear_state()
+
+    def close(self) -> None:
+        """Wait for queued work and free everything. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(DeviceError):  # closing reports no failure of a step
+            self._device.attach()
+            self._drain()
+        for readback in self._readbacks:
+            with readback.lock:  # wait for a reader; new readers see `_closed`
+                pass
+        self._program.close()
+        self._device.close()
+
+    def _allocate(self) -> None:
+        device, size = self._device, {name: tensor.bytes for name, tensor in self._program.tensors.items()}
+        self._uploads, self._compute, self._downloads = (device.make_stream() for _ in range(3))
+        self._drain_event = device.make_event()
+        self._window = {name: device.allocate(size[name]) for name in WINDOW}
+        lr, sr = size["cur"], size["frame"]
+        self._ring = [
+            _RingSlot(device.allocate_pinned(lr), device.allocate(lr), device.make_event(), device.make_event())
+            for _ in range(RING_SLOTS)
+        ]
+        self._buffer_sets = [
+            _StepBuffers(
+                {name: device.allocate(size[name]) for name in STATE},
+                device.allocate(sr),
+                device.make_event(),
+                device.make_event(),
+            )
+            for _ in range(BUFFER_SETS)
+        ]
+        self._readbacks = [_Readback(device.allocate_pinned(sr), device.make_event()) for _ in range(DEPTH)]
+
+    def _warm_up(self, graphs: bool) -> None:
+        """Run a step with each buffer set, for work that runtimes do at a first step, and make the graphs."""
+        for buffer in self._window.values():
+            self._device.zero(buffer, self._compute)
+        self._clear_state()
+        for buffers in self._buffer_sets:
+            self._run(buffers)
+            self._drain()
+            if graphs and self._program.can_capture(self._compute):
+                buffers.graph = self._capture_graph()
+                graphs = buffers.graph is not None
+
+    def _capture_graph(self) -> Graph | None:
+        """Return a graph of the step with its current bindings, or None if the device cannot capture it."""
+        try:
+            return self._device.capture(self._compute, lambda: self._program.enqueue(self._compute))
+        except DeviceError as error:
+            if error.fatal:
+                raise
+            _log.warning("backend=%r runs without graphs, because none can be captured: %s", self._backend, error)
+            return None
+
+    def _load_frame(self, frame: Frame) -> _RingSlot:
+        """Return the ring slot of a frame. Upload the frame if no slot holds it."""
+        for slot in self._ring:
+            if slot.number == frame.number:
+                break
+        else:
+            # Never a slot of this step: there are more slots than frames in a window.
+            slot = min(self._ring, key=lambda slot: slot.last_step)
+            self._upload(slot, frame)
+        slot.last_step = self._steps
+        return slot
+
+    def _upload(self, slot: _RingSlot, frame: Frame) -> None:
+        slot.number = None
+        self._device.synchronise(slot.ready)
+        shape = self._program.tensors["cur"].shape[1:]
+        for target, plane in zip(slot.staging.data.view(np.float32).reshape(shape), frame.planes, strict=True):
+            target[:] = plane
+        self._device.wait(self._uploads, slot.consumed)
+        self._device.upload(slot.buffer, slot.staging, self._uploads)
+        self._device.record(slot.ready, self._uploads)
+        slot.number = frame.number
+
+    def _fill_window(self, slots: list[_RingSlot]) -> None:
+        for target, slot in zip(self._window.values(), slots, strict=True):
+            self._device.wait(self._compute, slot.ready)
+            self._device.copy(target, slot.buffer, self._compute)
+            self._device.record(slot.consumed, self._compute)
+
+    def _run(self, buffers: _StepBuffers) -> None:
+        if buffers.graph is not None:
+            self._device.launch(buffers.graph, self._compute)
+        else:
+            self._bind(buffers)
+            self._program.enqueue(self._compute)
+
+    def _bind(self, buffers: _StepBuffers) -> None:
+        (other,) = (other for other in self._buffer_sets if other is not buffers)
+        for name, buffer in self._window.items():
+            self._program.bind(name, buffer)
+        for name in STATE:
+            self._program.bind(name, buffers.state[name])
+            self._program.bind(f"{name}_out", other.state[name])
+        self._program.bind("frame", buffers.frame)
+
+    def _start_download(self, buffers: _StepBuffers) -> Ticket:
+        """Queue the download of the frame. The readback is free: its last ticket has been waited for."""
+        device, readback = self._device, self._readbacks[self._tickets % DEPTH]
+        device.record(buffers.ready, self._compute)
+        device.wait(self._downloads, buffers.ready)
+        device.download(readback.pinned, buffers.frame, self._downloads)
+        device.record(buffers.consumed, self._downloads)
+        device.record(readback.ready, self._downloads)
+        self._tickets += 1
+        return _Ticket(self, readback, self._generation)
+
+    def _finish_download(self, readback: _Readback, generation: int, out: Planes) -> None:
+        with readback.lock, self._guard("failed at a step", generation):
+            self._device.synchronise(readback.ready)
+            shape = self._program.tensors["frame"].shape[1:]
+            for plane, target in zip(readback.pinned.data.view(np.float32).reshape(shape), out, strict=True):
+                target[:] = plane
+
+    def _clear_state(self) -> None:
+        for buffer in self._buffer_sets[self._steps % BUFFER_SETS].state.values():
+            self._device.zero(buffer, self._compute)
+
+    def _recover(self) -> None:
+        """Make the pipeline usable after a failure. It first waits for queued work, which fails on a broken device."""
+        try:
+            self._device.attach()
+            self._drain()
+        except DeviceError as error:
+            self._fail(f"backend={self._backend!r} cannot be reset: {error}", error, self._generation)
+        else:
+            for slot in self._ring:
+                slot.number, slot.last_step = None, -1
+            with self._failure_lock:
+                self._failure = None
+                self._generation += 1
+
+    def _drain(self) -> None:
+        """Wait for all queued work."""
+        if self._readbacks:  # allocated last: before that, nothing is queued
+            for stream in (self._uploads, self._compute, self._downloads):
+                self._device.record(self._drain_event, stream)
+                self._device.synchronise(self._drain_event)
+
+    @contextmanager
+    def _guard(self, problem: str, generation: int) -> Iterator[None]:
+        """Refuse to work after a failure, and record any exception as a failure, including an interrupt."""
+        if self._closed:
+            raise BackendError(f"backend={self._backend!r} has been closed; open it again")
+        if failure := self._failure:
+            raise BackendError(str(failure)) from failure
+        if generation != self._generation:
+            raise BackendError(f"backend={self._backend!r} lost this frame when a step failed; request it again")
+        try:
+            self._device.attach()
+            yield
+        except DeviceError as error:
+            raise self._fail(f"backend={self._backend!r} {problem}: {error}", error, generation) from error
+        except BaseException as error:
+            self._fail(f"backend={self._backend!r} {problem}: {type(error).__name__}: {error}", error, generation)
+            raise
+
+    def _fail(self, message: str, error: BaseException, generation: int) -> BackendError:
+        failure = BackendError(message)
+        with self._failure_lock:
+            fatal = isinstance(error, DeviceError) and error.fatal
+            if fatal or generation == self._generation:  # a ticket from before the reset does not affect later steps
+                self._failure, self._fatal = failure, self._fatal or fatal
+        return failure
+
+
+class _Ticket(Ticket):
+    """The download of a step's SR frame into a readback."""
+
+    def __init__(self, pipeline: Pipeline, readback: _Readback, generation: int) -> None:
+        self._pipeline = pipeline
+        self._readback = readback
+        self._generation = generation
+
+    def wait(self, out: Planes) -> None:
+        self._pipeline._finish_download(self._readback, self._generation, out)

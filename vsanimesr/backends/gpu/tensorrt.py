@@ -1,0 +1,241 @@
+"""The network on an NVIDIA GPU with TensorRT or TensorRT-RTX, two packages with one interface.
+
+Engines are built once and kept on disk, see `tensorrt_build`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple, cast
+
+from ...cache import Key, load_or_build
+from ...errors import BackendError
+from ...network.graph import GraphPrecision
+from ...network.tensors import Tensor, step_tensors
+from ...weights.load import WeightsFile
+from ..base import Availability, Backend, Frame, Setup, Ticket
+from .cuda import CudaDevice, Gpu, find_gpu, list_gpus, load_runtime
+from .device import Buffer, DeviceError, Program, Stream
+from .pipeline import DEPTH, Pipeline
+from .tensorrt_build import (
+    BuildRequest,
+    TensorRTOptions,
+    TensorRTRTXOptions,
+    build,
+    engine_key,
+    import_package,
+    make_logger,
+    resolve_precision,
+    select_targets,
+)
+
+_log = logging.getLogger(__name__)
+
+TYPES: dict[str, GraphPrecision] = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16"}
+"""Precisions by the name of their `DataType`."""
+
+
+class _TensorRT(Backend):
+    """Common part of both backends."""
+
+    name: ClassVar[str]
+    """Name of the backend and of its package."""
+
+    depth = DEPTH
+
+    def __init__(self, setup: Setup) -> None:
+        trt, cudart = import_package(self.name), load_runtime()
+        gpu = find_gpu(cudart, setup.device)
+        device = CudaDevice(setup.device, cudart)  # TensorRT loads engines on the thread's current device
+        precision = resolve_precision(setup.precision)
+        request, weights = _plan_build(self.name, setup, precision, gpu)
+        key = engine_key(request, weights, gpu.identity)
+        tensors = step_tensors(setup.width, setup.height, precision, weights.shape().features)
+        logger = make_logger(trt)
+
+        def build_engine() -> bytes:
+            _log.info("building the engine for %s with %s, once", request.description, self.name)
+            return build(request, weights)
+
+        def load(data: memoryview) -> LoadedEngine:
+            loaded = load_engine(trt, logger, data)
+            check_tensors(loaded.engine, tensors)
+            return loaded
+
+        accepts = _key_matcher(gpu.target, key) if self.name == "tensorrt_rtx" else None
+        loaded = load_or_build(key, build=build_engine, load=load, accepts=accepts)
+        program = TensorRTProgram(loaded, tensors, logger)
+        self._pipeline = Pipeline(device, program, backend=self.name, graphs=request.options.graphs == "yes")
+
+    @classmethod
+    def availability(cls) -> Availability:
+        cudart = load_runtime()
+        try:
+            gpus = list_gpus(cudart)
+        except DeviceError as error:
+            detail, _, remedy = str(error).partition("; ")
+            return Availability(False, detail, remedy)
+        return Availability(True, ", ".join(gpu.description for gpu in gpus), gpu=True)
+
+    def reset(self) -> None:
+        self._pipeline.reset()
+
+    def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+        return self._pipeline.submit(prev, cur, next, output=output)
+
+    def close(self) -> None:
+        self._pipeline.close()
+
+
+class TensorRTRTXBackend(_TensorRT):
+    """The network with TensorRT-RTX, on GeForce and RTX cards from Turing on."""
+
+    name = "tensorrt_rtx"
+    options_class = TensorRTRTXOptions
+
+
+class TensorRTBackend(_TensorRT):
+    """The network with TensorRT, on every GPU that TensorRT supports."""
+
+    name = "tensorrt"
+    options_class = TensorRTOptions
+
+
+class LoadedEngine(NamedTuple):
+    """An `ICudaEngine`, and its `Runtime`, which must outlive it."""
+
+    runtime: Any
+    engine: Any
+
+
+class TensorRTProgram(Program):
+    """An engine of TensorRT with its one execution context.
+
+    Args:
+        loaded: an engine with these tensors.
+        tensors: shapes for the sides that the engine leaves open.
+        logger: TensorRT's logger, which holds the reason of a failure.
+
+    Raises:
+        BackendError: the engine does not support this size.
+        DeviceError: there is too little memory for intermediate results.
+    """
+
+    def __init__(self, loaded: LoadedEngine, tensors: Mapping[str, Tensor], logger: Any) -> None:
+        self.tensors = tensors
+        self._logger = logger
+        self._runtime, self._engine = loaded
+        engine = loaded.engine
+        self._context = engine.create_execution_context()
+        if self._context is None:
+            raise DeviceError(
+                f"the engine's execution context cannot be created: {logger.last}; close other programs that use the "
+                "GPU"
+            )
+        for name, tensor in tensors.items():
+            is_open = -1 in tuple(engine.get_tensor_shape(name))
+            is_input = engine.get_tensor_mode(name).name == "INPUT"
+            if is_open and is_input and not self._context.set_input_shape(name, tensor.shape):
+                self.close()
+                _, _, height, width = tensor.shape
+                raise BackendError(
+                    f"shapes='dynamic' does not support {width}x{height}; use backend_options=[\"shapes=static\"]"
+                )
+
+    def bind(self, name: str, buffer: Buffer) -> None:
+        if not self._context.set_tensor_address(name, buffer.address):
+            raise DeviceError(f"the tensor {name!r} cannot be bound: {self._logger.last}")
+
+    def enqueue(self, stream: Stream) -> None:
+        if not self._context.execute_async_v3(stream):
+            raise DeviceError(f"a step cannot be queued: {self._logger.last}")
+
+    def can_capture(self, stream: Stream) -> bool:
+        is_capturable = getattr(self._context, "is_stream_capturable", None)  # TensorRT-RTX only
+        return is_capturable is None or bool(is_capturable(stream))
+
+    def close(self) -> None:
+        self._context = self._engine = self._runtime = None  # in this order: each needs the next
+
+
+def load_engine(trt: Any, logger: Any, data: memoryview) -> LoadedEngine:
+    """Load an engine on the thread's current GPU.
+
+    Args:
+        data: the engine as it was built.
+
+    Raises:
+        BackendError: the engine does not run here.
+    """
+    runtime = trt.Runtime(logger)
+    if hasattr(runtime, "get_engine_validity"):  # TensorRT-RTX only: it gives the reason
+        validity, bits = runtime.get_engine_validity(data)
+        reasons = [name for name, bit in trt.EngineInvalidityDiagnostics.__members__.items() if bits & bit.value]
+        if validity == trt.EngineValidity.SUBOPTIMAL:
+            _log.info("the engine runs on this GPU, but not as fast as it could (%s)", ", ".join(reasons))
+        if validity == trt.EngineValidity.INVALID:
+            raise BackendError(
+                f"the engine does not run on this GPU ({', '.join(reasons) or logger.last}); "
+                "update the NVIDIA driver, or use backend='openvino'"
+            )
+    engine = runtime.deserialize_cuda_engine(data)
+    if engine is None:
+        raise BackendError(
+            f"the engine cannot be loaded: {logger.last}; "
+            "close other programs that use the GPU, or use backend='openvino'"
+        )
+    return LoadedEngine(runtime, engine)
+
+
+def check_tensors(engine: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Check that an `ICudaEngine` has exactly these tensors. A side of -1 in the engine matches any.
+
+    Raises:
+        BackendError: the engine has other tensors.
+    """
+    found = {
+        name: Tensor(tuple(engine.get_tensor_shape(name)), TYPES[engine.get_tensor_dtype(name).name])
+        for name in (engine.get_tensor_name(index) for index in range(engine.num_io_tensors))
+    }
+    if found.keys() != tensors.keys() or not all(_matches(found[name], tensor) for name, tensor in tensors.items()):
+        raise BackendError(f"the engine has other tensors ({found}); build it again")
+
+
+def _plan_build(backend: str, setup: Setup, precision: GraphPrecision, gpu: Gpu) -> tuple[BuildRequest, WeightsFile]:
+    """Return the engine to build for a setup and a GPU. TensorRT-RTX builds one for all GPUs that it supports.
+
+    Raises:
+        BackendError: TensorRT-RTX does not support the GPU.
+    """
+    options = cast(TensorRTRTXOptions, setup.options)
+    targets: tuple[str, ...] = ()
+    if backend == "tensorrt_rtx":
+        targets = select_targets((), precision)
+        if gpu.target not in targets:
+            raise BackendError(
+                f"backend='tensorrt_rtx' does not run in {precision} on {gpu.name} ({gpu.target}), only on "
+                f"{', '.join(targets)}; use backend='tensorrt', or precision='fp16'"
+            )
+    size = None if options.shapes == "dynamic" else (setup.width, setup.height)
+    request = BuildRequest(backend=backend, size=size, precision=precision, targets=targets, options=options)
+    return request, setup.read_weights()
+
+
+def _key_matcher(target: str, key: Key) -> Callable[[Key], bool]:
+    """Return a test for keys that differ from `key` only in the GPUs, and whose engine runs on `target`."""
+
+    def matches(other: Key) -> bool:
+        targets = other.get("for")
+        return isinstance(targets, list) and target in targets and {**other, "for": []} == {**key, "for": []}
+
+    return matches
+
+
+def _matches(found: Tensor, expected: Tensor) -> bool:
+    sides = zip(found.shape, expected.shape, strict=False)
+    return (
+        found.type == expected.type
+        and len(found.shape) == len(expected.shape)
+        and all(side in (-1, expected_side) for side, expected_side in sides)
+    )

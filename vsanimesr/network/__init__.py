@@ -1,0 +1,1 @@
+"""The network: shapes, ONNX graph, int8 quantisation, and the same step in PyTorch."""

@@ -1,0 +1,40 @@
+"""Names, shapes and types of the inputs and outputs of one step, for backends on a GPU."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .graph import GraphPrecision, padded_size
+from .shapes import COLOURS, FEATURES, SCALE, SR_CHANNELS
+
+WINDOW = ("prev", "cur", "next")
+STATE = ("sr", "hidden")
+
+_ITEM_BYTES: dict[GraphPrecision, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Shape and type of an input or output of the network."""
+
+    shape: tuple[int, ...]
+    type: GraphPrecision
+
+    @property
+    def bytes(self) -> int:
+        """Size in bytes."""
+        return math.prod(self.shape) * _ITEM_BYTES[self.type]
+
+
+def step_tensors(width: int, height: int, precision: GraphPrecision, features: int = FEATURES) -> dict[str, Tensor]:
+    """Return the inputs and outputs of `graph.build_graph` by name, for LR frames of this size.
+
+    Args:
+        features: channels of the network's hidden state.
+    """
+    lr = Tensor((1, COLOURS, height, width), "fp32")
+    sr = Tensor((1, SR_CHANNELS, padded_size(height), padded_size(width)), precision)
+    hidden = Tensor((1, features, padded_size(height), padded_size(width)), precision)
+    frame = Tensor((1, COLOURS, SCALE * height, SCALE * width), "fp32")
+    return {**dict.fromkeys(WINDOW, lr), "sr": sr, "hidden": hidden, "frame": frame, "sr_out": sr, "hidden_out": hidden}

@@ -1,0 +1,1 @@
+"""Weights: finds, fetches, verifies and reads them, without torch."""

