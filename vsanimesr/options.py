@@ -1,7 +1,7 @@
 """The single definition of the arguments of `core.animesr.Upscale`: names, defaults, limits and descriptions.
 
-Tests compare the plugin's signature and the table in the README with it. The native plugin passes the user's values as
-text and gets the checked values back, so it has no defaults or limits of its own.
+Tests compare the plugin's signature and the table in docs/usage.md with it. The native plugin passes the user's values
+as text and gets the checked values back, so it has no defaults or limits of its own.
 """
 
 from __future__ import annotations

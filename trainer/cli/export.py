@@ -56,5 +56,7 @@ def run(args: argparse.Namespace) -> int:
             print(path)
     except AnimeSRError as error:
         raise ExportError(f"the engine could not be built: {error}. The weights are in {weights}") from error
-    print(f'built; use it with core.animesr.Upscale(clip, model="{weights}", backend="tensorrt_rtx")')
+    # Upscale looks for an engine of the clip's size, unless told otherwise.
+    options = "" if args.size else ', backend_options=["shapes=dynamic"]'
+    print(f'built; use it with core.animesr.Upscale(clip, model="{weights}", backend="tensorrt_rtx"{options})')
     return 0

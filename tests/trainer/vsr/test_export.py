@@ -132,19 +132,27 @@ def test_the_graph_computes_one_step(size: tuple[int, int] | None, run: Path, tm
     assert np.abs(frame[0] - forward(network(2))[0].numpy()).max() < 2e-5
 
 
+@pytest.mark.parametrize(
+    ("size", "options"), [(["--size", "16x16"], ")"), ([], ', backend_options=["shapes=dynamic"])')]
+)
 def test_an_engine_is_built_into_the_cache_of_the_filter(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    size: list[str],
+    options: str,
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("tensorrt_rtx")
     monkeypatch.setenv("ANIMESR_CACHE", str(tmp_path / "cache"))
 
-    assert main(["export", str(run), "--to", "engine", "--size", "16x16"]) == 0
+    assert main(["export", str(run), "--to", "engine", *size]) == 0
 
     weights = checkpoints.path_of(run, 3).with_suffix(".safetensors")
     built, usage = capsys.readouterr().out.strip().splitlines()
     assert Path(built).parent == cache.folder()
     assert Path(built).stat().st_size > 1_000_000
-    assert f'model="{weights}", backend="tensorrt_rtx"' in usage
+    assert usage.endswith(f'model="{weights}", backend="tensorrt_rtx"{options}')
     assert set(load_weights(str(weights))) == set(network(2).state_dict())
 
 
