@@ -7,6 +7,7 @@ Python 3, because the plugin links no libpython. An editable install keeps the l
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import vapoursynth
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import PlatformError
 
 NATIVE = Path("vsanimesr/native")
 PLUGIN = Path("vapoursynth/plugins/animesr")
@@ -41,6 +43,7 @@ class BuildPlugin(build_ext):
         return [*super().get_outputs(), str(Path(self.build_lib) / PLUGIN / "manifest.vs")]
 
     def build_extension(self, ext: Extension) -> None:
+        self._require_compiler()
         version = self.distribution.get_version()
         major, minor, *_ = version.split(".")
         ext.define_macros = [
@@ -49,6 +52,15 @@ class BuildPlugin(build_ext):
             ("ANIMESR_VERSION_MINOR", minor),
         ]
         super().build_extension(ext)
+
+    def _require_compiler(self) -> None:
+        """Raise an error that helps if there is no C++ compiler. Visual C++ has such an error of its own."""
+        command = getattr(self.compiler, "compiler_so_cxx", None) or ["c++"]
+        if not MSVC and shutil.which(command[0]) is None:
+            raise PlatformError(
+                f"the plugin is built from C++, but the compiler {command[0]!r} is not here; install one (Debian, "
+                "Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: xcode-select --install), or set CXX"
+            )
 
     def copy_extensions_to_source(self) -> None:
         self.copy_file(str(Path(self.build_lib) / PLUGIN / LIBRARY), str(NATIVE / LIBRARY))
@@ -72,7 +84,7 @@ setup(
             include_dirs=[vapoursynth.get_include()],
             extra_compile_args=["/std:c++20", "/W4"]
             if MSVC
-            else ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-fvisibility=hidden"],
+            else ["-std=c++20", "-O3", "-Wall", "-Wextra", "-Wpedantic", "-fvisibility=hidden"],
             libraries=["psapi"] if MSVC else [],
             language="c++",
         )

@@ -16,6 +16,7 @@ from vsanimesr import bridge
 from vsanimesr.backends import null
 from vsanimesr.backends.base import Frame, Planes, Ticket
 
+FRAMES = 100  # of the clip that sessions are opened for
 STRUCTURES: dict[str, type[ctypes.Structure]] = {
     "animesr_text": bridge.Text,
     "animesr_argument": bridge.Argument,
@@ -91,7 +92,7 @@ def open_session(width: int, height: int, **arguments: list[str]) -> tuple[int, 
     settings, error = bridge.Settings(), bridge.Text()
     raw, log = make_arguments(**arguments), bridge.Log(bridge.WRITE(lambda *_: None), None)
     pointers = [ctypes.pointer(structure) for structure in (log, settings, error)]
-    number = bridge._TABLE.open(raw, len(raw), width, height, *pointers)
+    number = bridge._TABLE.open(raw, len(raw), width, height, FRAMES, *pointers)
     assert number > 0, error.text.decode()
     return number, settings
 
@@ -115,12 +116,24 @@ def test_a_session_through_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(null.NullBackend, "submit", submit_and_record)
     monkeypatch.setattr(null._Copy, "wait", wait_and_record)
     number, settings = open_session(
-        5, 3, backend=["null"], scene_change=["7", "3"], preroll=["1"], seek=["preview"], warmup=["4"]
+        5,
+        3,
+        backend=["null"],
+        scene_change=["7", "3"],
+        preroll=["1"],
+        seek=["preview"],
+        warmup=["4"],
+        segment=["90", "6"],
+        held=["skip"],
+        cache=["5"],
     )
     gc.collect()
     assert settings.anchors[: settings.anchor_count] == [3, 7]
-    assert (settings.preroll, settings.warmup, settings.preview, settings.use_props) == (1, 4, 1, 0)
-    assert settings.depth == bridge._sessions[number].depth
+    assert (settings.preroll, settings.preview, settings.segment, settings.warmup) == (1, 4, 90, 6)
+    assert (settings.skip_held, settings.anchor_source, settings.cache_bytes) == (1, 0, 5 << 20)
+    assert (settings.anchor_property, settings.backend) == (b"", b"null")
+    session = bridge._sessions[number]
+    assert (settings.depth, settings.state_bytes) == (session.depth, session.state_bytes)
 
     error = bridge.Text()
     source = np.random.default_rng(0).random((3, 3, 8), np.float32)  # rows of 5 pixels, with padding
@@ -141,6 +154,16 @@ def test_a_session_through_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bridge._TABLE.wait(number, first, ctypes.pointer(picture), ctypes.pointer(error)) == -1
     assert b"KeyError" in error.text
 
+    state = bridge._TABLE.save(number, ctypes.pointer(error))
+    assert state > 0
+    digest = session._backend.save_state()
+    bridge._TABLE.submit(number, *window, 0, 0, ctypes.pointer(error))
+    assert not all(map(np.array_equal, session._backend.save_state(), digest))
+    assert bridge._TABLE.restore(number, state, ctypes.pointer(error)) == 0
+    assert all(map(np.array_equal, session._backend.save_state(), digest))
+    bridge._TABLE.drop(number, state)
+    assert bridge._TABLE.restore(number, state, ctypes.pointer(error)) == -1
+
     bridge._TABLE.close(number)
     assert number not in bridge._sessions
 
@@ -150,5 +173,5 @@ def test_an_error_of_the_options_reaches_the_caller() -> None:
     raw, log = make_arguments(backend=["nul"]), bridge.Log(bridge.WRITE(lambda *_: None), None)
     pointers = [ctypes.pointer(structure) for structure in (log, settings, error)]
 
-    assert bridge._TABLE.open(raw, len(raw), 5, 3, *pointers) == 0
+    assert bridge._TABLE.open(raw, len(raw), 5, 3, FRAMES, *pointers) == 0
     assert "did you mean 'null'?" in error.text.decode()

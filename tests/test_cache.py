@@ -205,6 +205,19 @@ def test_without_a_writable_cache_each_call_builds(
     assert all("cannot be stored" in text and "ANIMESR_CACHE" in text for text in said)
 
 
+def test_a_read_only_file_system_is_the_reason_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(path: str, mode: int = 0o777) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    builder = Builder()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "mkdir", refuse)
+        assert builder.get() == BUILT
+    assert f"cannot be stored ({os.strerror(errno.EROFS)})" in caplog.text
+
+
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), OSError("No space left")])
 def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: OSError) -> None:
     builder = Builder()
@@ -267,3 +280,13 @@ def test_an_engine_with_another_key_may_be_accepted(monkeypatch: pytest.MonkeyPa
     assert builder.built == 1
     load_or_build(OTHER, build=builder.build, load=bytes, accepts=lambda _: False)
     assert builder.built == 2
+
+
+def test_a_users_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setenv("ANIMESR_ENGINES", str(tmp_path))
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(BackendError, match=r"ANIMESR_ENGINES=.* cannot be listed \(Permission denied\); make it"):
+        Builder().get()

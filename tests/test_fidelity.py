@@ -67,7 +67,7 @@ def run(
     if precision in {"bf16", "int8"} and not computes_bf16(get_core()):
         pytest.skip(f"this processor does not compute {precision}")
     _, height, width = frames[0].shape
-    options = Options(model=model, precision=precision, backend="openvino")  # type: ignore[arg-type]
+    options = Options(model=model, precision=precision, backend="openvino", colour="network")  # type: ignore[arg-type]
     session = Session(options, width=width, height=height)
     window = [Frame(n, (f[0], f[1], f[2])) for n, f in enumerate(frames)]
     for i in range(preroll):
@@ -128,7 +128,9 @@ def test_the_filter_gives_the_golden_values_with_the_settings_of_the_release() -
         return frame
 
     clip = core.std.ModifyFrame(blank, blank, draw)
-    upscaled = core.animesr.Upscale(clip, scene_change="none", preroll=0, precision="fp32", backend="openvino")
+    upscaled = core.animesr.Upscale(
+        clip, scene_change="none", preroll=0, precision="fp32", backend="openvino", colour="network"
+    )
 
     for n, (statistics, pixels) in enumerate(zip(rows(STATISTICS["v2"]), rows(PIXELS["v2"]), strict=True)):
         out = np.stack([np.asarray(upscaled.get_frame(n)[p]) for p in range(3)])

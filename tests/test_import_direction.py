@@ -25,11 +25,13 @@ RUNTIME = {
     "vsanimesr.cache": "errors files network paths weights",
     "vsanimesr.backends": "cache errors network quiet weights",
     "vsanimesr.backends.gpu": "backends cache errors network weights",
-    "vsanimesr.options": "backends errors weights",
-    "vsanimesr.session": "backends options quiet weights",
+    "vsanimesr.scene_file": "errors files",
+    "vsanimesr.options": "backends errors network scene_file weights",
+    "vsanimesr.tiles": "backends errors network",
+    "vsanimesr.session": "backends options quiet tiles weights",
     "vsanimesr.bridge": ". backends errors installation options session",
     "vsanimesr.vs_animesr": ". backends errors",
-    "vsanimesr.cli": "backends backends.gpu cache errors files installation network quiet weights",
+    "vsanimesr.cli": ". backends backends.gpu cache errors files installation network options quiet scene_file weights",
 }
 TRAINER = {
     "trainer": "",

@@ -241,6 +241,55 @@ del upscaled
     assert result.stdout == "[0]\nUpscale: frame 3: Python is shutting down\n"
 
 
+SLOW_START = {
+    "import": """
+class Slow:
+    def find_spec(self, name, path, target=None):
+        if name == "vsanimesr.bridge":
+            print("go", file=sys.stderr, flush=True)
+            time.sleep(30)
+
+sys.meta_path.insert(0, Slow())
+""",
+    "open": """
+from vsanimesr import session
+
+def slow(*_):
+    print("go", file=sys.stderr, flush=True)
+    time.sleep(30)
+
+session.open_tiled = slow
+""",
+}
+
+
+@pytest.mark.parametrize("stage", SLOW_START)
+def test_ctrl_c_while_opening_is_a_keyboard_interrupt(tmp_path: Path, stage: str) -> None:
+    path = write_script(
+        tmp_path,
+        f"""
+import sys, time
+clip = numbered_clip(5)
+{SLOW_START[stage]}
+try:
+    core.animesr.Upscale(clip, backend="null")
+except vs.Error as error:
+    print(error, flush=True)
+    time.sleep(30)
+""",
+    )
+    process = subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "go\n"
+
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=20)
+
+    assert process.returncode not in (0, None)
+    assert "KeyboardInterrupt" in errors.splitlines()[-1]
+    assert "internal error" not in output
+
+
 def fail_at(monkeypatch: pytest.MonkeyPatch, frames: set[int]) -> None:
     """Make the backend `null` fail once at each of these frames, after its state has changed."""
     step = null.NullBackend.submit

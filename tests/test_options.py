@@ -25,25 +25,27 @@ def defaults() -> dict[str, object]:
 def test_the_signature_has_all_options() -> None:
     signature = core.animesr.Upscale.signature
     first, *rest = [part.split(":") for part in signature.rstrip(";").split(";")]
-    types = {str: "data", int: "int"}
+    types = {str: "data", int: "int", int | None: "int"}
     hints = get_type_hints(Options)
 
     assert first == ["clip", "vnode"]
     assert [name for name, *_ in rest] == list(defaults())
     for name, kind, *flags in rest:
         assert "opt" in flags
-        if name in {"scene_change", "backend_options"}:
+        if name in {"scene_change", "backend_options", "tiles"}:
             assert (kind, flags) == ("data[]", ["opt", "empty"])
-        elif name == "format":
-            assert kind == "int"
+        elif name == "segment":
+            assert kind == "int[]"
         else:
             assert kind == types.get(hints[name], "data")
 
 
 def test_the_usage_page_has_a_row_for_every_argument_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)`", USAGE.read_text(), re.MULTILINE))
+    words = {"format": "the clip's", "cache": "automatic", "width": "4 times", "height": "4 times"}
     expected = {
-        name: "the clip's" if value is None else repr(value).replace("'", '"') for name, value in defaults().items()
+        name: words[name] if value is None else repr(value).replace("'", '"').replace("(240, 8)", "[240, 8]")
+        for name, value in defaults().items()
     }
 
     assert rows == expected
@@ -63,9 +65,12 @@ def test_every_option_has_a_description() -> None:
         ({"model": "/nowhere/net.pth"}, ["/nowhere/net.pth"]),
         ({"backend": "openvin"}, ["backend", "'openvin'", "did you mean 'openvino'"]),
         ({"precision": "fp8"}, ["precision", "'fp8'", "'fp32'", "'bf16'"]),
+        ({"colour": "rgb"}, ["colour", "'rgb'", "'source'", "'network'"]),
         ({"device": -1}, ["device=-1", "0 or more"]),
         ({"device": 3, "backend": "openvino"}, ["device=3", "device=0"]),
         ({"scene_change": "prop"}, ["scene_change", "'prop'", "did you mean 'props'"]),
+        ({"scene_change": "/nowhere/cuts.txt"}, ["scene_change", "/nowhere/cuts.txt does not exist", "'props:NAME'"]),
+        ({"scene_change": "props:"}, ["scene_change='props:'", "'props:VFMSceneChange'"]),
         ({"scene_change": [4, -3]}, ["scene_change", "-3", "start at 0"]),
         ({"scene_change": [4, 2**31]}, ["scene_change", "2147483648", "end at"]),
         ({"scene_change": ["4", "x"]}, ["scene_change", "'x'", "whole number"]),
@@ -74,9 +79,26 @@ def test_every_option_has_a_description() -> None:
         ({"seek": "fast"}, ["seek", "'fast'", "'exact'", "'preview'"]),
         ({"warmup": -1}, ["warmup=-1", "0 or more"]),
         ({"warmup": 2**40}, ["warmup=", "at most"]),
+        ({"tiles": "big"}, ["tiles='big'", "'auto'", "[width, height]"]),
+        ({"tiles": 96}, ["tiles=[96]", "[width, height]", "'auto'"]),
+        ({"tiles": [96, 64, 3]}, ["tiles=[96, 64, 3]", "[width, height]"]),
+        ({"tiles": [96, 64]}, ["tiles=[96, 64]", "overlap=64", "larger tiles", "smaller overlap"]),
+        ({"tiles": [96, -64]}, ["tiles=[96, -64]", "overlap=64"]),
+        ({"overlap": -1}, ["overlap=-1", "0 or more"]),
+        ({"overlap": 10**12}, ["overlap=", "at most"]),
         ({"format": 12345}, ["format=12345", "vs.YUV420P10"]),
         ({"format": int(vs.GRAY32)}, ["format=", "vs.YUV420P10"]),
         ({"format": -1}, ["format=-1"]),
+        ({"width": 0}, ["width=0", "use 1 to"]),
+        ({"height": -2}, ["height=-2", "use 1 to"]),
+        ({"width": 10**9}, ["width=1000000000", "use 1 to 16384"]),
+        ({"height": 2**60}, ["height=1152921504606846976", "use 1 to 16384"]),
+        ({"height": 16384}, ["height=16384 needs width=21845", "at most 16384"]),
+        ({"height": 101, "format": int(vs.YUV420P8)}, ["height=101", "subsampling", "use 100 or 102"]),
+        ({"width": 3, "format": int(vs.YUV410P8)}, ["width=3", "subsampling", "use 4,"]),
+        ({"kernel": "lanczos4"}, ["kernel", "'lanczos4'", "did you mean 'lanczos'"]),
+        ({"square": 2}, ["square=2", "use 1"]),
+        ({"square": 1}, ["square=1", "_SARNum", "SetFrameProps"]),
     ],
 )
 def test_an_error_names_argument_value_and_remedy(arguments: dict[str, object], words: list[str]) -> None:
@@ -88,6 +110,13 @@ def test_an_error_names_argument_value_and_remedy(arguments: dict[str, object], 
     assert "internal error" not in message
     for word in words:
         assert word in message
+
+
+def test_a_width_that_contradicts_square_pixels() -> None:
+    clip = core.std.SetFrameProps(core.std.BlankClip(width=72, height=48, length=1), _SARNum=32, _SARDen=27)
+
+    with pytest.raises(vs.Error, match=r"width=180 and height=108 contradict square=1.*needs width=192.*leave one"):
+        core.animesr.Upscale(clip, width=180, height=108, square=1)
 
 
 def test_no_clip() -> None:
@@ -115,7 +144,7 @@ def test_32_bit_integers() -> None:
 def test_a_yuv_clip_with_the_matrix_of_rgb() -> None:
     clip = core.std.SetFrameProps(core.std.BlankClip(format=vs.YUV420P8, length=1), _Matrix=0)
 
-    with pytest.raises(vs.Error, match=r"_Matrix is 0.*SetFrameProps"):
+    with pytest.raises(vs.Error, match=r"_Matrix=0.*SetFrameProps"):
         core.animesr.Upscale(clip, backend="null")
 
 

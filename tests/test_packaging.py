@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.packages import ROOT, Environment, build_sdist, build_wheel, run
+from tests.packages import ROOT, Environment, build_sdist, build_wheel, environment, run
 
 PLUGIN = "vapoursynth/plugins/animesr"
 
@@ -48,6 +50,19 @@ def test_the_wheel_of_the_sdist(sdist: Path) -> None:
         f"{wheel.name.split('-')[0]}-{wheel.name.split('-')[1]}.dist-info",
     }
     assert not [name for name in names if name.endswith((".cpp", ".h"))]
+
+
+def test_without_a_compiler_the_error_says_what_to_install(sdist: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "setup.py", "build_ext"],
+        cwd=sdist,
+        capture_output=True,
+        text=True,
+        env={**environment(), "CXX": "no-compiler++"},
+    )
+
+    assert result.returncode != 0
+    assert "the compiler 'no-compiler++' is not here; install one (Debian, Ubuntu: apt install g++" in result.stderr
 
 
 def test_an_editable_install_loads(sdist: Path, tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import vapoursynth as vs
 
+from tests.video import core, numbered_clip
 from vsanimesr import paths
-from vsanimesr.errors import WeightsError
+from vsanimesr.errors import BackendError, WeightsError
 
 
 def test_the_variable_sets_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +59,34 @@ def test_a_weights_folder_that_does_not_exist(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("ANIMESR_WEIGHTS", str(tmp_path / "missing"))
     with pytest.raises(WeightsError, match=r"ANIMESR_WEIGHTS=.*missing is not a folder; set it to"):
         paths.user_weights_folder()
+
+
+@pytest.mark.parametrize(
+    ("variable", "find", "error"),
+    [
+        ("ANIMESR_WEIGHTS", paths.user_weights_folder, WeightsError),
+        ("ANIMESR_ENGINES", paths.user_engines_folder, BackendError),
+    ],
+)
+def test_a_folder_that_cannot_be_reached(
+    variable: str, find: Callable[[], Path | None], error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "x" * 300)
+    with pytest.raises(error, match=rf"{variable}=xxx.* cannot be used \(File name too long\); set it to"):
+        find()
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(error, match=rf"{variable}=xxx.* cannot be used \(Permission denied\)"):
+        find()
+
+
+def test_a_folder_that_cannot_be_reached_is_no_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANIMESR_WEIGHTS", "x" * 300)
+    with pytest.raises(vs.Error, match=r"^Upscale: ANIMESR_WEIGHTS=xxx"):
+        core.animesr.Upscale(numbered_clip(1), backend="openvino")
 
 
 def test_a_home_folder_that_does_not_exist_is_a_file_name() -> None:

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import vapoursynth as vs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scripts.vspipe import vspipe
-from tests.video import Bytes, add_jitter, core, expected_frame, get_frames, numbered_clip, read_planes, write_script
+from tests.native.driver import Clip
+from tests.video import (
+    Bytes,
+    add_jitter,
+    core,
+    expected_frame,
+    expected_result,
+    get_frames,
+    numbered_clip,
+    read_planes,
+    write_script,
+)
+from vsanimesr.backends.base import Frame, Ticket
+from vsanimesr.backends.null import NullBackend
+from vsanimesr.weights.release import RELEASES
 
 WIDTH, HEIGHT = 8, 4
 
@@ -30,6 +48,33 @@ def expected_planes(n: int, frames: int, cuts: frozenset[int]) -> Bytes:
 
 
 @st.composite
+def clips(draw: st.DrawFn) -> Clip:
+    """Clips of up to 30 frames with cuts, and arguments; some with pictures that are held for some frames."""
+    frames = draw(st.integers(1, 30))
+    segment, skip = draw(st.sampled_from([0, 0, 6, 11, 20])), draw(st.booleans())
+    pictures = draw(st.lists(st.integers(0, 3), min_size=frames, max_size=frames)) if skip else []
+    return Clip(
+        frames,
+        draw(st.frozensets(st.integers(0, frames - 1), max_size=5)),
+        preroll=draw(st.integers(0, 3)),
+        segment=segment,
+        warmup=draw(st.integers(0, max(0, segment - 1))),
+        skip_held=skip,
+        tolerance=0,
+        pictures=tuple(2 * picture for picture in pictures),
+    )
+
+
+def source_of(clip: Clip) -> vs.VideoNode:
+    return numbered_clip(clip.frames, WIDTH, HEIGHT, clip.anchors, clip.pictures)
+
+
+def arguments_of(clip: Clip) -> dict[str, Any]:
+    held = "skip" if clip.skip_held else "off"
+    return {"backend": "null", "preroll": clip.preroll, "segment": [clip.segment, clip.warmup], "held": held}
+
+
+@st.composite
 def orders(draw: st.DrawFn, frames: int) -> list[int]:
     start, stride = draw(st.integers(0, frames - 1)), draw(st.integers(1, 5))
     every = list(range(frames))
@@ -40,22 +85,177 @@ def orders(draw: st.DrawFn, frames: int) -> list[int]:
     )
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), frames=st.integers(1, 30))
-def test_any_order_of_requests_gives_the_run_from_the_anchor(data: st.DataObject, frames: int) -> None:
-    cuts = data.draw(st.frozensets(st.integers(0, frames - 1), max_size=5), "cuts")
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), clip=clips())
+def test_any_order_of_requests_gives_the_run_that_is_defined(data: st.DataObject, clip: Clip) -> None:
     core.num_threads = data.draw(st.sampled_from([1, 2, 8, 16]), "threads")
     core.max_cache_size = data.draw(st.sampled_from([1, 1024]), "cache in MB")
-    clip = numbered_clip(frames, WIDTH, HEIGHT, cuts)
+    source = source_of(clip)
     if data.draw(st.booleans(), "upstream finishes in random order"):
-        clip = add_jitter(clip)
-    filters = [core.animesr.Upscale(clip, backend="null") for _ in range(data.draw(st.integers(1, 2), "instances"))]
+        source = add_jitter(source)
+    cache = data.draw(st.sampled_from([None, 0, 1]), "cache")
+    arguments = arguments_of(clip) | ({} if cache is None else {"cache": cache})
+    filters = [core.animesr.Upscale(source, **arguments) for _ in range(data.draw(st.integers(1, 2), "instances"))]
+    expected = functools.cache(lambda n: expected_result(clip, n, WIDTH, HEIGHT))
     for _ in range(2):
-        order = data.draw(orders(frames), "order")
+        order = data.draw(orders(clip.frames), "order")
         at_once = data.draw(st.integers(1, 32), "at once")
         for upscaled in filters:
             for n, got in get_frames(upscaled, order, at_once=at_once):
-                assert got == expected_planes(n, frames, cuts), f"frame {n}"
+                assert got == expected(n), f"frame {n}"
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), clip=clips())
+def test_a_frame_fails_exactly_if_a_frame_that_it_needs_fails(data: st.DataObject, clip: Clip) -> None:
+    core.num_threads = data.draw(st.sampled_from([1, 2, 8]), "threads")
+    frames = st.integers(1, 30)  # the filter does not open without frame 0
+    broken = data.draw(st.frozensets(frames, min_size=1, max_size=3), "broken")
+    nan = data.draw(st.frozensets(frames, max_size=0 if clip.skip_held else 2), "nan") - broken  # NaN is never held
+    source = break_frames(source_of(clip), broken, nan)
+    upscaled = core.animesr.Upscale(source, **arguments_of(clip))
+    order = data.draw(orders(clip.frames), "order")
+
+    futures = [(n, upscaled.get_frame_async(n)) for n in order]
+
+    for n, future in futures:
+        needs = clip.needs(n, props=True)
+        if broken & needs:
+            with pytest.raises(vs.Error, match="damaged"):
+                future.result()
+        elif n in nan:  # the backend `null` shows no other frame's NaN
+            with pytest.raises(vs.Error, match="holds NaN"):
+                future.result()
+        elif not nan & needs:
+            assert read_planes(future.result()) == expected_result(clip, n, WIDTH, HEIGHT), f"frame {n}"
+
+
+def break_frames(clip: vs.VideoNode, broken: Collection[int], nan: Collection[int] = ()) -> vs.VideoNode:
+    """Return the clip with frames that cannot be read, and frames that hold NaN."""
+
+    def spoil(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        if n in broken:
+            raise ValueError("damaged")
+        if n not in nan:
+            return f
+        copy = f.copy()
+        np.asarray(copy[0])[1, 1] = np.nan
+        return copy
+
+    return core.std.ModifyFrame(clip, clip, spoil)
+
+
+def test_held_frames_are_the_decimated_clip_expanded() -> None:
+    pictures = [0, 0, 1, 1, 1, 2, 3, 3, 4, 4, 4, 4, 5]
+    kept = [n for n, picture in enumerate(pictures) if n == 0 or picture != pictures[n - 1]]
+    clip = core.std.FrameEval(
+        source := numbered_clip(len(pictures), 64, 48, {5}, pictures),
+        lambda n: source.std.SetFrameProps(Number=n, Kept=max(k for k in kept if k <= n)),
+    )
+    decimated = core.std.Splice([clip[n] for n in kept])
+
+    skipped = core.animesr.Upscale(clip, backend="openvino", held="skip")
+    expanded = core.animesr.Upscale(decimated, backend="openvino", held="off")
+
+    for n in (12, 3, 4, 0, 1, 2, 11, 5, 6, 7, 8, 9, 10):
+        frame, original = skipped.get_frame(n), expanded.get_frame(pictures[n])
+        assert read_planes(frame) == read_planes(original)
+        assert frame.props["Number"] == n
+        assert frame.props.get("AnimeSRHeld", n) == frame.props["Kept"] == original.props["Number"]
+        assert frame.props["AnimeSRAnchor"] == (5 if n >= 5 else 0)
+
+
+def test_every_frame_tells_what_made_it() -> None:
+    frame = core.animesr.Upscale(numbered_clip(3, 16, 12, {1}), backend="openvino", precision="fp32").get_frame(2)
+
+    assert frame.props["AnimeSRAnchor"] == 1
+    assert (frame.props["AnimeSRBackend"], frame.props["AnimeSRPrecision"]) == ("openvino", "fp32")
+    name, digest = frame.props["AnimeSRModel"].split()
+    assert RELEASES[name].sha256.startswith(digest)
+
+
+def test_a_second_pass_tells_nothing_of_the_first() -> None:
+    first = core.animesr.Upscale(numbered_clip(3, pictures=[0, 0, 1]), backend="null", held="skip")
+    assert first.get_frame(1).props["AnimeSRHeld"] == 0
+
+    second = core.animesr.Upscale(first, backend="null", held="off")
+
+    assert "AnimeSRHeld" not in second.get_frame(1).props
+
+
+@pytest.mark.parametrize("threads", [2, 16])
+@pytest.mark.parametrize("cuts", [(), range(0, 4000, 100)])
+def test_steps_back_and_forth_are_short(monkeypatch: pytest.MonkeyPatch, threads: int, cuts: Collection[int]) -> None:
+    core.num_threads = threads
+    steps = 0
+    submit = NullBackend.submit
+
+    def count(self: NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+        nonlocal steps
+        steps += 1
+        return submit(self, prev, cur, next, output=output)
+
+    monkeypatch.setattr(NullBackend, "submit", count)
+    upscaled = core.animesr.Upscale(numbered_clip(4000, 16, 16, cuts), backend="null", segment=[240, 8], preroll=4)
+
+    def steps_of(order: Sequence[int]) -> list[int]:
+        counts = []
+        for n in order:
+            before = steps
+            upscaled.get_frame(n).close()
+            counts.append(steps - before)
+        return counts
+
+    jump, *back = steps_of(range(3050, 3000, -1))
+    forth = steps_of(range(3001, 3090))
+    assert jump <= 240 + 8 + 4
+    assert sum(back) / len(back) <= 3
+    assert sum(forth) / len(forth) <= 1
+    assert max(steps_of([3500, 20, 2999, 1700])) <= 240 + 8 + 4
+    after_a_linear_run = steps_of([*range(3600, 3660), *range(3658, 3608, -1)])[60:]
+    assert sum(after_a_linear_run) / len(after_a_linear_run) <= 3
+
+
+def test_a_short_request_does_not_wait_for_a_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    core.num_threads = 2
+    submit = NullBackend.submit
+
+    def slow(self: NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+        time.sleep(0.01)
+        return submit(self, prev, cur, next, output=output)
+
+    monkeypatch.setattr(NullBackend, "submit", slow)
+    upscaled = core.animesr.Upscale(numbered_clip(400, WIDTH, HEIGHT), backend="null", segment=[0, 0])
+    far = upscaled.get_frame_async(300)
+    time.sleep(0.3)
+
+    near = read_planes(upscaled.get_frame_async(5).result())
+    was_first = not far.done()
+
+    assert was_first
+    assert near == expected_planes(5, 400, frozenset())
+    assert read_planes(far.result()) == expected_planes(300, 400, frozenset())
+
+
+def test_a_long_walk_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = NullBackend.submit
+
+    def slow(self: NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+        time.sleep(0.06)
+        return submit(self, prev, cur, next, output=output)
+
+    monkeypatch.setattr(NullBackend, "submit", slow)
+    upscaled = core.animesr.Upscale(numbered_clip(200, WIDTH, HEIGHT), backend="null", segment=[0, 0])
+    messages: list[str] = []
+    handler = core.add_log_handler(lambda _, message: messages.append(message))
+
+    upscaled.get_frame(120).close()
+    core.remove_log_handler(handler)
+
+    (message,) = (message for message in messages if "frame 120" in message)
+    assert re.search(r"every frame from 0 on; \d+ steps are left, about \d+ s", message)
+    assert "segment=" in message
+    assert 'seek="preview"' in message
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8, 16])
@@ -72,7 +272,7 @@ def test_a_linear_run(threads: int, prefetch: int) -> None:
 
 @pytest.mark.parametrize(
     ("scene_change", "cuts"),
-    [("props", {10, 11, 29}), ("none", set()), ([7, 20], {7, 20}), (7, {7}), ([0, 29, 500], {29}), ([], set())],
+    [("props", {10, 11, 29}), ("none", set()), ([7, 20], {7, 20}), (7, {7}), ([0, 29], {29}), ([], set())],
 )
 def test_scene_change(scene_change: str | int | list[int], cuts: set[int]) -> None:
     clip = numbered_clip(30, WIDTH, HEIGHT, {10, 11, 29})
@@ -83,13 +283,19 @@ def test_scene_change(scene_change: str | int | list[int], cuts: set[int]) -> No
     assert got == [(n, expected_planes(n, 30, frozenset(cuts))) for n in range(30)]
 
 
+def test_a_list_beyond_the_clip_is_refused() -> None:
+    with pytest.raises(vs.Error, match="scene_change has frame 4000, but the clip ends with frame 29"):
+        core.animesr.Upscale(numbered_clip(30), backend="null", scene_change=[20, 4000])
+
+
 @pytest.mark.parametrize("preroll", [0, 1, 5])
 def test_preroll(preroll: int) -> None:
     upscaled = core.animesr.Upscale(numbered_clip(6, WIDTH, HEIGHT, {3}), backend="null", preroll=preroll)
 
     got = get_frames(upscaled, range(6), at_once=1)
 
-    assert got == [(n, expected_frame(n, 6, {3}, WIDTH, HEIGHT, preroll)) for n in range(6)]
+    clip = Clip(6, frozenset({3}), preroll=preroll)
+    assert got == [(n, expected_result(clip, n, WIDTH, HEIGHT)) for n in range(6)]
 
 
 def test_a_preview_marks_approximate_frames() -> None:
@@ -142,3 +348,18 @@ def run_linearly() -> list[Bytes]:
     core.num_threads = threads
     assert isinstance(upscaled, vs.VideoNode)
     return frames
+
+
+def test_a_held_frame_of_an_approximate_one_is_approximate() -> None:
+    pictures = [*range(41), 40, *range(42, 60)]
+    clip = Clip(60, preroll=0, skip_held=True, tolerance=0, pictures=tuple(pictures))
+    upscaled = core.animesr.Upscale(source_of(clip), seek="preview", warmup=4, **arguments_of(clip))
+    assert upscaled.get_frame(40).props["AnimeSRApproximate"] == 1
+    for n in range(40):  # the exact run comes near
+        upscaled.get_frame(n).close()
+
+    repeated = upscaled.get_frame(41)
+
+    assert repeated.props["AnimeSRHeld"] == 40
+    exact = read_planes(repeated) == expected_result(clip, 41, WIDTH, HEIGHT)
+    assert exact != ("AnimeSRApproximate" in repeated.props)

@@ -100,6 +100,40 @@ def test_another_thread_waits_while_a_step_is_submitted(monkeypatch: pytest.Monk
     assert list(session._tickets) == [later]
 
 
+def test_snapshots_are_kept_until_they_are_dropped() -> None:
+    session, other = make_session(), make_session()
+    expected = [wait(other, submit(other, n, reset=n == 0)) for n in range(4)]
+    session.step(make_frame(0), make_frame(0), make_frame(0), reset=True, output=False)
+    first = session.save()
+    submit(session, 1, output=False)
+    second = session.save()
+
+    for _ in range(2):
+        session.restore(second)
+        assert wait(session, submit(session, 2)) == expected[2]
+        session.restore(first)
+        assert [wait(session, submit(session, n)) for n in (1, 2, 3)] == expected[1:]
+    session.drop(first)
+    session.restore(second)
+    assert wait(session, submit(session, 2)) == expected[2]
+    for number in (first, 99):
+        with pytest.raises(KeyError):
+            session.restore(number)
+        with pytest.raises(KeyError):
+            session.drop(number)
+    assert session.state_bytes == null.NullBackend.state_bytes
+
+
+def test_snapshots_are_dropped_when_the_session_closes() -> None:
+    session = make_session()
+    number = session.save()
+
+    session.close()
+
+    with pytest.raises(KeyError):
+        session.restore(number)
+
+
 def test_a_session_closes_its_backend_and_drops_its_tickets(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[object] = []
     monkeypatch.setattr(null.NullBackend, "close", lambda self: closed.append(self))

@@ -48,7 +48,9 @@ def test_frames_are_those_of_one_recurrence_without_preroll() -> None:
 
     ours = animesr(source, 0, AnimeSRModel.AnimeSR_v1)
 
-    expected = core.animesr.Upscale(source, model="v1", precision="fp32", scene_change="none", preroll=0)
+    expected = core.animesr.Upscale(
+        source, model="v1", precision="fp32", colour="network", scene_change="none", preroll=0, segment=[0, 0]
+    )
     assert (ours.format.id, ours.width, ours.height, ours.num_frames) == (vs.RGBS, 64, 48, 3)
     for found, wanted in zip(ours.frames(), expected.frames(), strict=True):
         assert all(np.array_equal(np.asarray(found[p]), np.asarray(wanted[p])) for p in range(3))
@@ -61,7 +63,15 @@ def test_defaults(calls: list[dict[str, Any]], format: int, precision: str) -> N
     animesr(clip(format))
 
     assert calls == [
-        {"model": "v2", "device": 0, "precision": precision, "scene_change": "none", "preroll": 0},
+        {
+            "model": "v2",
+            "device": 0,
+            "precision": precision,
+            "colour": "network",
+            "scene_change": "none",
+            "preroll": 0,
+            "segment": [0, 0],
+        },
     ]
 
 

@@ -10,22 +10,30 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from tests.backends.runner import make_setup
-from vsanimesr.backends.base import SCALE, Frame, Planes
+from tests.native.driver import Clip
+from vsanimesr.backends.base import SCALE, Frame, Planes, Ticket
 from vsanimesr.backends.null import NullBackend
+from vsanimesr.options import Options
 
 core = vs.core
 
 Bytes = tuple[bytes, ...]
 
 
-def numbered_clip(frames: int, width: int = 16, height: int = 12, cuts: Collection[int] = ()) -> vs.VideoNode:
-    """Return an RGBS clip whose frames all differ, with `_SceneChangePrev` 1 at `cuts` and 0 elsewhere."""
+def numbered_clip(
+    frames: int, width: int = 16, height: int = 12, cuts: Collection[int] = (), pictures: Sequence[int] = ()
+) -> vs.VideoNode:
+    """Return an RGBS clip whose frames all differ, with `_SceneChangePrev` 1 at `cuts` and 0 elsewhere.
+
+    Args:
+        pictures: for each frame, the number of its picture, if some show the same one.
+    """
     ramp = core.std.BlankClip(format=vs.RGBS, width=width, height=height, length=frames, color=[0.25, 0.5, 0.75])
 
     def draw(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         frame = f.copy()
         for plane in range(3):
-            np.asarray(frame[plane])[:] = draw_picture(n, width, height)[plane]
+            np.asarray(frame[plane])[:] = draw_picture(pictures[n] if pictures else n, width, height)[plane]
         frame.props["_SceneChangePrev"] = int(n in cuts)
         return frame
 
@@ -48,26 +56,28 @@ def add_jitter(clip: vs.VideoNode) -> vs.VideoNode:
     return core.std.FrameEval(clip, lambda n: slow if n * 7919 % 5 < 2 else clip)
 
 
-def expected_frame(n: int, frames: int, cuts: Collection[int], width: int, height: int, preroll: int = 2) -> Bytes:
-    """Return frame n as the design defines it (section 2): one run of the backend `null` from the anchor up to n."""
-    anchors = {0, *cuts}
-    anchor = max(a for a in anchors if a <= n)
+def expected_frame(n: int, frames: int, cuts: Collection[int], width: int, height: int) -> Bytes:
+    """Return frame n as `expected_result` does, for a clip of `numbered_clip` and the default pre-roll."""
+    return expected_result(Clip(frames, frozenset(cuts), preroll=Options().preroll), n, width, height)
+
+
+def expected_result(clip: Clip, n: int, width: int, height: int) -> Bytes:
+    """Return frame n as the design defines it (section 2): the backend `null` on all steps of its run."""
     backend = NullBackend(make_setup("null", width, height))
-
-    def frame(k: int) -> Frame:
-        red, green, blue = draw_picture(k, width, height)
-        return Frame(k, (red, green, blue))
-
-    for _ in range(preroll):
-        backend.submit(frame(anchor), frame(anchor), frame(anchor), output=False)
-    for k in range(anchor, n + 1):
-        after = k if k + 1 == frames or k + 1 in anchors else k + 1
-        ticket = backend.submit(frame(k if k in anchors else k - 1), frame(k), frame(after), output=True)
+    ticket: Ticket | None = None
+    for window in clip.steps(n):
+        prev, cur, next_ = (draw_frame(k, clip.pictures[k] if clip.pictures else k, width, height) for k in window)
+        ticket = backend.submit(prev, cur, next_, output=True)
     out = np.empty((3, SCALE * height, SCALE * width), np.float32)
     assert ticket is not None
     planes: Planes = (out[0], out[1], out[2])
     ticket.wait(planes)
     return tuple(plane.tobytes() for plane in out)
+
+
+def draw_frame(n: int, picture: int, width: int, height: int) -> Frame:
+    red, green, blue = draw_picture(picture, width, height)
+    return Frame(n, (red, green, blue))
 
 
 def read_planes(frame: vs.VideoFrame) -> Bytes:

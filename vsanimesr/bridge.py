@@ -11,6 +11,7 @@ import atexit
 import ctypes
 import itertools
 import logging
+import os
 import threading
 from collections.abc import Callable
 from ctypes import POINTER, c_char, c_char_p, c_float, c_int32, c_int64, c_ssize_t, c_void_p
@@ -27,13 +28,14 @@ from .installation import require_own_package
 from .options import Options
 from .session import Session, Size
 
-ABI = 1
+ABI = 2
+ANCHORS_LIST, ANCHORS_PROPERTY, ANCHORS_DETECT = range(3)
 
 
 class Text(ctypes.Structure):
     """`animesr_text`"""
 
-    _fields_ = (("text", c_char * 4096),)
+    _fields_ = (("text", c_char * 4096), ("interrupted", c_int32))
 
 
 class Argument(ctypes.Structure):
@@ -47,12 +49,20 @@ class Settings(ctypes.Structure):
 
     _fields_ = (
         ("preroll", c_int32),
-        ("warmup", c_int32),
         ("preview", c_int32),
-        ("use_props", c_int32),
+        ("segment", c_int32),
+        ("warmup", c_int32),
+        ("skip_held", c_int32),
+        ("anchor_source", c_int32),
+        ("anchor_property", c_char_p),
         ("anchors", POINTER(c_int32)),
         ("anchor_count", c_int32),
         ("depth", c_int32),
+        ("state_bytes", c_int64),
+        ("cache_bytes", c_int64),
+        ("model", c_char_p),
+        ("backend", c_char_p),
+        ("precision", c_char_p),
     )
 
 
@@ -79,7 +89,7 @@ class Log(ctypes.Structure):
 
 
 OPEN = ctypes.CFUNCTYPE(
-    c_int64, POINTER(Argument), c_int32, c_int32, c_int32, POINTER(Log), POINTER(Settings), POINTER(Text)
+    c_int64, POINTER(Argument), c_int32, c_int32, c_int32, c_int32, POINTER(Log), POINTER(Settings), POINTER(Text)
 )
 SUBMIT = ctypes.CFUNCTYPE(
     c_int64,
@@ -92,6 +102,9 @@ SUBMIT = ctypes.CFUNCTYPE(
     POINTER(Text),
 )
 WAIT = ctypes.CFUNCTYPE(c_int32, c_int64, c_int64, POINTER(Picture), POINTER(Text))
+SAVE = ctypes.CFUNCTYPE(c_int64, c_int64, POINTER(Text))
+RESTORE = ctypes.CFUNCTYPE(c_int32, c_int64, c_int64, POINTER(Text))
+DROP = ctypes.CFUNCTYPE(None, c_int64, c_int64)
 CLOSE = ctypes.CFUNCTYPE(None, c_int64)
 STOP = ctypes.CFUNCTYPE(None)
 AT_EXIT = ctypes.CFUNCTYPE(None, STOP)
@@ -106,6 +119,9 @@ class Bridge(ctypes.Structure):
         ("open", OPEN),
         ("submit", SUBMIT),
         ("wait", WAIT),
+        ("save", SAVE),
+        ("restore", RESTORE),
+        ("drop", DROP),
         ("close", CLOSE),
         ("at_exit", AT_EXIT),
         ("version", VERSION),
@@ -114,6 +130,7 @@ class Bridge(ctypes.Structure):
 
 _numbers = itertools.count(1)
 _sessions: dict[int, Session] = {}
+_texts: dict[int, dict[str, bytes]] = {}  # the memory of the texts in the settings of a session
 
 
 def _catch_errors[**P, R](failure: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -124,9 +141,14 @@ def _catch_errors[**P, R](failure: R) -> Callable[[Callable[P, R]], Callable[P, 
             try:
                 return function(*arguments)  # type: ignore[call-arg]  # C has no keyword arguments
             except BaseException as error:
-                expected = isinstance(error, AnimeSRError)
-                text = str(error) if expected else f"internal error, please report it: {type(error).__name__}: {error}"
                 destination: Any = arguments[-1]
+                if isinstance(error, KeyboardInterrupt):
+                    text = "interrupted"
+                    destination.contents.interrupted = 1
+                elif isinstance(error, AnimeSRError):
+                    text = str(error)
+                else:
+                    text = f"internal error, please report it: {type(error).__name__}: {error}"
                 # Cut between two characters: the first bytes of a character are not valid UTF-8.
                 encoded = text.encode("utf-8", "replace")[: Text.text.size - 1]
                 destination.contents.text = encoded.decode("utf-8", "ignore").encode()
@@ -148,34 +170,56 @@ class _LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self._thread:
             level = 2 if record.levelno >= logging.WARNING else 1
-            self._log.write(self._log.data, level, f"Upscale: {record.getMessage()}".encode())
+            self._log.write(self._log.data, level, f"Upscale: {record.getMessage()}".encode("utf-8", "replace"))
 
 
 @_catch_errors(failure=0)
-def _open(arguments: Any, count: int, width: int, height: int, log: Any, settings: Any, _error: Any) -> int:
+def _open(
+    arguments: Any, count: int, width: int, height: int, frames: int, log: Any, settings: Any, _error: Any
+) -> int:
     require_own_package()
     texts = {
-        argument.name.decode(): [argument.values[i].decode() for i in range(argument.count)]
+        argument.name.decode(): [os.fsdecode(argument.values[i]) for i in range(argument.count)]
         for argument in arguments[:count]
     }
     options = Options.from_text(texts)
     logger, handler = logging.getLogger("vsanimesr"), _LogHandler(log.contents)
+    level = logger.level
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)  # Python's default is WARNING
     try:
-        session = Session(options, width=width, height=height)
+        session = Session(options, width=width, height=height, frames=frames)
     finally:
         logger.removeHandler(handler)
-    result = settings.contents
-    result.preroll = options.preroll
-    result.warmup = options.warmup
-    result.preview = options.seek == "preview"
-    result.use_props = options.scene_change == "props"
-    result.anchors = session.anchors.ctypes.data_as(POINTER(c_int32))
-    result.anchor_count = len(session.anchors)
-    result.depth = session.depth
+        logger.setLevel(level)
     number = next(_numbers)
     _sessions[number] = session
+    _texts[number] = {
+        "anchor_property": (options.scene_property or "").encode(),
+        "model": session.model.encode("utf-8", "replace"),
+        "backend": session.backend.encode(),
+        "precision": session.precision.encode(),
+    }
+    _write_settings(settings.contents, options, session, _texts[number])
     return number
+
+
+def _write_settings(settings: Settings, options: Options, session: Session, texts: dict[str, bytes]) -> None:
+    settings.preroll = options.preroll
+    settings.preview = options.warmup if options.seek == "preview" else -1
+    settings.segment, settings.warmup = options.segment
+    settings.skip_held = options.held == "skip"
+    if options.scene_property is None:
+        settings.anchor_source = ANCHORS_LIST
+    else:
+        settings.anchor_source = ANCHORS_DETECT if options.detects_scenes else ANCHORS_PROPERTY
+    settings.anchors = session.anchors.ctypes.data_as(POINTER(c_int32))
+    settings.anchor_count = len(session.anchors)
+    settings.depth = session.depth
+    settings.state_bytes = session.state_bytes
+    settings.cache_bytes = -1 if options.cache is None else options.cache << 20
+    for name, text in texts.items():
+        setattr(settings, name, text)
 
 
 @_catch_errors(failure=-1)
@@ -192,8 +236,24 @@ def _wait(number: int, ticket: int, out: Any, _error: Any) -> int:
     return 0
 
 
+@_catch_errors(failure=-1)
+def _save(number: int, _error: Any) -> int:
+    return _sessions[number].save()
+
+
+@_catch_errors(failure=-1)
+def _restore(number: int, state: int, _error: Any) -> int:
+    _sessions[number].restore(state)
+    return 0
+
+
+def _drop(number: int, state: int) -> None:
+    _sessions[number].drop(state)
+
+
 def _close(number: int) -> None:
     try:
+        del _texts[number]
         _sessions.pop(number).close()
     except Exception:
         logging.getLogger(__name__).exception("a session could not be closed")
@@ -221,7 +281,18 @@ def _planes(picture: SourceFrame | Picture, size: Size) -> Planes:
     return red, green, blue
 
 
-_TABLE = Bridge(ABI, OPEN(_open), SUBMIT(_submit), WAIT(_wait), CLOSE(_close), AT_EXIT(_at_exit), VERSION(_version))
+_TABLE = Bridge(
+    ABI,
+    OPEN(_open),
+    SUBMIT(_submit),
+    WAIT(_wait),
+    SAVE(_save),
+    RESTORE(_restore),
+    DROP(_drop),
+    CLOSE(_close),
+    AT_EXIT(_at_exit),
+    VERSION(_version),
+)
 
 ADDRESS = ctypes.addressof(_TABLE)
 """Address of the table of functions, for the plugin."""

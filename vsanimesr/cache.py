@@ -20,6 +20,7 @@ from pathlib import Path
 from . import paths
 from .errors import BackendError
 from .files import file_lock, read_at_most, write_atomic
+from .network.colour import Colour
 from .network.graph import VERSION as GRAPH_VERSION
 from .network.graph import GraphPrecision
 from .weights.load import WeightsFile
@@ -36,13 +37,19 @@ _DIGEST_BYTES = 2 * hashlib.sha256().digest_size
 
 
 def network_key(
-    backend: str, library: str, weights: WeightsFile, size: tuple[int, int] | None, precision: GraphPrecision
+    backend: str,
+    library: str,
+    weights: WeightsFile,
+    size: tuple[int, int] | None,
+    precision: GraphPrecision,
+    colour: Colour,
 ) -> dict[str, str | int | list[str]]:
     """Return the part of a key that all backends have. A backend adds everything else that its engine depends on.
 
     Args:
         library: the full version of the library that builds the engine.
         size: width and height of LR frames, or None for any size.
+        precision, colour: as in `build_graph`.
     """
     return {
         "backend": backend,
@@ -51,6 +58,7 @@ def network_key(
         "weights": weights.digest,
         "size": "any" if size is None else "{}x{}".format(*size),
         "precision": precision,
+        "colour": colour,
     }
 
 
@@ -92,7 +100,8 @@ def load_or_build[T](
         The result of `load`.
 
     Raises:
-        BackendError: from `build`, from `load` for a new engine, or because `ANIMESR_ENGINES` names no folder.
+        BackendError: from `build`, from `load` for a new engine, or because `ANIMESR_ENGINES` names no folder that can
+            be listed.
     """
     path = entry_path(key)
     for candidate, file_key in _candidates(key, accepts):
@@ -149,7 +158,7 @@ def files() -> list[Path]:
 def _candidates(key: Key, accepts: Callable[[Key], bool] | None) -> Iterator[tuple[Path, Key]]:
     """Yield the files that may hold a suitable engine, the best first, each with the key in its header."""
     if folder_of_user := paths.user_engines_folder():
-        for path in sorted(folder_of_user.iterdir()):
+        for path in _list(folder_of_user):
             file_key = _read_key(path)
             if file_key is not None and (file_key == key or (accepts and accepts(file_key))):
                 yield path, file_key
@@ -160,6 +169,16 @@ def _candidates(key: Key, accepts: Callable[[Key], bool] | None) -> Iterator[tup
         file_key = _read_key(path)
         if file_key is not None and file_key != key and accepts(file_key):
             yield path, file_key
+
+
+def _list(folder_of_user: Path) -> list[Path]:
+    try:
+        return sorted(folder_of_user.iterdir())
+    except OSError as error:
+        raise BackendError(
+            f"ANIMESR_ENGINES={folder_of_user} cannot be listed ({error.strerror or error}); make it readable, or "
+            "unset the variable"
+        ) from error
 
 
 def _read_key(path: Path) -> Key | None:
@@ -217,6 +236,7 @@ def _keep(path: Path, key: Key, data: bytes) -> None:
 
 def _write(path: Path, key: Key, data: bytes) -> None:
     _make_room(len(data))
+    path.parent.mkdir(parents=True, exist_ok=True)  # if the lock could not create it, this error says why
     write_atomic(path, pack(key, data))
 
 

@@ -17,7 +17,7 @@ def user_weights_folder() -> Path | None:
     """Return the folder that `ANIMESR_WEIGHTS` names, or None if the variable is not set or empty.
 
     Raises:
-        WeightsError: the variable names no folder.
+        WeightsError: the variable names no folder, or one that cannot be reached.
     """
     return _user_folder("ANIMESR_WEIGHTS", "weights", WeightsError)
 
@@ -26,7 +26,7 @@ def user_engines_folder() -> Path | None:
     """Return the folder that `ANIMESR_ENGINES` names, or None if the variable is not set or empty.
 
     Raises:
-        BackendError: the variable names no folder.
+        BackendError: the variable names no folder, or one that cannot be reached.
     """
     return _user_folder("ANIMESR_ENGINES", "engines", BackendError)
 
@@ -59,6 +59,12 @@ def _read_variable(variable: str) -> Path | None:
 
 def _user_folder(variable: str, what: str, error: type[AnimeSRError]) -> Path | None:
     folder = _read_variable(variable)
-    if folder is not None and not folder.is_dir():
-        raise error(f"{variable}={folder} is not a folder; set it to a folder that holds {what}, or unset it")
+    if folder is None:
+        return None
+    try:
+        fault = "" if folder.is_dir() else "is not a folder"
+    except OSError as failure:  # it is in a folder that may not be entered, or its name is too long
+        fault = f"cannot be used ({failure.strerror or failure})"
+    if fault:
+        raise error(f"{variable}={folder} {fault}; set it to a folder that holds {what}, or unset it")
     return folder

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from .backends import open_backend, parse_options, resolve_backend
-from .backends.base import SCALE, Frame, Planes, Setup, Ticket
+from .backends import parse_options, resolve_backend
+from .backends.base import SCALE, Frame, Planes, Setup, State, Ticket
 from .options import Options
 from .quiet import stdout_to_stderr
-from .weights.load import read_weights
+from .tiles import open_tiled
+from .weights.load import WeightsFile, read_weights
 
 
 class Size(NamedTuple):
@@ -23,21 +25,27 @@ class Size(NamedTuple):
 class Session:
     """Runs steps of the recurrence on frames of one size. It owns the backend and the tickets that `submit` returns.
 
-    Calls of `step` and `submit` must not overlap. `wait` may be called on any thread, also during a later step.
+    Calls of `step`, `submit`, `save`, `restore` and `drop` must not overlap. `wait` may be called on any thread, also
+    during a later step.
 
     Raises:
-        AnimeSRError: the weights cannot be read, or the backend cannot be opened.
+        AnimeSRError: the weights cannot be read, the backend cannot be opened, or `scene_change` has a frame beyond the
+            clip's `frames`.
     """
 
-    def __init__(self, options: Options, *, width: int, height: int) -> None:
+    def __init__(self, options: Options, *, width: int, height: int, frames: int | None = None) -> None:
         self.lr = Size(height, width)
         """Size of the source frames."""
         self.sr = Size(SCALE * height, SCALE * width)
         """Size of the output frames."""
-        frames = () if isinstance(options.scene_change, str) else options.scene_change
-        self.anchors = np.array(frames, np.int32)
-        """Frame numbers of `scene_change`; empty unless it is a list."""
+        if frames is not None:
+            options.check_length(frames)
+        self.anchors = np.array(options.anchors or (), np.int32)
+        """Frame numbers of `scene_change`; empty if frame properties say where scenes start."""
+        self.model = options.model
+        """Name of the model and the start of the SHA-256 of its weights; only the name if there is no network."""
         self._tickets: dict[int, Ticket] = {}
+        self._states: dict[int, State] = {}
         self._last_number = 0
         with stdout_to_stderr():
             backend = resolve_backend(options.backend)
@@ -45,13 +53,25 @@ class Session:
                 width=width,
                 height=height,
                 precision=options.precision,
+                colour=options.colour,
                 device=options.device,
                 options=parse_options(backend, options.backend_options),
-                read_weights=lambda: read_weights(options.model),
+                read_weights=self._read_weights,
             )
-            self._backend = open_backend(backend, setup)
+            self._backend = open_tiled(backend, setup, options.tiles, options.overlap)
+        self.backend = backend
+        """Name of the backend."""
+        self.precision = self._backend.precision
+        """What it computes in."""
         self.depth = self._backend.depth
         """Number of steps that may be unfinished at once, as in `Backend`."""
+        self.state_bytes = self._backend.state_bytes
+        """Bytes of memory that a snapshot of the state takes, from `save` to `drop`."""
+
+    def _read_weights(self) -> WeightsFile:
+        weights = read_weights(self.model)
+        self.model = f"{Path(self.model).name} {weights.digest[:12]}"
+        return weights
 
     def step(self, prev: Frame, cur: Frame, next: Frame, *, reset: bool, output: bool) -> Ticket | None:
         """Run one step on the window. With `reset`, set the recurrent state to zero first.
@@ -90,7 +110,37 @@ class Session:
         """
         self._tickets.pop(number).wait(out)
 
+    def save(self) -> int:
+        """Keep a snapshot of the recurrent state after the last step.
+
+        Returns:
+            The number of the snapshot, for `restore` and `drop`.
+
+        Raises:
+            BackendError: as from `Backend.save_state`.
+        """
+        state = self._backend.save_state()
+        self._last_number += 1
+        self._states[self._last_number] = state
+        return self._last_number
+
+    def restore(self, number: int) -> None:
+        """Set the recurrent state to a snapshot before the next step. The snapshot stays.
+
+        Raises:
+            BackendError: as from `Backend.load_state`.
+        """
+        self._backend.load_state(self._states[number])
+
+    def drop(self, number: int) -> None:
+        """Free a snapshot."""
+        del self._states[number]
+
     def close(self) -> None:
-        """Close the backend. The outstanding tickets cannot be waited for any more. You may close a session twice."""
+        """Close the backend and drop all snapshots. You may close a session twice.
+
+        The outstanding tickets cannot be waited for any more.
+        """
         self._tickets.clear()
+        self._states.clear()
         self._backend.close()

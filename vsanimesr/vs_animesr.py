@@ -93,8 +93,10 @@ def animesr(
         "model": _MODELS[AnimeSRModel(model)],
         "device": device_index,
         "precision": "fp32" if clip.format is not None and clip.format.id == vs.RGBS else "auto",
+        "colour": "network",
         "scene_change": "none",
         "preroll": 0,
+        "segment": [0, 0],
     }
     if trt:
         _warn_about(

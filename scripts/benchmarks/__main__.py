@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from . import convolution, degrading, machine, memory, operators, sampling, speed, start, training
+from . import convolution, decisions, degrading, machine, memory, operators, sampling, seeks, speed, start, training
 from .settings import Settings
 from .table import Table
 
@@ -22,6 +22,8 @@ SECTIONS: dict[str, Callable[[Settings], Iterator[Table]]] = {
     "start": start.measure_start,
     "memory": memory.measure_memory,
     "import": start.measure_imports,
+    "seeks": seeks.measure_seeks,
+    "decisions": decisions.measure_decisions,
     "train": degrading.measure_degradation,
     "lbo": operators.measure_operators,
     "samples": sampling.measure_samples,

@@ -11,26 +11,38 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vsanimesr.backends import backend_class, parse_options
+from vsanimesr.backends import parse_options
 from vsanimesr.backends.base import Backend, Frame, Setup, Ticket
 from vsanimesr.backends.onnxruntime import import_onnxruntime
+from vsanimesr.network.colour import Colour
+from vsanimesr.options import Options
 from vsanimesr.quiet import stdout_to_stderr
+from vsanimesr.tiles import open_tiled
 from vsanimesr.weights.load import read_weights
 
 type Picture = NDArray[np.float32]
 type Size = tuple[int, int]
 
 SIZE = (41, 30)
+TILED = "tiled"
 
 
 def make_setup(
-    backend: str, width: int, height: int, *, model: str = "v2", precision: str = "auto", options: tuple[str, ...] = ()
+    backend: str,
+    width: int,
+    height: int,
+    *,
+    model: str = "v2",
+    precision: str = "auto",
+    colour: Colour = Options.colour,
+    options: tuple[str, ...] = (),
 ) -> Setup:
     """Make a setup as a session does."""
     return Setup(
         width=width,
         height=height,
         precision=precision,
+        colour=colour,
         device=0,
         options=parse_options(backend, options),
         read_weights=lambda: read_weights(model),
@@ -39,12 +51,22 @@ def make_setup(
 
 @contextmanager
 def start_backend(
-    name: str, *options: str, precision: str = "fp32", model: str = "v2", size: Size = SIZE
+    name: str,
+    *options: str,
+    precision: str = "fp32",
+    colour: Colour = Options.colour,
+    model: str = "v2",
+    size: Size = SIZE,
 ) -> Iterator[Backend]:
-    """Open a backend as a session does, with stdout redirected, and close it afterwards."""
-    setup = make_setup(name, *size, model=model, precision=precision, options=options)
+    """Open a backend as a session does, with stdout redirected, and close it afterwards.
+
+    With `TILED` among the options, a frame is run in tiles.
+    """
+    tiles = (24, 20) if TILED in options else ()
+    own = tuple(each for each in options if each != TILED)
+    setup = make_setup(name, *size, model=model, precision=precision, colour=colour, options=own)
     with stdout_to_stderr():
-        backend = backend_class(name)(setup)
+        backend = open_tiled(name, setup, tiles, 8)
     with backend:
         yield backend
 
@@ -69,10 +91,16 @@ def read_frame(ticket: Ticket | None, size: Size = SIZE) -> Picture:
 
 
 def run_steps(
-    name: str, *options: str, precision: str = "fp32", model: str = "v2", size: Size = SIZE, steps: int = 4
+    name: str,
+    *options: str,
+    precision: str = "fp32",
+    colour: Colour = Options.colour,
+    model: str = "v2",
+    size: Size = SIZE,
+    steps: int = 4,
 ) -> list[Picture]:
     """Return the SR frames of the first steps, waiting for each before the next."""
-    with start_backend(name, *options, precision=precision, model=model, size=size) as backend:
+    with start_backend(name, *options, precision=precision, colour=colour, model=model, size=size) as backend:
         return [read_frame(submit_step(backend, n, size=size), size) for n in range(steps)]
 
 

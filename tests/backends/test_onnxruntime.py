@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.backends.runner import SIZE, import_onnxruntime_or_skip, make_setup, psnr, run_steps
+from scripts.studies.colours.correction import restore_colours
+from tests.backends.runner import SIZE, import_onnxruntime_or_skip, make_frame, make_setup, psnr, run_steps
 from vsanimesr.backends import backend_class
 from vsanimesr.backends.base import Setup
-from vsanimesr.backends.onnxruntime import PROVIDERS
+from vsanimesr.backends.onnxruntime import BFLOAT16, PROVIDERS, _copy_from_host, _copy_to_host
 from vsanimesr.errors import BackendError
+from vsanimesr.network.colour import SIGMA
 
 ort = import_onnxruntime_or_skip()
 
@@ -118,6 +120,16 @@ def test_fp16_is_close_to_fp32() -> None:
     assert min(map(psnr, half, full)) >= 70
 
 
+def test_what_the_source_adds_to_fp16_is_float32() -> None:
+    network, source = (
+        run_steps("onnxruntime", "provider=cpu", precision="fp16", colour=colour) for colour in ("network", "source")
+    )
+
+    for n, (plain, restored) in enumerate(zip(network, source, strict=True)):
+        expected = restore_colours(plain, np.stack(make_frame(n).planes), SIGMA)
+        assert np.abs(restored - expected).max() < 2e-6
+
+
 def test_no_telemetry_file_is_written(tmp_path: Path) -> None:
     """With telemetry on, the import alone stores an identifier of the machine in the user's folder."""
     home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
@@ -144,3 +156,17 @@ def test_a_provider_error_becomes_a_backend_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ort, "InferenceSession", fail)
     with pytest.raises(BackendError, match="cannot be opened for 41x30 with provider='cpu': no luck"):
         backend_class("onnxruntime")(setup("cpu"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint16])  # uint16 stands for bfloat16
+def test_a_state_keeps_its_bits_on_the_way_to_the_host_and_back(dtype: type[np.generic]) -> None:
+    bits = np.random.default_rng(0).integers(0, 2**16, (3, 4, 5 * np.dtype(dtype).itemsize // 2), np.uint16)
+    state = bits.view(dtype)
+
+    value = _copy_from_host(state)
+    found = _copy_to_host(value)
+
+    assert (value.element_type() == BFLOAT16) == (dtype is np.uint16)
+    assert value.shape() == [1, 3, 4, 5]
+    assert found.dtype == dtype
+    assert found.tobytes() == bits.tobytes()

@@ -15,6 +15,8 @@ import pytest
 from vsanimesr import cache
 from vsanimesr.backends.gpu import tensorrt_build as builder
 from vsanimesr.cli import main
+from vsanimesr.network.colour import Colour
+from vsanimesr.options import Options
 from vsanimesr.weights.load import read_weights
 
 pytest.importorskip("tensorrt_rtx")
@@ -29,12 +31,15 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "engines"
 
 
-def key(size: tuple[int, int] | None = (16, 16), targets: tuple[str, ...] = ()) -> cache.Key:
+def key(
+    size: tuple[int, int] | None = (16, 16), targets: tuple[str, ...] = (), colour: Colour = Options.colour
+) -> cache.Key:
     """Return the key that a filter looks for."""
     request = builder.BuildRequest(
         backend="tensorrt_rtx",
         size=size,
         precision="fp16",
+        colour=colour,
         targets=builder.select_targets(targets, "fp16"),
         options=builder.TensorRTRTXOptions(),
     )
@@ -52,6 +57,13 @@ def test_a_filter_finds_the_engine(engines: Path, capsys: pytest.CaptureFixture[
     assert said.out == f"{cache.entry_path(key())}\n"
     assert re.search(r"v2, 16x16, fp16: \d+\.\d MB in \d+\.\d s, runs on sm75, sm80, sm86, sm89, sm120", said.err)
     assert cache.load_or_build(key(), build=fail, load=len) > 1_000_000
+
+
+@pytest.mark.parametrize("colour", ["source", "network"])
+def test_an_engine_is_for_one_choice_of_colours(colour: Colour, engines: Path) -> None:
+    assert main(["build", *SMALL, "--colour", colour]) == 0
+
+    assert [path for path in engines.iterdir() if not path.suffix] == [cache.entry_path(key(colour=colour))]
 
 
 def test_nothing_is_built_twice(engines: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,9 +6,10 @@ import importlib.util
 
 import pytest
 
+from tests.video import core
 from vsanimesr import backends as backends
 from vsanimesr.backends.base import Availability
-from vsanimesr.cli import main
+from vsanimesr.cli import doctor, main
 
 
 def rows(out: str) -> dict[str, str]:
@@ -35,6 +36,16 @@ def test_every_backend_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["tensorrt"].startswith("- no") or "yes" in found["tensorrt"]
     assert 'backend="auto" selects ' in out
     assert "640x480 takes about " in out
+
+
+def test_the_version_of_vapoursynth_is_the_cores(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every wheel of a plugin owns a piece of the package `vapoursynth`."""
+    monkeypatch.setattr(doctor, "_distributions", lambda: {"vapoursynth": ["pytest", "vapoursynth"]})
+    assert main(["doctor"]) == 0
+
+    assert f", VapourSynth R{core.core_version.release_major}, Python " in capsys.readouterr().out
 
 
 def test_a_missing_package_is_listed_with_the_command_that_installs_it(

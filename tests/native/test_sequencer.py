@@ -1,15 +1,16 @@
-"""The sequencer alone: in any order of requests, frame n is one run from its anchor (docs/design.md, 2)."""
+"""The sequencer alone: in any order of requests, a frame is the run that docs/design.md, 2 defines."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.native.driver import Clip, FilterDriver, Request, compile_library
+from tests.native.driver import Clip, FilterDriver, Request, SourceError, compile_library
 
 
 @pytest.fixture(scope="session")
@@ -20,192 +21,200 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 @st.composite
 def clips(draw: st.DrawFn) -> Clip:
     frames = draw(st.integers(1, 40))
-    anchors = draw(st.frozensets(st.integers(0, frames - 1), max_size=6))
-    return Clip(frames, anchors, preroll=draw(st.integers(0, 3)))
+    segment = draw(st.sampled_from([0, 0, 1, 2, 3, 7, 12, 30]))
+    skip = draw(st.booleans())
+    return Clip(
+        frames,
+        draw(st.frozensets(st.integers(0, frames - 1), max_size=6)),
+        preroll=draw(st.integers(0, 3)),
+        segment=segment,
+        warmup=draw(st.integers(0, max(0, segment - 1))),
+        skip_held=skip,
+        longest_hold=draw(st.integers(1, 6)),
+        pictures=tuple(draw(st.lists(st.integers(0, 3), min_size=frames, max_size=frames))) if skip else (),
+    )
 
 
-def play(driver: FilterDriver, order: list[int], data: st.DataObject, parallel: int) -> dict[int, set[int]]:
-    """Serve requests in `order`, up to `parallel` at a time; their frames arrive in random order.
+def make_driver(library: ctypes.CDLL, data: st.DataObject, clip: Clip, **arguments: object) -> FilterDriver:
+    return FilterDriver(
+        library,
+        clip,
+        chunk=data.draw(st.integers(1, 9), "chunk"),
+        reach=data.draw(st.integers(1, 5), "reach"),
+        checkpoints=data.draw(st.integers(0, 4), "checkpoints"),
+        capacity=data.draw(st.integers(0, 8), "capacity"),
+        **arguments,  # type: ignore[arg-type]
+    )
+
+
+def play(driver: FilterDriver, order: list[int], data: st.DataObject) -> dict[int, set[int | None]]:
+    """Serve requests in `order`, some of them at a time; their frames arrive, and they have their turns, in any order.
 
     Returns:
-        All results of each frame.
+        All results of each frame; None if a source frame that it asked for is broken.
     """
+    parallel = data.draw(st.integers(1, 9), "parallel")
     waiting = list(reversed(order))
     open_: list[Request] = []
-    results: dict[int, set[int]] = {}
+    results: dict[int, set[int | None]] = {}
     rounds = 0
     while waiting or open_:
         rounds += 1
-        assert rounds < 100 * (len(order) + 1), "requests block each other"
+        assert rounds < 300 * (len(order) + 1), "requests block each other"
         if waiting and len(open_) < parallel and (not open_ or data.draw(st.booleans(), "open another")):
-            n = waiting.pop()
-            answer = driver.open_request(n)
-            if isinstance(answer, Request):
-                open_.append(answer)
-            else:
-                results.setdefault(n, set()).add(answer)
-                driver.close_request(n)
+            open_.append(driver.open_request(waiting.pop()))
             continue
         request = open_[data.draw(st.integers(0, len(open_) - 1), "serve")]
-        result = driver.serve(request)
+        try:
+            result = driver.serve(request, turns=data.draw(st.sampled_from([1, 2, 100]), "turns"))
+        except SourceError:
+            driver.close_request(request.n)
+            results.setdefault(request.n, set()).add(None)
+            open_.remove(request)
+            continue
         if result is not None:
             results.setdefault(request.n, set()).add(result)
             open_.remove(request)
     return results
 
 
-@settings(max_examples=1500, deadline=None)
+def orders(clip: Clip, most: int) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(0, clip.frames - 1), min_size=1, max_size=most)
+
+
+@settings(max_examples=600, deadline=None)
 @given(data=st.data(), clip=clips(), props=st.booleans())
-def test_every_order_gives_the_run_from_the_anchor(
+def test_every_order_gives_the_run_that_is_defined(
     library: ctypes.CDLL, data: st.DataObject, clip: Clip, props: bool
 ) -> None:
-    driver = FilterDriver(
-        library,
-        clip,
-        props=props,
-        chunk=data.draw(st.integers(1, 9), "chunk"),
-        capacity=data.draw(st.integers(0, 8), "capacity"),
-    )
-    order = data.draw(st.lists(st.integers(0, clip.frames - 1), min_size=1, max_size=30), "order")
+    driver = make_driver(library, data, clip, props=props)
+    order = data.draw(orders(clip, 30), "order")
 
-    results = play(driver, order, data, parallel=data.draw(st.integers(1, 9), "parallel"))
+    results = play(driver, order, data)
 
     assert results == {n: {clip.expected_result(n)} for n in order}
     assert not any(driver.approximate.values())
     driver.close()
 
 
+@settings(max_examples=500, deadline=None)
+@given(data=st.data(), clip=clips(), props=st.booleans())
+def test_a_frame_fails_exactly_if_a_frame_that_it_needs_is_broken(
+    library: ctypes.CDLL, data: st.DataObject, clip: Clip, props: bool
+) -> None:
+    broken = data.draw(st.frozensets(st.integers(0, clip.frames - 1), min_size=1, max_size=3), "broken")
+    driver = make_driver(library, data, clip, props=props, broken=broken)
+    order = data.draw(orders(clip, 20), "order")
+
+    results = play(driver, order, data)
+
+    for n in order:
+        expected = None if broken & clip.needs(n, props=props) else clip.expected_result(n)
+        assert results[n] == {expected}, f"frame {n}"
+    driver.close()
+
+
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), clip=clips())
 def test_a_failed_step_fails_its_own_request_only(library: ctypes.CDLL, data: st.DataObject, clip: Clip) -> None:
-    driver = FilterDriver(library, clip)
-    order = data.draw(st.lists(st.integers(0, clip.frames - 1), min_size=2, max_size=12))
+    driver = make_driver(library, data, clip)
     driver.fail_at = data.draw(st.integers(0, 20))
     failed = 0
-    for n in order:
+    for n in data.draw(orders(clip, 12)):
         request = driver.open_request(n)
-        result = request if isinstance(request, int) else None
+        result = None
         try:
-            while isinstance(request, Request) and result is None:
+            while result is None:
                 result = driver.serve(request)
         except RuntimeError:
             failed += 1
             driver.close_request(n)
             continue
-        if isinstance(request, int):
-            driver.close_request(n)
         assert result == clip.expected_result(n)
     assert failed <= 1
     driver.close()
 
 
-@settings(max_examples=500, deadline=None)
-@given(data=st.data(), clip=clips(), warmup=st.integers(0, 10))
-def test_a_preview_is_a_run_from_warmup_frames_before_or_exact(
-    library: ctypes.CDLL, data: st.DataObject, clip: Clip, warmup: int
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), clip=clips(), reach=st.integers(0, 10), props=st.booleans())
+def test_a_preview_is_a_run_from_some_frames_before_or_exact(
+    library: ctypes.CDLL, data: st.DataObject, clip: Clip, reach: int, props: bool
 ) -> None:
-    driver = FilterDriver(library, clip, preview=True, warmup=warmup)
-    order = data.draw(st.lists(st.integers(0, clip.frames - 1), min_size=1, max_size=12))
+    driver = make_driver(library, data, clip, preview=reach, props=props)
+    order = data.draw(orders(clip, 12), "order")
 
-    results = play(driver, order, data, parallel=data.draw(st.integers(1, 4), "parallel"))
+    results = play(driver, order, data)
 
     for n, values in results.items():
-        anchor = max(a for a in clip.anchors | {0} if a <= n)
+        first = clip.find_run(n).first
+        anchor = max(k for k in range(n + 1) if clip.is_anchor(k))
         exact = clip.expected_result(n)
-        # A run that does not start at the anchor starts at least `warmup` frames before n, in the same scene.
-        approximate = {clip.expected_result(n, start) for start in range(anchor + 1, n - warmup + 1)}
+        # A run that does not start where the exact one does starts at least `reach` frames before n, in the same scene.
+        approximate = {clip.expected_preview(n, k) for k in range(anchor + 1, n - reach + 1)}
         assert values <= approximate | {exact}
-        if n - anchor <= warmup:
+        if clip.find_run(n).at_anchor and n - first <= reach:
             assert values == {exact}
-    for n, is_marked in driver.approximate.items():
-        anchor = max(a for a in clip.anchors | {0} if a <= n)
-        assert not (is_marked and n - anchor <= warmup)
     driver.close()
 
 
-def test_a_preview_after_a_jump_runs_no_more_than_warmup_frames_before(library: ctypes.CDLL) -> None:
-    driver = FilterDriver(library, Clip(1000, preroll=2), preview=True, warmup=8)
+def count_steps(driver: FilterDriver, order: Iterable[int]) -> list[int]:
+    """Return the number of steps that each request takes, one after the other."""
+    counts = []
+    for n in order:
+        before = driver.steps
+        request = driver.open_request(n)
+        while driver.serve(request) is None:
+            pass
+        counts.append(driver.steps - before)
+    return counts
 
-    play_one(driver, 700)
 
-    assert driver.steps == 2 + 8 + 1
-    assert driver.approximate[700]
-    driver.close()
-
-
-@settings(max_examples=300, deadline=None)
-@given(data=st.data(), clip=clips(), parallel=st.integers(1, 16))
-def test_a_linear_run_runs_every_step_once(
-    library: ctypes.CDLL, data: st.DataObject, clip: Clip, parallel: int
+@pytest.mark.parametrize(("reach", "checkpoints", "most"), [(16, 8, 3), (4, 4, 6)])
+def test_steps_back_are_short_with_little_memory(
+    library: ctypes.CDLL, reach: int, checkpoints: int, most: float
 ) -> None:
-    """Frames are requested in order, `parallel` at a time, and served in any order, as by VapourSynth's threads."""
-    driver = FilterDriver(library, clip, capacity=parallel)
-    open_: list[Request] = []
-    frames = iter(range(clip.frames))
-    while True:
-        while len(open_) < parallel and (n := next(frames, None)) is not None:
-            answer = driver.open_request(n)
-            if isinstance(answer, Request):
-                open_.append(answer)
-            else:
-                driver.close_request(n)
-        if not open_:
-            break
-        request = open_[data.draw(st.integers(0, len(open_) - 1))]
-        if driver.serve(request) is not None:
-            open_.remove(request)
+    clip = Clip(2000, preroll=4, segment=240, warmup=8)
+    driver = FilterDriver(library, clip, reach=reach, capacity=reach, checkpoints=checkpoints)
 
-    assert driver.steps == clip.frames + len(clip.anchors | {0}) * clip.preroll
+    _, *back = count_steps(driver, range(1675, 1435, -1))  # through a segment and its start
+
+    assert sum(back) / len(back) <= most
+    assert driver.most_saved <= checkpoints
     driver.close()
 
 
-def test_a_jump_runs_from_the_anchor_and_a_step_back_comes_from_the_cache(library: ctypes.CDLL) -> None:
-    clip = Clip(500, frozenset({300}), preroll=2)
-    driver = FilterDriver(library, clip, capacity=4)
-
-    assert play_one(driver, 420) == clip.expected_result(420)
-    assert driver.steps == 2 + 121
-    for n in (419, 418, 417):
-        assert play_one(driver, n) == clip.expected_result(n)
-    assert driver.steps == 2 + 121
-    driver.close()
-
-
-def test_two_requests_far_apart_are_both_served(library: ctypes.CDLL) -> None:
-    """Each needs a reset. If they alternated, neither would reach its frame."""
-    clip = Clip(400, frozenset({200}), preroll=1)
-    driver = FilterDriver(library, clip, chunk=4, capacity=0)
-    first, second = driver.open_request(150), driver.open_request(390)
-    assert isinstance(first, Request)
-    assert isinstance(second, Request)
+def test_two_distant_requests_take_turns_without_losing_steps(library: ctypes.CDLL) -> None:
+    driver = FilterDriver(library, Clip(600, frozenset({300}), preroll=4), checkpoints=0)
+    far, near = driver.open_request(280), driver.open_request(560)
     results: dict[int, int] = {}
-    for _ in range(400):
-        for request in (first, second):
-            if request.n not in results and (result := driver.serve(request)) is not None:
+    while len(results) < 2:
+        for request in (far, near):
+            result = None if request.n in results else driver.serve(request, turns=1)
+            if result is not None:
                 results[request.n] = result
 
-    assert results == {150: clip.expected_result(150), 390: clip.expected_result(390)}
-    assert driver.steps <= 2 + 151 + 191
+    assert driver.steps == (4 + 281) + (4 + 261)
     driver.close()
 
 
-def test_a_long_run_holds_few_frames(library: ctypes.CDLL) -> None:
-    driver = FilterDriver(library, Clip(2000), chunk=8)
-    request = driver.open_request(1999)
-    assert isinstance(request, Request)
-    most = 0
-    while driver.serve(request) is None:
-        most = max(most, len(request.frames | set(request.pixels)))
+def test_a_request_near_the_present_state_is_the_nearest(library: ctypes.CDLL) -> None:
+    driver = FilterDriver(library, Clip(600, preroll=4), props=False)
+    count_steps(driver, [100])
 
-    assert most <= 8 + 2 + 3
+    assert driver.distance(101) == 1
+    assert driver.distance(101) < driver.distance(104) < driver.distance(2) < driver.distance(200)
     driver.close()
 
 
-def play_one(driver: FilterDriver, n: int) -> int:
-    request = driver.open_request(n)
-    if not isinstance(request, Request):
-        driver.close_request(n)
-        return request
+@pytest.mark.parametrize(("skip", "broken"), [(True, 3), (False, 4)])
+@pytest.mark.parametrize("chunk", [1, 8])
+def test_no_frame_behind_the_window_is_asked_for(library: ctypes.CDLL, chunk: int, skip: bool, broken: int) -> None:
+    clip = Clip(6, frozenset({3}) if skip else frozenset(), skip_held=skip, pictures=(0,) * 6)
+    driver = FilterDriver(library, clip, props=False, chunk=chunk, broken=frozenset({broken}))
+    request = driver.open_request(2)
+
     while (result := driver.serve(request)) is None:
         pass
-    return result
+
+    assert result == clip.expected_result(2)
+    driver.close()

@@ -139,6 +139,18 @@ def test_damaged_safetensors(content: bytes, tmp_path: Path) -> None:
         load_weights(str(path))
 
 
+def test_safetensors_with_very_many_keys_are_refused_fast(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    keys = (f'"{n}":{{"dtype":"F32","shape":[1],"data_offsets":[{4 * n},{4 * n + 4}]}}' for n in range(300_000))
+    text = f"{{{','.join(keys)}}}".encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(1_200_000))
+
+    start = time.process_time()
+    with pytest.raises(WeightsError, match=r"a\.safetensors: its header has \d{8} bytes; a state dict of this network"):
+        load_weights(str(path))
+    assert time.process_time() - start < 0.5
+
+
 @pytest.mark.parametrize("save", [save_pth, save_safetensors])
 def test_another_network(save: Callable[[Path, Weights], Path], tmp_path: Path, weights_v2: Weights) -> None:
     other = dict(weights_v2)

@@ -6,6 +6,7 @@ import collections
 import os
 import pickle
 import pickletools
+import time
 import tracemalloc
 from contextlib import suppress
 from pathlib import Path
@@ -139,12 +140,20 @@ def test_a_large_memo_index_needs_no_memory() -> None:
 
 
 def test_deep_nesting() -> None:
-    found: Any = read(program(b"]" + b"]" * 100_000 + b"a" * 100_000))
-    for _ in range(100_000):
+    found: Any = read(program(b"]" + b"]" * 40_000 + b"a" * 40_000))
+    for _ in range(40_000):
         (found,) = found
     assert found == []
     with pytest.raises(ValueError, match="a tuple as a key"):
-        read(program(b"})" + b"\x85" * 100_000 + b"Ns"))
+        read(program(b"})" + b"\x85" * 90_000 + b"Ns"))
+
+
+@pytest.mark.parametrize("step", [b"\x85", b"]", b"(", b"K\x01"], ids=["tuples", "lists", "marks", "numbers"])
+def test_very_many_instructions_are_refused_fast(step: bytes) -> None:
+    start = time.process_time()
+    with pytest.raises(ValueError, match="more than 100000 instructions"):
+        read(program(b")" + step * 1_000_000))
+    assert time.process_time() - start < 1
 
 
 REAL = program(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import http.server
 import logging
 import os
@@ -19,7 +21,7 @@ import pytest
 
 from vsanimesr.errors import WeightsError
 from vsanimesr.weights import release as released
-from vsanimesr.weights.fetch import read_released
+from vsanimesr.weights.fetch import read_released, read_verified
 from vsanimesr.weights.release import RELEASES, Release, fault_of, find_copy
 
 V1, V2 = RELEASES["v1"], RELEASES["v2"]
@@ -247,3 +249,17 @@ def test_a_release_is_compared_by_size_and_hash(released_files: dict[str, bytes]
         "sha256 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad instead of " + "0" * 64
     )
     assert released.cache_folder().name == "weights"
+
+
+def test_a_read_only_file_system_is_the_reason_that_is_told(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = b"weights"
+    release = Release(model="x", file="x.pth", size=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+    def refuse(path: str, mode: int = 0o777) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    assert read_verified(release, lambda: {release: data}) == ("x.pth", data)
+    assert f"x.pth cannot be stored ({os.strerror(errno.EROFS)})" in caplog.text

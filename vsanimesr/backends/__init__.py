@@ -71,6 +71,17 @@ def open_backend(name: str, setup: Setup) -> Backend:
     return backend_class(name)(setup)
 
 
+def device_memory(name: str, device: int) -> int | None:
+    """Return the bytes of memory of a backend's device, or None if that cannot be told.
+
+    Raises:
+        MissingDependencyError: the backend's package is not installed.
+        BackendError: the device does not exist.
+    """
+    _require_package(name)
+    return backend_class(name).memory(device)
+
+
 def parse_options(name: str, texts: Sequence[str]) -> BackendOptions:
     """Read the options of a backend from texts such as `level=5`. The backend's package need not be installed.
 

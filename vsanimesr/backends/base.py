@@ -7,6 +7,7 @@ thread at a time. Another thread may wait for a ticket while a later step is sub
 from __future__ import annotations
 
 import dataclasses
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,11 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BackendError, OptionError, suggestion
+from ..network.colour import Colour
 from ..network.shapes import SCALE as SCALE
 from ..weights.load import WeightsFile
 
 type Plane = NDArray[np.float32]
 type Planes = tuple[Plane, Plane, Plane]
+
+type State = tuple[NDArray[Any], ...]
+"""The recurrent state in host memory: arrays (channels, height, width) of the padded LR size, with any strides.
+
+Their values mean something to the backend only: 16-bit floats may be there as integers. A backend takes any arrays of
+the shapes and types of its own, so parts of several states can be put together.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +104,7 @@ class Setup:
     height: int
     """Size of the LR frames in pixels."""
     precision: str
+    colour: Colour
     device: int
     """As in `Options`."""
     options: BackendOptions
@@ -154,9 +164,15 @@ class Backend(ABC):
 
     options_class: ClassVar[type[BackendOptions]] = BackendOptions
 
+    precision: str = "none"
+    """What the network is computed in: `fp32`, `bf16`, `fp16` or `int8`."""
+
     depth: int = 1
     """Number of steps that may be unfinished at once. The caller waits for the ticket of step i, if it has one, before
     it submits step i + depth."""
+
+    state_bytes: int
+    """Bytes of host memory that a snapshot of the state takes."""
 
     @abstractmethod
     def __init__(self, setup: Setup) -> None: ...
@@ -165,6 +181,20 @@ class Backend(ABC):
     @abstractmethod
     def availability(cls) -> Availability:
         """Return whether the backend can be opened here, without opening it. Its package must be installed."""
+
+    @classmethod
+    def memory(cls, device: int) -> int | None:
+        """Return the bytes of memory of a device, or None if that cannot be told. Here: those of the host.
+
+        Not what is free: a frame must not depend on what else runs.
+
+        Raises:
+            BackendError: the device does not exist.
+        """
+        try:
+            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        except (AttributeError, ValueError, OSError):  # Windows, or a system that does not count its pages
+            return None
 
     @abstractmethod
     def reset(self) -> None:
@@ -178,6 +208,26 @@ class Backend(ABC):
 
         Raises:
             BackendError: the step cannot be started, or the previous step failed.
+        """
+
+    @abstractmethod
+    def save_state(self) -> State:
+        """Return a snapshot of the state after the last submitted step, or of the zero state after a reset.
+
+        It waits for that step. No later call changes the snapshot, and it may be read-only.
+
+        Raises:
+            BackendError: the last step failed, or the state cannot be copied.
+        """
+
+    @abstractmethod
+    def load_state(self, state: State) -> None:
+        """Set the state to a copy of a snapshot before the next step. It overcomes a failed step, as `reset` does.
+
+        The following steps give the same bits as if they had followed the step of the snapshot.
+
+        Raises:
+            BackendError: the state cannot be copied.
         """
 
     @abstractmethod

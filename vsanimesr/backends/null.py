@@ -11,7 +11,8 @@ import zlib
 
 import numpy as np
 
-from .base import SCALE, Availability, Backend, Frame, Planes, Setup, Ticket
+from ..network.graph import padded_size
+from .base import SCALE, Availability, Backend, Frame, Planes, Setup, State, Ticket
 
 
 class _Copy(Ticket):
@@ -36,9 +37,11 @@ class NullBackend(Backend):
     """Nearest neighbour. The first SR pixel holds 24 bits of the digest: a byte in each of R, G and B."""
 
     depth = 3
+    state_bytes = 4
 
     def __init__(self, setup: Setup) -> None:
         self._digest = 0
+        self._shape = (1, padded_size(setup.height), padded_size(setup.width))
 
     @classmethod
     def availability(cls) -> Availability:
@@ -55,6 +58,15 @@ class NullBackend(Backend):
             return None
         red, green, blue = (plane.copy() for plane in cur.planes)
         return _Copy((red, green, blue), self._digest)
+
+    def save_state(self) -> State:
+        return (np.broadcast_to(np.uint32(self._digest), self._shape),)  # one number in memory, whatever the shape
+
+    def load_state(self, state: State) -> None:
+        (values,) = state
+        first = int(values[0, 0, 0])
+        # A state that was put together from several digests has its own.
+        self._digest = first if (values == first).all() else zlib.crc32(np.ascontiguousarray(values))
 
     def close(self) -> None:
         pass

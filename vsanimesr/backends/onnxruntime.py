@@ -12,6 +12,7 @@ does the same with engines that are kept and verified.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 from contextlib import AbstractContextManager
@@ -26,7 +27,19 @@ from ..errors import BackendError
 from ..network.graph import GraphPrecision, build_graph
 from ..network.tensors import STATE, WINDOW, step_tensors
 from ..weights.load import WeightsFile
-from .base import Availability, Backend, BackendOptions, Errors, Frame, Planes, Setup, Ticket, whole_number, wrap_errors
+from .base import (
+    Availability,
+    Backend,
+    BackendOptions,
+    Errors,
+    Frame,
+    Planes,
+    Setup,
+    State,
+    Ticket,
+    whole_number,
+    wrap_errors,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +96,8 @@ class OnnxRuntimeBackend(Backend):
 
     def __init__(self, setup: Setup) -> None:
         weights = setup.read_weights()
-        name, precision, session = _start_session(setup, weights)
+        name, self.precision, session = _start_session(setup, weights)
+        precision = self.precision
         self._session = session
         features = next(tensor.shape[1] for tensor in session.get_inputs() if tensor.name == "hidden")
         tensors = step_tensors(setup.width, setup.height, precision, features)
@@ -91,6 +105,7 @@ class OnnxRuntimeBackend(Backend):
         # Frames alternate with the outputs, not with the steps: a step without output uses none.
         self._frames = [np.zeros(tensors["frame"].shape, np.float32) for _ in range(self.depth)]
         shapes = {state: tensors[state].shape for state in STATE}
+        self.state_bytes = sum(tensors[state].bytes for state in STATE)
         self._zero = {state: _zeros(shape, precision) for state, shape in shapes.items()}
         self._buffers = [
             {state: _allocate(shape, precision, PROVIDERS[name], setup.device) for state, shape in shapes.items()}
@@ -106,6 +121,10 @@ class OnnxRuntimeBackend(Backend):
         return Availability(
             True, f"{', '.join(providers)} (auto: {name}, {PROVIDERS[name].precisions[0]})", gpu=name != "cpu"
         )
+
+    @classmethod
+    def memory(cls, device: int) -> int | None:
+        return super().memory(device) if _list_providers() == ["cpu"] else None
 
     def reset(self) -> None:
         self._failure = None
@@ -126,6 +145,17 @@ class OnnxRuntimeBackend(Backend):
             return None
         self._frames.append(self._frames.pop(0))
         return _FrameTicket(self._frames[-1])
+
+    def save_state(self) -> State:
+        if self._failure:
+            raise self._failure
+        with _errors("cannot copy its state"):
+            return tuple(_copy_to_host(value) for value in self._state.values())
+
+    def load_state(self, state: State) -> None:
+        self._failure = None
+        with _errors("cannot copy its state"):
+            self._state = {name: _copy_from_host(array) for name, array in zip(STATE, state, strict=True)}
 
     def close(self) -> None:
         self._failure = BackendError("backend='onnxruntime' is closed; open another")
@@ -233,7 +263,7 @@ def _resolve_precision(name: str, setup: Setup) -> GraphPrecision:
 
 def _make_session(name: str, precision: GraphPrecision, setup: Setup, weights: WeightsFile) -> Any:
     ort = import_onnxruntime()
-    graph = build_graph(weights.load(), (setup.width, setup.height), precision).SerializeToString()
+    graph = build_graph(weights.load(), (setup.width, setup.height), precision, colour=setup.colour).SerializeToString()
     provider = PROVIDERS[name]
     if provider.memory == "cuda" and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # CUDA and cuDNN from pip's packages, if the system has none
@@ -280,6 +310,28 @@ def _zeros(shape: tuple[int, ...], precision: GraphPrecision) -> Any:
     if precision == "bf16":
         return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(np.zeros(shape, np.uint16), BFLOAT16)
     return ort.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.float32 if precision == "fp32" else np.float16))
+
+
+def _copy_to_host(value: Any) -> NDArray[Any]:
+    """Return a copy of a tensor of the state; bfloat16, which numpy does not have, as uint16."""
+    found: NDArray[Any]
+    if value.element_type() != BFLOAT16:
+        found = value.numpy()[0].copy()  # without the copy it shares the memory of a value on the host
+        return found
+    shape = value.shape()
+    host = import_onnxruntime().OrtValue.ortvalue_from_shape_and_type(shape, BFLOAT16)
+    host.update_inplace(value)
+    memory = (ctypes.c_char * host.tensor_size_in_bytes()).from_address(host.data_ptr())
+    copy: NDArray[Any] = np.frombuffer(memory, np.uint16).reshape(shape)[0].copy()
+    return copy
+
+
+def _copy_from_host(array: NDArray[Any]) -> Any:
+    """Return a tensor of the state in host memory, as the zero state is."""
+    ort, copy = import_onnxruntime(), np.array(array[None], order="C")
+    if copy.dtype == np.uint16:
+        return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(copy, BFLOAT16)
+    return ort.OrtValue.ortvalue_from_numpy(copy)
 
 
 def _allocate(shape: tuple[int, ...], precision: GraphPrecision, provider: Provider, device: int) -> Any:

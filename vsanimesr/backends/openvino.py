@@ -12,6 +12,7 @@ order of its sums does not depend on the number of threads.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..cache import load_or_build, network_key
 from ..errors import BackendError
@@ -27,7 +29,7 @@ from ..network.int8 import Ranges, load_ranges
 from ..network.tensors import STATE, WINDOW
 from ..quiet import block_import
 from ..weights.load import WeightsFile
-from .base import Availability, Backend, BackendOptions, Frame, Planes, Setup, Ticket, whole_number, wrap_errors
+from .base import Availability, Backend, BackendOptions, Frame, Planes, Setup, State, Ticket, whole_number, wrap_errors
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, Core, InferRequest, Model, Tensor
@@ -57,6 +59,7 @@ class OpenVINOBackend(Backend):
     """
 
     options_class = OpenVINOOptions
+    precision: GraphPrecision
     depth = 2
 
     def __init__(self, setup: Setup) -> None:
@@ -65,9 +68,12 @@ class OpenVINOBackend(Backend):
                 f"device={setup.device} does not exist for backend='openvino', which has one CPU; use device=0"
             )
         with _errors(f"cannot be opened for {setup.width}x{setup.height}"):
-            model = _load_model(get_core(), setup, setup.read_weights())
+            core = get_core()
+            self.precision = _resolve_precision(core, setup.precision)
+            model = _load_model(core, setup, self.precision, setup.read_weights())
             even, odd = ({name: _zeros(model, name) for name in STATE} for _ in range(2))
             self._requests = [_Request(model, even, odd), _Request(model, odd, even)]
+        self.state_bytes = sum(tensor.byte_size for tensor in even.values())
         self._last_step: _Step | None = None
 
     @classmethod
@@ -77,12 +83,7 @@ class OpenVINOBackend(Backend):
         return Availability(True, f"{name} (auto: {_resolve_precision(core, 'auto')})")
 
     def reset(self) -> None:
-        if self._last_step:
-            with suppress(BackendError):  # the reset discards the state of a failed step
-                self._last_step.finish()
-            self._last_step = None
-        for tensor in self._requests[0].state.values():
-            tensor.data[:] = 0
+        self._set_state((0,) * len(STATE))
 
     def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
         if self._last_step:
@@ -92,12 +93,29 @@ class OpenVINOBackend(Backend):
         self._requests = [other, request]
         return self._last_step if output else None
 
-    def close(self) -> None:
+    def save_state(self) -> State:
         if self._last_step:
-            with suppress(BackendError):  # closing reports no failure of a step
+            self._last_step.finish()
+        return tuple(_channels_first(tensor).copy(order="K") for tensor in self._requests[0].state.values())
+
+    def load_state(self, state: State) -> None:
+        self._set_state(state)
+
+    def close(self) -> None:
+        self._discard_last_step()
+        self._requests = []
+
+    def _set_state(self, values: Iterable[Any]) -> None:
+        self._discard_last_step()
+        for tensor, value in zip(self._requests[0].state.values(), values, strict=True):
+            _channels_first(tensor)[:] = value
+
+    def _discard_last_step(self) -> None:
+        """Wait for the last step, whether it fails or not."""
+        if self._last_step:
+            with suppress(BackendError):
                 self._last_step.finish()
         self._last_step = None
-        self._requests = []
 
 
 class _Request:
@@ -210,17 +228,16 @@ def _load_int8_ranges(precision: GraphPrecision, weights: WeightsFile) -> Ranges
     return ranges
 
 
-def _load_model(core: Core, setup: Setup, weights: WeightsFile) -> CompiledModel:
+def _load_model(core: Core, setup: Setup, precision: GraphPrecision, weights: WeightsFile) -> CompiledModel:
     """Load the compiled network from the cache, or compile and store it."""
     openvino = import_openvino()
-    precision = _resolve_precision(core, setup.precision)
     size = (setup.width, setup.height)
     settings = dict(SETTINGS)
     if threads := cast(OpenVINOOptions, setup.options).threads:
         settings["INFERENCE_NUM_THREADS"] = str(threads)
 
     def build() -> bytes:
-        graph = build_graph(weights.load(), size, precision, _load_int8_ranges(precision, weights))
+        graph = build_graph(weights.load(), size, precision, _load_int8_ranges(precision, weights), setup.colour)
         model = core.read_model(graph.SerializeToString())
         compiled = core.compile_model(_set_channels_last(model), DEVICE, settings)
         return cast(bytes, compiled.export_model().getvalue())
@@ -230,7 +247,7 @@ def _load_model(core: Core, setup: Setup, weights: WeightsFile) -> CompiledModel
             return core.import_model(openvino.Tensor(np.frombuffer(data, np.uint8)), DEVICE, settings)
 
     key = {
-        **network_key("openvino", openvino.get_version(), weights, size, precision),
+        **network_key("openvino", openvino.get_version(), weights, size, precision, setup.colour),
         "settings": [f"{name}={value}" for name, value in SETTINGS.items()],
         "processor": _identify_processor(core),
     }
@@ -251,6 +268,11 @@ def _zeros(model: CompiledModel, name: str) -> Tensor:
     tensor = import_openvino().Tensor(port.get_element_type(), port.get_shape())
     tensor.data[:] = 0
     return tensor
+
+
+def _channels_first(tensor: Tensor) -> NDArray[Any]:
+    """Return a view (channels, height, width) of a tensor of the state."""
+    return np.moveaxis(tensor.data[0], -1, 0)
 
 
 def _set_channels_last(model: Model) -> Model:

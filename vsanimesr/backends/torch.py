@@ -16,20 +16,18 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import BackendError, MissingDependencyError
 from ..network.graph import GraphPrecision, padded_size
 from ..network.shapes import SCALE
-from .base import Availability, Backend, BackendOptions, Frame, Planes, Setup, Ticket, wrap_errors
+from .base import Availability, Backend, BackendOptions, Frame, Planes, Setup, State, Ticket, wrap_errors
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from ..network.torch_network import AnimeSR
     from .torch_graphs import Step
-
-type State = tuple[Tensor, Tensor]
 
 BF16_FEATURES = ("avx512_bf16", "amx_bf16")
 """CPU features with which bfloat16 was measured to be 1.5 times as fast as float32."""
@@ -58,12 +56,14 @@ class TorchBackend(Backend):
     def __init__(self, setup: Setup) -> None:
         import torch
 
+        from ..network.torch_colour import RestoringColours
         from ..network.torch_network import build_network
 
         options = cast(TorchOptions, setup.options)
         self._device = _find_device(setup.device)
-        precision = _resolve_precision(setup.precision, self._device)
+        precision = self.precision = _resolve_precision(setup.precision, self._device)
         _require_compiler(options, self._device)
+        self._dtype = _dtype(precision)
         self._size = (setup.width, setup.height)
         self._stream = _make_stream(self._device)
         self._uploads: dict[int, Tensor] = {}
@@ -71,11 +71,13 @@ class TorchBackend(Backend):
         tensors = {key: torch.from_numpy(value) for key, value in setup.read_weights().load().items()}
         with self._torch_settings(), _errors(f"cannot be opened for {setup.width}x{setup.height}"):
             network = build_network(tensors)
-            network.to(self._device, _dtype(precision)).to(memory_format=torch.channels_last)
+            network.to(self._device, self._dtype).to(memory_format=torch.channels_last)
             network.eval().requires_grad_(False)
             blank = self._prepare(torch.zeros(1, 3, setup.height, setup.width))
             zero = _to_channels_last(network.initial_state(blank))
-            step = _compile(network, options.compile, (blank, blank, blank, *zero))
+            self.state_bytes = sum(tensor.nbytes for tensor in zero)
+            module = network if setup.colour == "network" else RestoringColours(network, self._size)
+            step = _compile(module, options.compile, (blank, blank, blank, *zero))
             self._recurrence = _make_recurrence(step, zero, blank, options)
             if options.compile != "no" or self._device.type != "cpu":
                 self._recurrence.step(blank, blank, blank)  # compilers that work at the first step do so now
@@ -88,6 +90,15 @@ class TorchBackend(Backend):
         device = _find_device(0)
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         return Availability(True, f"{name} (auto: {_resolve_precision('auto', device)})", gpu=device.type != "cpu")
+
+    @classmethod
+    def memory(cls, device: int) -> int | None:
+        import torch
+
+        kind = _find_device(device).type
+        if kind == "cuda":
+            return int(torch.cuda.get_device_properties(device).total_memory)
+        return super().memory(device) if kind == "cpu" else None
 
     def reset(self) -> None:
         self._failure = None
@@ -105,6 +116,21 @@ class TorchBackend(Backend):
         except BackendError as error:
             self._failure = error
             raise
+
+    def save_state(self) -> State:
+        if self._failure:
+            raise self._failure
+        try:
+            with self._torch_settings(), _errors("failed at a step"):
+                return tuple(_to_array(tensor) for tensor in self._recurrence.state)
+        except BackendError as error:
+            self._failure = error
+            raise
+
+    def load_state(self, state: State) -> None:
+        self._failure = None
+        with self._torch_settings(), _errors("cannot copy its state"):
+            self._recurrence.load(tuple(self._from_array(array) for array in state))
 
     def close(self) -> None:
         self._failure = BackendError("backend='torch' is closed; open another")
@@ -139,6 +165,13 @@ class TorchBackend(Backend):
         frame = torch.nn.functional.pad(frame.to(self._device).clamp(0, 1), pads, mode="replicate")
         return frame.contiguous(memory_format=torch.channels_last)
 
+    def _from_array(self, array: NDArray[Any]) -> Tensor:
+        """Return a tensor of the state."""
+        import torch
+
+        copy = torch.from_numpy(array).view(self._dtype)[None].to(self._device, copy=True)
+        return copy.contiguous(memory_format=torch.channels_last)
+
     @contextmanager
     def _torch_settings(self) -> Iterator[None]:
         """Set PyTorch's stream and cuDNN's algorithms for this backend, and restore them afterwards."""
@@ -158,14 +191,18 @@ class _Recurrence:
 
     def __init__(self, step: Step, zero: tuple[Tensor, ...]) -> None:
         self._step = step
-        self._zero = self._state = zero
+        self._zero = self.state = zero
 
     def reset(self) -> None:
-        self._state = self._zero
+        self.state = self._zero
+
+    def load(self, state: tuple[Tensor, ...]) -> None:
+        """Set the state. No step writes to these tensors."""
+        self.state = state
 
     def step(self, prev: Tensor, cur: Tensor, next: Tensor) -> Tensor:
-        frame, *state = self._step(prev, cur, next, *self._state)
-        self._state = tuple(state)
+        frame, *state = self._step(prev, cur, next, *self.state)
+        self.state = tuple(state)
         return frame
 
 
@@ -272,15 +309,15 @@ def _require_compiler(options: TorchOptions, device: torch.device) -> None:
         )
 
 
-def _compile(network: AnimeSR, compiler: str, inputs: tuple[Tensor, ...]) -> Step:
+def _compile(module: torch.nn.Module, compiler: str, inputs: tuple[Tensor, ...]) -> Step:
     import torch
 
     if compiler == "no":
-        return network
+        return module
     with torch.inference_mode(False), torch.no_grad():
         # Each backend exports its own copy, so that code compiled for other backends is neither checked at each call
         # nor counted towards the compiler's limit.
-        exported = torch.export.export(network, tuple(tensor.clone() for tensor in inputs))
+        exported = torch.export.export(module, tuple(tensor.clone() for tensor in inputs))
     if compiler == "inductor":
         return cast("Step", torch.compile(exported.module(), fullgraph=True, dynamic=False))
     import torch_tensorrt
@@ -298,7 +335,7 @@ def _compile(network: AnimeSR, compiler: str, inputs: tuple[Tensor, ...]) -> Ste
     )
 
 
-def _make_recurrence(step: Step, zero: State, blank: Tensor, options: TorchOptions) -> Any:
+def _make_recurrence(step: Step, zero: tuple[Tensor, Tensor], blank: Tensor, options: TorchOptions) -> Any:
     if blank.device.type != "cuda" or options.graphs == "no" or options.compile == "tensorrt":
         return _Recurrence(step, zero)
     from .torch_graphs import GraphRecurrence
@@ -306,7 +343,15 @@ def _make_recurrence(step: Step, zero: State, blank: Tensor, options: TorchOptio
     return GraphRecurrence(step, zero, blank)
 
 
-def _to_channels_last(state: State) -> State:
+def _to_array(tensor: Tensor) -> NDArray[Any]:
+    """Return a copy of a tensor of the state, as integers, because numpy does not have all floats."""
+    import torch
+
+    integer = {2: torch.int16, 4: torch.int32}[tensor.element_size()]
+    return tensor[0].view(integer).to("cpu", copy=True).numpy()
+
+
+def _to_channels_last(state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     import torch
 
     sr, hidden = (tensor.contiguous(memory_format=torch.channels_last) for tensor in state)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 type Step = Callable[..., tuple[Tensor, Tensor, Tensor]]
-"""`AnimeSR`, compiled or not."""
+"""`AnimeSR` or `RestoringColours`, compiled or not."""
 
 
 class GraphRecurrence:
@@ -21,21 +21,31 @@ class GraphRecurrence:
 
     def __init__(self, step: Step, zero: tuple[Tensor, Tensor], blank: Tensor) -> None:
         self._window = [blank.clone() for _ in range(3)]
-        self._even, odd = ([tensor.clone() for tensor in zero] for _ in range(2))
+        self._even, self._odd = ([tensor.clone() for tensor in zero] for _ in range(2))
         for _ in range(2):  # libraries that initialise themselves at a first step must not do so during the capture
             step(*self._window, *zero)
         even_graph = torch.cuda.CUDAGraph()
         odd_graph = torch.cuda.CUDAGraph()
-        even_frame = self._capture(even_graph, None, step, self._even, odd)
+        even_frame = self._capture(even_graph, None, step, self._even, self._odd)
         # The graphs never run at once, so they share the memory of intermediate results.
-        odd_frame = self._capture(odd_graph, even_graph.pool(), step, odd, self._even)
+        odd_frame = self._capture(odd_graph, even_graph.pool(), step, self._odd, self._even)
         self._graphs = ((even_graph, even_frame), (odd_graph, odd_frame))
         self._steps = 0
+
+    @property
+    def state(self) -> Sequence[Tensor]:
+        """The buffers that the next step reads. The step after it overwrites them."""
+        return (self._even, self._odd)[self._steps % 2]
 
     def reset(self) -> None:
         self._steps = 0
         for tensor in self._even:
             tensor.zero_()
+
+    def load(self, state: Sequence[Tensor]) -> None:
+        self._steps = 0
+        for tensor, value in zip(self._even, state, strict=True):
+            tensor.copy_(value)
 
     def step(self, prev: Tensor, cur: Tensor, next: Tensor) -> Tensor:
         """Run a step. The step after the next one overwrites the memory of the returned frame."""

@@ -6,9 +6,15 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from .. import installation
-from . import build, doctor, program, train, weights
+from . import build, doctor, program, scenes, train, weights
 
-COMMANDS: program.Commands = {"weights": weights, "build": build, "doctor": doctor, "train": train}
+COMMANDS: program.Commands = {
+    "weights": weights,
+    "build": build,
+    "doctor": doctor,
+    "scenes": scenes,
+    "train": train,
+}
 LABEL = "animesr: "
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import cast
+from typing import cast, get_args
 
 from .. import cache
 from ..backends import parse_options
@@ -25,6 +25,8 @@ from ..backends.gpu import tensorrt_build as builder
 from ..backends.gpu.cuda import Gpu, find_gpu, load_runtime
 from ..errors import BackendError, OptionError
 from ..files import write_atomic
+from ..network.colour import Colour
+from ..options import Options
 from ..quiet import stdout_to_stderr
 from ..weights.load import WeightsFile, read_weights
 from ..weights.release import MODEL_NAMES
@@ -45,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sizes of LR clips, with one engine for each (default: one engine for any size)",
     )
     parser.add_argument("--precision", choices=("fp16", "bf16", "fp32"), default="fp16", help="default: fp16")
+    parser.add_argument(
+        "--colour",
+        choices=get_args(Colour.__value__),
+        default=Options.colour,
+        help=f"as in Upscale (default: {Options.colour})",
+    )
     parser.add_argument(
         "--gpu",
         default="all",
@@ -72,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         args.model,
         args.size,
         precision=args.precision,
+        colour=args.colour,
         gpu=args.gpu,
         backend=args.backend,
         options=args.option,
@@ -87,6 +96,7 @@ def build_engines(
     sizes: Sequence[tuple[int, int]] = (),
     *,
     precision: str = "fp16",
+    colour: Colour = Options.colour,
     gpu: str = "all",
     backend: str = BACKENDS[0],
     options: Sequence[str] = (),
@@ -115,6 +125,7 @@ def build_engines(
             backend=backend,
             size=size,
             precision=builder.resolve_precision(precision),
+            colour=colour,
             targets=targets,
             options=parsed,
         )

@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     with stdout_to_stderr():
         found = {name: availability(name) for name in BACKENDS}
         auto = resolve_backend("auto")
-    print(f"AnimeSR {version(DISTRIBUTION)}, VapourSynth {_version('vapoursynth')}, Python {platform.python_version()}")
+        vapoursynth = _vapoursynth()
+    print(f"AnimeSR {version(DISTRIBUTION)}, VapourSynth {vapoursynth}, Python {platform.python_version()}")
     print(f"{platform.system()} {platform.machine()}; GPU: {_gpus()}\n")
     print(_table(found))
     print(f'\nbackend="auto" selects {auto} here.')
@@ -70,6 +71,13 @@ def _table(found: dict[str, Availability]) -> str:
         lines.append(f"{cells}  {text[0]}")
         lines += [" " * indent + line for line in text[1:]]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _vapoursynth() -> str:
+    """Return the version of VapourSynth's core. Its package does not tell: every plugin wheel owns a piece of it."""
+    from vapoursynth import core  # not at the top: importing it loads all plugins
+
+    return f"R{core.core_version.release_major}"
 
 
 def _gpus() -> str:

@@ -10,11 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ANIMESR_ABI 1
+#define ANIMESR_ABI 2
 
 /* A buffer of the caller for text. */
 typedef struct animesr_text {
-    char text[4096]; /* UTF-8 with a terminating zero */
+    char text[4096];     /* UTF-8 with a terminating zero */
+    int32_t interrupted; /* 1: the failure is Ctrl-C, to be raised again in Python's main thread */
 } animesr_text;
 
 /* One argument as the user wrote it, as text: `device=1` is {"device", {"1"}, 1}. */
@@ -24,15 +25,25 @@ typedef struct animesr_argument {
     int32_t count;
 } animesr_argument;
 
-/* The settings of a session that the plugin needs. options.py describes each of them. */
+/* Where the anchors are: in a list, in a frame property, or in that property where a frame has it and else detected. */
+enum { ANIMESR_ANCHORS_LIST = 0, ANIMESR_ANCHORS_PROPERTY = 1, ANIMESR_ANCHORS_DETECT = 2 };
+
+/* The settings of a session that the plugin needs. options.py describes the arguments among them. Pointers are valid
+   until the session is closed. */
 typedef struct animesr_settings {
     int32_t preroll;
-    int32_t warmup;
-    int32_t preview;        /* 1: seek="preview" */
-    int32_t use_props;      /* 1: scene_change="props"; 0: `anchors` */
-    const int32_t *anchors; /* ascending; valid until the session is closed */
+    int32_t preview; /* frames to run before a distant one with seek="preview"; -1: exact */
+    int32_t segment; /* the most frames that a run shows; 0: no limit */
+    int32_t warmup;  /* frames before a segment */
+    int32_t skip_held;
+    int32_t anchor_source;       /* ANIMESR_ANCHORS_* */
+    const char *anchor_property; /* UTF-8 */
+    const int32_t *anchors;      /* ascending */
     int32_t anchor_count;
-    int32_t depth; /* steps that may be unfinished at once: wait for step i before submitting step i + depth */
+    int32_t depth;       /* steps that may be unfinished at once: wait for step i before submitting step i + depth */
+    int64_t state_bytes; /* of a saved state */
+    int64_t cache_bytes; /* for SR frames and saved states; -1: decided by the plugin */
+    const char *model, *backend, *precision; /* UTF-8: what makes the frames, for their properties */
 } animesr_settings;
 
 /* Three planes of float32: R, G, B. */
@@ -57,9 +68,9 @@ typedef struct animesr_log {
 typedef struct animesr_bridge {
     int32_t abi;
 
-    /* Open a session for frames of width x height. Return its number (> 0), or 0 and `error`. `log` is used only until
-       this function returns. */
-    int64_t (*open)(const animesr_argument *arguments, int32_t count, int32_t width, int32_t height,
+    /* Open a session for a clip of `frames` frames of width x height. Return its number (> 0), or 0 and `error`. `log`
+       is used only until this function returns. */
+    int64_t (*open)(const animesr_argument *arguments, int32_t count, int32_t width, int32_t height, int32_t frames,
                     const animesr_log *log, animesr_settings *settings, animesr_text *error);
 
     /* Run one step on the window. With `reset`, set the recurrent state to zero first. Calls for one session must not
@@ -69,6 +80,16 @@ typedef struct animesr_bridge {
 
     /* Wait for a ticket and write its SR planes: once per ticket, on any thread. Return 0, or -1 and `error`. */
     int32_t (*wait)(int64_t session, int64_t ticket, const animesr_picture *out, animesr_text *error);
+
+    /* Save the state after the last step. Return a handle (> 0) of it, or -1 and `error`. Like `submit`, calls must not
+       overlap with others for the session, but for `wait`. */
+    int64_t (*save)(int64_t session, animesr_text *error);
+
+    /* Set the state to a saved one, which stays saved. Return 0, or -1 and `error`. */
+    int32_t (*restore)(int64_t session, int64_t state, animesr_text *error);
+
+    /* Free a saved state. */
+    void (*drop)(int64_t session, int64_t state);
 
     void (*close)(int64_t session);
 

@@ -20,7 +20,7 @@ struct LogWriter {
 
 } // namespace
 
-BridgeSession::BridgeSession(const std::vector<Argument> &arguments, int width, int height, VSCore *core,
+BridgeSession::BridgeSession(const std::vector<Argument> &arguments, const VSVideoInfo &video, VSCore *core,
                              const VSAPI *vsapi) {
     std::vector<std::vector<const char *>> values;
     for (const auto &argument : arguments) {
@@ -36,9 +36,13 @@ BridgeSession::BridgeSession(const std::vector<Argument> &arguments, int width, 
     const animesr_log log{LogWriter::write, &writer};
     animesr_text error{};
     const InterpreterGuard python;
-    number_ = python->open(raw.data(), static_cast<int32_t>(raw.size()), width, height, &log, &settings_, &error);
-    if (number_ == 0)
+    number_ = python->open(raw.data(), static_cast<int32_t>(raw.size()), video.width, video.height, video.numFrames,
+                           &log, &settings_, &error);
+    if (number_ == 0) {
+        if (error.interrupted)
+            interrupt_python();
         throw std::runtime_error(error.text);
+    }
 }
 
 BridgeSession::~BridgeSession() {
@@ -58,6 +62,31 @@ int64_t BridgeSession::submit(const animesr_frame &prev, const animesr_frame &cu
     if (ticket < 0)
         throw std::runtime_error(error.text);
     return ticket;
+}
+
+int64_t BridgeSession::save() {
+    animesr_text error{};
+    const InterpreterGuard python;
+    const int64_t state = python->save(number_, &error);
+    if (state < 0)
+        throw std::runtime_error(error.text);
+    return state;
+}
+
+void BridgeSession::restore(int64_t state) {
+    animesr_text error{};
+    const InterpreterGuard python;
+    if (python->restore(number_, state, &error) != 0)
+        throw std::runtime_error(error.text);
+}
+
+void BridgeSession::drop(int64_t state) noexcept {
+    try {
+        const InterpreterGuard python;
+        python->drop(number_, state);
+    } catch (const std::runtime_error &) {
+        // The interpreter is shutting down, and the session with it.
+    }
 }
 
 void BridgeSession::wait(int64_t ticket, const animesr_picture &out) {

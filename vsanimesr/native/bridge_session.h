@@ -20,7 +20,7 @@ struct Argument {
 // as std::runtime_error with its message.
 class BridgeSession {
 public:
-    BridgeSession(const std::vector<Argument> &arguments, int width, int height, VSCore *core, const VSAPI *vsapi);
+    BridgeSession(const std::vector<Argument> &arguments, const VSVideoInfo &video, VSCore *core, const VSAPI *vsapi);
     ~BridgeSession();
     BridgeSession(const BridgeSession &) = delete;
     BridgeSession &operator=(const BridgeSession &) = delete;
@@ -30,6 +30,12 @@ public:
     // Run one step. Return a ticket, or 0 without `output`. Calls must not overlap.
     int64_t submit(const animesr_frame &prev, const animesr_frame &cur, const animesr_frame &next, bool reset,
                    bool output);
+
+    // Save the recurrent state and return its handle; set the state to a saved one; free a saved one. Calls must not
+    // overlap with each other and with `submit`.
+    int64_t save();
+    void restore(int64_t state);
+    void drop(int64_t state) noexcept;
 
     // Wait for a ticket and write its SR planes: once per ticket, on any thread.
     void wait(int64_t ticket, const animesr_picture &out);

@@ -3,16 +3,16 @@
 #include <VSConstants4.h>
 #include <VSHelper4.h>
 
+#include <cctype>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace animesr {
 
 namespace {
 
-constexpr int unset = -1;
 constexpr int hd_lines = 720;
-constexpr int full_range = 1; // a value of the property _Range
 
 int default_matrix(int lines) { return lines >= hd_lines ? VSC_MATRIX_BT709 : VSC_MATRIX_ST170_M; }
 
@@ -57,81 +57,80 @@ private:
 
 } // namespace
 
-Colours::Colours(VSNode *clip, VSCore *core, const VSAPI *vsapi)
-    : clip_(clip), core_(core), vsapi_(vsapi), format_(vsapi->getVideoInfo(clip)->format),
-      lines_(vsapi->getVideoInfo(clip)->height) {
-    char error[1024] = "";
-    const Frame frame(vsapi->getFrame(0, clip, error, sizeof error), Release{vsapi});
-    if (!frame)
-        throw std::runtime_error(std::string("frame 0 of the clip could not be read: ") + error);
-    const VSMap *properties = vsapi->getFramePropertiesRO(frame.get());
-    matrix_ = read_property(properties, "_Matrix");
-    if (matrix_ == VSC_MATRIX_UNSPECIFIED || (matrix_ == VSC_MATRIX_RGB && format_.colorFamily == cfGray))
-        matrix_ = unset;
-    if (matrix_ == VSC_MATRIX_RGB && format_.colorFamily == cfYUV)
-        throw std::runtime_error("the clip is YUV, but its property _Matrix is 0 (RGB); set the right one, for "
-                                 "example with core.std.SetFrameProps(clip, _Matrix=1) for BT.709");
-    range_ = read_property(properties, "_Range");
-    chroma_location_ = read_property(properties, "_ChromaLocation");
+Colours::Colours(const VSVideoInfo &clip, const Properties &first, VSCore *core, const VSAPI *vsapi)
+    : core_(core), vsapi_(vsapi), format_(clip.format), lines_(clip.height), first_(first) {
+    if (is_rgb(format_) || first_.matrix == VSC_MATRIX_UNSPECIFIED || first_.matrix == VSC_MATRIX_RGB)
+        first_.matrix = unset;
 }
 
-int Colours::read_property(const VSMap *properties, const char *name) const {
-    int missing = 0;
-    const int value = vsapi_->mapGetIntSaturated(properties, name, 0, &missing);
-    return missing ? unset : value;
-}
-
-Node Colours::to_rgb() const {
+Node Colours::to_rgb(Node clip) const {
     if (is_rgbs(format_))
-        return Node(vsapi_->addNodeRef(clip_), Release{vsapi_});
-    if (format_.colorFamily == cfYUV && matrix_ == unset)
-        log_default_matrix();
+        return clip;
     Invocation resize(vsapi_);
-    resize.set("clip", clip_).set("format", pfRGBS);
-    if (!is_rgb(format_))
+    resize.set("clip", clip.get()).set("format", pfRGBS);
+    if (!is_rgb(format_)) {
+        log_assumptions();
         resize.set("matrix_in", default_matrix(lines_)); // for frames without a matrix
+    }
     if (format_.colorFamily == cfGray) {
         // A plane taken from an RGB clip keeps the matrix "RGB", which resize refuses. Grey needs no matrix.
         Invocation remove_matrix(vsapi_);
-        remove_matrix.set("clip", clip_).set("props", "_Matrix");
+        remove_matrix.set("clip", clip.get()).set("props", "_Matrix");
         const Node grey = remove_matrix.invoke(VSH_STD_PLUGIN_ID, "RemoveFrameProps", core_);
         resize.set("clip", grey.get());
     }
     return resize.invoke(VSH_RESIZE_PLUGIN_ID, "Bicubic", core_);
 }
 
-void Colours::log_default_matrix() const {
-    const std::string name = lines_ >= hd_lines ? "BT.709" : "BT.601";
-    const std::string lines = std::to_string(lines_);
-    const std::string note = "Upscale: the clip has no matrix; it is read as " + name + " because it has " + lines +
-                             " lines. If this is wrong, set the matrix: core.std.SetFrameProps(clip, _Matrix=...)";
+void Colours::log_assumptions() const {
+    const bool has_range = first_.range != unset || format_.sampleType == stFloat; // floats need none
+    if (first_.matrix != unset && has_range)
+        return;
+    std::string missing, remedy;
+    if (first_.matrix == unset) {
+        missing = "no _Matrix (read as " + std::string(lines_ >= hd_lines ? "BT.709" : "BT.601") + ", because it has " +
+                  std::to_string(lines_) + " lines)";
+        remedy = "_Matrix=...";
+    }
+    if (!has_range) {
+        missing += std::string(missing.empty() ? "" : " and ") + "no _Range (read as limited)";
+        remedy += std::string(remedy.empty() ? "" : ", ") + "_Range=...";
+    }
+    const std::string note =
+        "Upscale: the clip has " + missing + ". If this is wrong, set it: core.std.SetFrameProps(clip, " + remedy + ")";
     vsapi_->logMessage(mtInformation, note.c_str(), core_);
 }
 
 // Return the clip's range if `format` is RGB like the clip or neither is, else the usual range of `format`.
 bool Colours::is_full_range(const VSVideoFormat &format) const {
-    if (range_ != unset && is_rgb(format) == is_rgb(format_))
-        return range_ == full_range;
+    if (first_.range != unset && is_rgb(format) == is_rgb(format_))
+        return first_.range == full_range;
     return is_rgb(format);
 }
 
-Node Colours::from_rgb(Node rgb, const VSVideoFormat &format) const {
-    if (is_rgbs(format))
+Node Colours::from_rgb(Node rgb, const Target &target) const {
+    const VSVideoFormat &format = target.format;
+    const VSVideoInfo &sr = *vsapi_->getVideoInfo(rgb.get());
+    const bool is_scaled = target.width != sr.width || target.height != sr.height;
+    if (is_rgbs(format) && !is_scaled)
         return rgb;
     const uint32_t id = vsapi_->queryVideoFormatID(format.colorFamily, format.sampleType, format.bitsPerSample,
                                                    format.subSamplingW, format.subSamplingH, core_);
     Invocation resize(vsapi_);
     resize.set("clip", rgb.get()).set("format", static_cast<int>(id));
+    resize.set("width", target.width).set("height", target.height);
     resize.set("range_s", is_full_range(format) ? "full" : "limited");
     if (!is_rgb(format)) {
-        const int lines = is_rgb(format_) ? vsapi_->getVideoInfo(rgb.get())->height : lines_;
-        resize.set("matrix", matrix_ == unset || is_rgb(format_) ? default_matrix(lines) : matrix_);
+        const int lines = is_rgb(format_) ? target.height : lines_;
+        resize.set("matrix", first_.matrix == unset ? default_matrix(lines) : first_.matrix);
     }
-    if (chroma_location_ != unset && (format.subSamplingW || format.subSamplingH))
-        resize.set("chromaloc", chroma_location_);
+    if (first_.chroma_location != unset && (format.subSamplingW || format.subSamplingH))
+        resize.set("chromaloc", first_.chroma_location);
     if (format.sampleType == stInteger)
         resize.set("dither_type", "error_diffusion");
-    return resize.invoke(VSH_RESIZE_PLUGIN_ID, "Bicubic", core_);
+    std::string function = target.kernel;
+    function[0] = static_cast<char>(std::toupper(function[0]));
+    return resize.invoke(VSH_RESIZE_PLUGIN_ID, function.c_str(), core_);
 }
 
 } // namespace animesr

@@ -1,33 +1,33 @@
 // Colour conversion from the clip to the network's RGB and back, with VapourSynth's own resize.
 #pragma once
 
-#include "handles.h"
+#include "source.h"
+#include "target.h"
 
 namespace animesr {
 
 class Colours {
 public:
-    // Reads the properties of the clip's first frame. Throws std::runtime_error.
-    Colours(VSNode *clip, VSCore *core, const VSAPI *vsapi);
+    // `first`: the properties of the clip's first frame.
+    Colours(const VSVideoInfo &clip, const Properties &first, VSCore *core, const VSAPI *vsapi);
 
     // Return the clip as RGBS. Each frame is converted by its own properties. A YUV frame without a matrix counts as
-    // BT.709 from 720 lines up, else as BT.601; one message in the log tells which.
-    Node to_rgb() const;
+    // BT.709 from 720 lines up, else as BT.601. One message in the log tells what the first frame leaves open.
+    Node to_rgb(Node clip) const;
 
-    // Return `rgb` in `format`, with the clip's matrix, range and chroma location. Integers are dithered.
-    Node from_rgb(Node rgb, const VSVideoFormat &format) const;
+    // Return `rgb` in the format and size of `target`, with the clip's matrix, range and chroma location. Integers are
+    // dithered. Each frame keeps the shape of its picture: `resize` adapts the sample aspect ratio.
+    Node from_rgb(Node rgb, const Target &target) const;
 
 private:
-    int read_property(const VSMap *properties, const char *name) const;
     bool is_full_range(const VSVideoFormat &format) const;
-    void log_default_matrix() const;
+    void log_assumptions() const;
 
-    VSNode *clip_;
     VSCore *core_;
     const VSAPI *vsapi_;
     VSVideoFormat format_;
     int lines_;
-    int matrix_, range_, chroma_location_; // `unset` if the first frame does not have the property
+    Properties first_; // without a matrix that is none of YUV
 };
 
 } // namespace animesr

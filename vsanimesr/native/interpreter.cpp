@@ -1,16 +1,21 @@
 #include "interpreter.h"
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #ifdef _WIN32
 #include <windows.h>
 
 #include <psapi.h>
 #else
+#include <csignal>
+
 #include <dlfcn.h>
+#include <unistd.h>
 #endif
 
 namespace animesr {
@@ -53,10 +58,13 @@ struct Python {
     void (*fetch_error)(PyObject **, PyObject **, PyObject **) = Symbol{"PyErr_Fetch"};
     PyObject *(*to_string)(PyObject *) = Symbol{"PyObject_Str"};
     const char *(*as_utf8)(PyObject *, intptr_t *) = Symbol{"PyUnicode_AsUTF8AndSize"};
+    int (*is_exception)(PyObject *, PyObject *) = Symbol{"PyErr_GivenExceptionMatches"};
+    void (*interrupt)() = Symbol{"PyErr_SetInterrupt"};
+    PyObject **keyboard_interrupt = static_cast<PyObject **>(find_symbol("PyExc_KeyboardInterrupt"));
 
     bool is_complete() const {
         return is_initialized && ensure_gil && release_gil && import_module && get_attribute && as_pointer &&
-               decrease_count && fetch_error && to_string && as_utf8;
+               decrease_count && fetch_error && to_string && as_utf8 && is_exception && interrupt && keyboard_interrupt;
     }
 };
 
@@ -84,11 +92,18 @@ public:
     Reference(const Python &python, PyObject *object) : unique_ptr(object, DecreaseCount{&python}) {}
 };
 
-// Clear Python's pending exception and return its message.
+// The import was interrupted with Ctrl-C.
+struct Interrupted : std::runtime_error {
+    Interrupted() : runtime_error("interrupted") {}
+};
+
+// Clear Python's pending exception and return its message. Throws Interrupted.
 std::string take_error(const Python &python) {
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
     python.fetch_error(&type, &value, &traceback);
     const Reference owners[] = {{python, type}, {python, value}, {python, traceback}};
+    if (type && python.is_exception(type, *python.keyboard_interrupt))
+        throw Interrupted();
     const Reference text(python, value ? python.to_string(value) : nullptr);
     const char *utf8 = text ? python.as_utf8(text.get(), nullptr) : nullptr;
     return utf8 ? utf8 : "unknown error";
@@ -125,10 +140,15 @@ const animesr_bridge *connect() {
     if (!python.is_complete() || !python.is_initialized())
         throw std::runtime_error("no Python in this process; use the filter from a VapourSynth script (.vpy) or from "
                                  "Python");
-    const Gil gil(python);
-    const animesr_bridge *table = import_bridge(python);
-    table->at_exit(stop);
-    return table;
+    try {
+        const Gil gil(python);
+        const animesr_bridge *table = import_bridge(python);
+        table->at_exit(stop);
+        return table;
+    } catch (const Interrupted &) {
+        interrupt_python();
+        throw;
+    }
 }
 
 const animesr_bridge *get_bridge() {
@@ -141,6 +161,19 @@ const animesr_bridge *get_bridge() {
 }
 
 } // namespace
+
+// VapourSynth's Python module would swallow an exception that is pending when the filter's error reaches it. So the
+// interrupt comes a moment later. The gate keeps the interpreter until then.
+void interrupt_python() {
+    std::thread([lock = std::shared_lock(gate)] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+#ifdef _WIN32
+        Python().interrupt();
+#else
+        kill(getpid(), SIGINT); // this also wakes a script that sleeps
+#endif
+    }).detach();
+}
 
 InterpreterGuard::InterpreterGuard() : lock_(gate) {
     if (stopping)

@@ -9,6 +9,9 @@
 
 namespace animesr {
 
+// Let Python's main thread raise KeyboardInterrupt, once it runs Python code again. Needs no guard.
+void interrupt_python();
+
 // Gives access to the functions of `vsanimesr.bridge`, and keeps the interpreter alive while it exists. At exit the
 // interpreter waits until no guard exists; after that, none can be created. The first guard imports the module.
 //

@@ -1,14 +1,18 @@
-// core.animesr: the functions Upscale and Version. options.py describes the arguments of Upscale.
+// core.animesr: the functions Upscale, Scenes and Version. options.py describes the arguments of Upscale.
 #include "bridge_session.h"
 #include "colours.h"
 #include "interpreter.h"
 #include "recurrence.h"
+#include "scenes.h"
+#include "source.h"
+#include "target.h"
 
-#include <VSHelper4.h>
 #include <VapourSynth4.h>
 
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #define ANIMESR_TEXT_OF(x) #x
@@ -19,11 +23,11 @@ namespace {
 using namespace animesr;
 
 constexpr const char *upscale_arguments =
-    "clip:vnode;model:data:opt;backend:data:opt;precision:data:opt;device:int:opt;backend_options:data[]:opt:empty;"
-    "scene_change:data[]:opt:empty;preroll:int:opt;seek:data:opt;warmup:int:opt;format:int:opt;";
+    "clip:vnode;model:data:opt;backend:data:opt;precision:data:opt;colour:data:opt;device:int:opt;"
+    "backend_options:data[]:opt:empty;scene_change:data[]:opt:empty;preroll:int:opt;segment:int[]:opt;held:data:opt;"
+    "seek:data:opt;warmup:int:opt;cache:int:opt;tiles:data[]:opt:empty;overlap:int:opt;format:int:opt;width:int:opt;"
+    "height:int:opt;kernel:data:opt;square:int:opt;";
 constexpr const char *version_result = "plugin:data;vapoursynth:data;package:data;backends:data[]:empty;";
-
-constexpr int max_integer_bits = 16;
 
 std::string read_text(const VSMap *map, const char *key, int index, const VSAPI *vsapi) {
     if (vsapi->mapGetType(map, key) == ptInt)
@@ -46,49 +50,20 @@ std::vector<Argument> read_arguments(const VSMap *in, const VSAPI *vsapi) {
     return arguments;
 }
 
-bool has_too_many_bits(const VSVideoFormat &format) {
-    return format.sampleType == stInteger && format.bitsPerSample > max_integer_bits;
-}
-
-void check_clip(const VSVideoInfo &video) {
-    if (!vsh::isConstantVideoFormat(&video))
-        throw std::runtime_error("the clip changes its size or format; make it constant first, for example with "
-                                 "core.resize.Bicubic(clip, width, height, format=...)");
-    if (has_too_many_bits(video.format))
-        throw std::runtime_error("the clip has " + std::to_string(video.format.bitsPerSample) +
-                                 " bits per sample; convert it to 16 or fewer");
-}
-
-// Return the format that the user asks for, or the clip's.
-VSVideoFormat read_output_format(const VSMap *in, const VSVideoInfo &video, VSCore *core, const VSAPI *vsapi) {
-    int missing = 0;
-    const int64_t id = vsapi->mapGetInt(in, "format", 0, &missing);
-    if (missing)
-        return video.format;
-    const std::string argument = "format=" + std::to_string(id);
-    VSVideoFormat format;
-    const bool is_known = id == static_cast<uint32_t>(id) &&
-                          vsapi->getVideoFormatByID(&format, static_cast<uint32_t>(id), core) &&
-                          format.colorFamily != cfUndefined;
-    if (!is_known || has_too_many_bits(format))
-        throw std::runtime_error(argument +
-                                 " is no video format of 8 to 16 bits or float; use, for example, vs.YUV420P10");
-    const int width = scale * video.width, height = scale * video.height;
-    if (width % (1 << format.subSamplingW) || height % (1 << format.subSamplingH))
-        throw std::runtime_error(argument + " does not fit a picture of " + std::to_string(width) + "x" +
-                                 std::to_string(height) + "; use one with less chroma subsampling");
-    return format;
-}
-
 Node create_upscale(const VSMap *in, VSCore *core, const VSAPI *vsapi) {
     Node clip(vsapi->mapGetNode(in, "clip", 0, nullptr), Release{vsapi});
     const VSVideoInfo &video = *vsapi->getVideoInfo(clip.get());
     check_clip(video);
-    const VSVideoFormat format = read_output_format(in, video, core, vsapi);
-    const Colours colours(clip.get(), core, vsapi);
+    const Properties first = read_first_frame(clip.get(), vsapi);
+    const Target target = read_target(in, video, first, core, vsapi);
+    const Colours colours(video, first, core, vsapi);
+    auto session = std::make_unique<BridgeSession>(read_arguments(in, vsapi), video, core, vsapi);
+    const bool detects = session->settings().anchor_source == ANIMESR_ANCHORS_DETECT;
     Node source(vsapi->addNodeRef(clip.get()), Release{vsapi});
-    Node sr = create_recurrence(colours.to_rgb(), std::move(source), read_arguments(in, vsapi), core, vsapi);
-    return colours.from_rgb(std::move(sr), format);
+    Node rgb = colours.to_rgb(create_source(std::move(source), target.source_edits(video, first), core, vsapi));
+    Node marked = detects ? create_scenes(std::move(clip), core, vsapi) : std::move(clip);
+    Node sr = create_recurrence(std::move(rgb), std::move(marked), std::move(session), core, vsapi);
+    return colours.from_rgb(std::move(sr), target);
 }
 
 void VS_CC upscale(const VSMap *in, VSMap *out, void *, VSCore *core, const VSAPI *vsapi) noexcept {
@@ -96,6 +71,16 @@ void VS_CC upscale(const VSMap *in, VSMap *out, void *, VSCore *core, const VSAP
         vsapi->mapConsumeNode(out, "clip", create_upscale(in, core, vsapi).release(), maReplace);
     } catch (const std::exception &failure) {
         vsapi->mapSetError(out, (std::string("Upscale: ") + failure.what()).c_str());
+    }
+}
+
+void VS_CC scenes(const VSMap *in, VSMap *out, void *, VSCore *core, const VSAPI *vsapi) noexcept {
+    try {
+        Node clip(vsapi->mapGetNode(in, "clip", 0, nullptr), Release{vsapi});
+        check_clip(*vsapi->getVideoInfo(clip.get()));
+        vsapi->mapConsumeNode(out, "clip", create_scenes(std::move(clip), core, vsapi).release(), maReplace);
+    } catch (const std::exception &failure) {
+        vsapi->mapSetError(out, (std::string("Scenes: ") + failure.what()).c_str());
     }
 }
 
@@ -130,5 +115,6 @@ VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI
                          VS_MAKE_VERSION(ANIMESR_VERSION_MAJOR, ANIMESR_VERSION_MINOR), VAPOURSYNTH_API_VERSION, 0,
                          plugin);
     vspapi->registerFunction("Upscale", upscale_arguments, "clip:vnode;", upscale, nullptr, plugin);
+    vspapi->registerFunction("Scenes", "clip:vnode;", "clip:vnode;", scenes, nullptr, plugin);
     vspapi->registerFunction("Version", "", version_result, version, nullptr, plugin);
 }

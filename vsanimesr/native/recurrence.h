@@ -4,14 +4,15 @@
 #include "bridge_session.h"
 #include "handles.h"
 
-#include <vector>
+#include <memory>
 
 namespace animesr {
 
 constexpr int scale = 4;
 
-// Create a node that upscales `rgb`. Scene changes are read from the properties of `source`, the clip before its
-// conversion to `rgb`, so the search for an anchor converts no frames. Throws std::runtime_error.
-Node create_recurrence(Node rgb, Node source, const std::vector<Argument> &arguments, VSCore *core, const VSAPI *vsapi);
+// Create a node that upscales `rgb` with a session. Scene changes are read from the properties of `source`, the clip
+// before its conversion to `rgb`, and held frames are compared there, so the search for them converts no frames. Throws
+// std::runtime_error.
+Node create_recurrence(Node rgb, Node source, std::unique_ptr<BridgeSession> session, VSCore *core, const VSAPI *vsapi);
 
 } // namespace animesr

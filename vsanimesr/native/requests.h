@@ -2,7 +2,6 @@
 #pragma once
 
 #include <map>
-#include <optional>
 
 namespace animesr {
 
@@ -16,12 +15,12 @@ public:
             counts_.erase(it);
     }
 
-    bool contains(int n) const { return counts_.contains(n); }
+    bool empty() const { return counts_.empty(); }
 
-    // Return the lowest requested frame after frame n.
-    std::optional<int> first_after(int n) const {
-        const auto it = counts_.upper_bound(n);
-        return it == counts_.end() ? std::nullopt : std::optional(it->first);
+    // Return whether one of the frames `first` to `last` is requested.
+    bool contains(int first, int last) const {
+        const auto it = counts_.lower_bound(first);
+        return it != counts_.end() && it->first <= last;
     }
 
 private:

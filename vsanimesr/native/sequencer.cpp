@@ -6,130 +6,178 @@
 namespace animesr {
 
 namespace {
-// Number of frames whose properties one plan requests. Properties cost little, and the search for an anchor needs many.
-constexpr int props_per_plan = 32;
+constexpr int save_interval = 32; // frames; while a clip is played forwards, each 32nd state is saved
+constexpr int switch_cost = 8;    // loading a state counts like so many steps, so requests of one run go together
 } // namespace
 
-Sequencer::Sequencer(Config config, const Requests &requests) : config_(std::move(config)), requests_(requests) {
-    anchors_.assign(config_.frames, config_.anchors ? Anchor::no : Anchor::unknown);
-    anchors_[0] = Anchor::yes;
-    for (int n : config_.anchors.value_or(std::vector<int>{}))
-        if (n < config_.frames)
-            anchors_[n] = Anchor::yes;
-}
+Sequencer::Sequencer(Config config)
+    : config_(std::move(config)), timeline_(config_.timeline), checkpoints_(config_.checkpoints) {}
 
-void Sequencer::record_anchor(int n, bool is_anchor) {
-    if (anchors_[n] == Anchor::unknown)
-        anchors_[n] = is_anchor ? Anchor::yes : Anchor::no;
-}
-
-Plan Sequencer::plan(int n, const HasFrame &has_frame) const {
-    int target = n;
-    auto run = find_run(target);
-    while (run) {
-        const int other = choose_target(target, *run);
-        if (other == target)
-            return plan_steps(*run, target, has_frame);
-        target = other;
-        run = find_run(target);
+Plan Sequencer::plan(int n, const Holdings &holdings) {
+    Plan plan;
+    Unknown unknown;
+    const auto goal = find_goal(n, unknown);
+    if (!goal) {
+        plan_unknown(unknown, n, holdings, plan);
+        return plan;
     }
-    return {.target = target, .steps = {}, .pixels = {}, .props = list_unknown(target)};
-}
-
-// Return the frame to serve when frame n is requested: n, or a frame that needs the present state.
-int Sequencer::choose_target(int n, const Run &run) const {
-    if (!run.reset)
-        return n;
-    const int last = state_ ? state_->frame : -1;
-    if (const auto ahead = requests_.first_after(last); ahead && *ahead != n) {
-        const auto other = find_run(*ahead);
-        if (!other || !other->reset || *ahead < n)
-            return *ahead;
-    }
-    // n is in a later scene, and the present scene ends soon: requests for the rest of it are about to come.
-    if (const int end = run.first - 1; !run.approximate && state_ && last < end && end - last <= config_.chunk) {
-        const auto other = find_run(end);
-        if (!other || !other->reset)
-            return end;
-    }
-    return n;
-}
-
-// Return the shortest run to frame n: from the last anchor, or on from the present state if that is closer. Return
-// nothing if the search meets a frame that may be an anchor.
-std::optional<Sequencer::Run> Sequencer::find_run(int n) const {
-    for (int k = n;; --k) {
-        if (anchors_[k] == Anchor::unknown)
-            return std::nullopt;
-        if (is_anchor(k))
-            return Run{.first = k, .reset = true, .approximate = false, .first_output = k};
-        if (state_ && state_->frame == k - 1 && state_->first_output <= n)
-            return Run{
-                .first = k, .reset = false, .approximate = state_->approximate, .first_output = state_->first_output};
-        if (k == earliest_start(n))
-            return Run{.first = k, .reset = true, .approximate = true, .first_output = k + config_.warmup};
-    }
-}
-
-// Return the frames whose properties the search for the run to frame n needs next.
-std::vector<int> Sequencer::list_unknown(int n) const {
-    int last = n;
-    while (anchors_[last] != Anchor::unknown)
-        --last;
-    std::vector<int> frames;
-    for (int k = std::max(earliest_start(n), last - props_per_plan + 1); k <= last; ++k)
-        if (anchors_[k] == Anchor::unknown)
-            frames.push_back(k);
-    return frames;
-}
-
-// Return the step of frame n. The window does not reach into the scenes before and after.
-Step Sequencer::make_step(int n, const Run &run) const {
-    const bool has_next = n + 1 < config_.frames && !is_anchor(n + 1);
-    return {.prev = is_anchor(n) ? n : n - 1,
-            .cur = n,
-            .next = has_next ? n + 1 : n,
-            .reset = false,
-            .output = n >= run.first_output,
-            .approximate = run.approximate};
-}
-
-// Plan the first steps of a run, up to the first frame that the request does not hold. If it holds none of the first
-// window's, list the frames to request.
-Plan Sequencer::plan_steps(const Run &run, int target, const HasFrame &has_frame) const {
-    Plan plan{.target = target, .steps = {}, .pixels = {}, .props = {}};
-    std::vector<int> missing;
-    const int last = std::min(target, run.first + config_.chunk - 1);
-    for (int k = run.first; k <= last; ++k) {
-        const Step step = make_step(k, run);
-        for (int frame : {step.prev, step.cur, step.next})
-            if (!has_frame(frame) && (missing.empty() || missing.back() < frame))
-                missing.push_back(frame);
-        if (!missing.empty())
-            continue;
-        if (run.reset && k == run.first) {
-            Step preroll = step;
-            preroll.prev = preroll.next = k;
-            preroll.output = false;
-            plan.steps.assign(config_.preroll, preroll);
-        }
-        plan.steps.push_back(step);
-    }
-    if (plan.steps.empty())
-        plan.pixels = std::move(missing);
-    else
-        plan.steps.front().reset = run.reset; // before the pre-roll
+    plan.kept = goal->kept;
+    if (!holdings.output(goal->kept))
+        plan_steps(n, *goal, holdings, plan);
     return plan;
 }
 
-void Sequencer::complete(const Step &step) {
-    if (step.reset) {
-        const int first_output = step.approximate ? step.cur + config_.warmup : step.cur;
-        state_ = State{.frame = step.cur, .approximate = step.approximate, .first_output = first_output};
-    }
-    state_->frame = step.cur;
+int Sequencer::distance(int n) {
+    Unknown unknown;
+    const auto goal = find_goal(n, unknown);
+    if (!goal)
+        return 0;
+    const Base base = find_base(*goal);
+    return count_steps(*goal, base) + (base.origin != Origin::live && live_ ? switch_cost : 0);
 }
 
-void Sequencer::invalidate() { state_.reset(); }
+std::optional<Sequencer::Goal> Sequencer::find_goal(int n, Unknown &unknown) {
+    const auto run = config_.preview ? find_preview_run(n, *config_.preview, unknown) : timeline_.find_run(n, unknown);
+    if (!run)
+        return std::nullopt;
+    const auto kept = timeline_.find_kept(n, *run, unknown);
+    if (!kept)
+        return std::nullopt;
+    return Goal{.run = *run, .kept = *kept};
+}
+
+// Return the exact run to frame n if it is known and its last steps are few, or if it starts near; else an approximate
+// one that starts `reach` frames before.
+std::optional<Run> Sequencer::find_preview_run(int n, int reach, Unknown &unknown) const {
+    Unknown ignored;
+    const auto run = timeline_.find_run(n, ignored);
+    if (!run)
+        return timeline_.find_near_run(n, reach, unknown);
+    const Goal goal{.run = *run, .kept = n};
+    if (count_steps(goal, find_base(goal)) <= reach + config_.preroll + 1)
+        return run;
+    return Run{.first = n - reach, .start = n, .at_anchor = false, .approximate = true};
+}
+
+// Return the latest state on the way to a goal, or the start of its run.
+Sequencer::Base Sequencer::find_base(const Goal &goal) const {
+    Base best{.origin = Origin::reset, .run = goal.run, .frame = goal.run.first - 1, .saved = 0};
+    const auto consider = [&](const Position &position, Origin origin, int64_t saved) {
+        // An approximate run may be continued by a later request that is near enough.
+        const bool continues = goal.run.approximate && position.run.approximate && position.run.start <= goal.kept &&
+                               position.frame >= goal.run.first;
+        if ((position.run == goal.run || continues) && position.frame < goal.kept && position.frame > best.frame)
+            best = {.origin = origin, .run = position.run, .frame = position.frame, .saved = saved};
+    };
+    if (live_)
+        consider(*live_, Origin::live, 0);
+    for (const auto &state : checkpoints_.states())
+        consider(state.position, Origin::saved, state.handle);
+    return best;
+}
+
+int Sequencer::count_steps(const Goal &goal, const Base &base) const {
+    return goal.kept - base.frame + (base.origin == Origin::reset ? config_.preroll : 0);
+}
+
+std::optional<Step> Sequencer::make_step(int k, const Run &run, Unknown &unknown) const {
+    const auto next = timeline_.find_next(k, run, unknown);
+    if (!next)
+        return std::nullopt;
+    const int longest_hold = config_.timeline.skip_held ? config_.timeline.longest_hold : 1;
+    return Step{.prev = timeline_.find_prev(k, run),
+                .cur = k,
+                .next = *next,
+                .last = *next > k ? *next - 1 : k + longest_hold - 1,
+                .output = k >= run.start};
+}
+
+// Plan the next step, after the pre-roll if it is the first of its run. If the request does not hold its frames, list
+// those of the next steps to request.
+void Sequencer::plan_steps(int n, const Goal &goal, const Holdings &holdings, Plan &plan) const {
+    const Base base = find_base(goal);
+    plan.run = base.run;
+    plan.origin = base.origin;
+    plan.saved = base.saved;
+    int cur = base.frame;
+    for (int i = 0; i < config_.chunk && cur < goal.kept; ++i) {
+        Unknown unknown;
+        // The frames of a run up to its goal are known; the one after it may not be.
+        cur = cur < base.run.start ? cur + 1 : timeline_.find_next(cur, base.run, unknown).value();
+        const auto step = make_step(cur, base.run, unknown);
+        if (!step) {
+            if (i == 0)
+                plan_unknown(unknown, n, holdings, plan);
+            break;
+        }
+        for (int frame : {step->prev, step->cur, step->next})
+            if (!holdings.pixels(frame) && std::ranges::find(plan.pixels, frame) == plan.pixels.end())
+                plan.pixels.push_back(frame);
+        if (i == 0 && plan.pixels.empty()) {
+            if (base.origin == Origin::reset)
+                plan.steps.assign(config_.preroll,
+                                  {.prev = cur, .cur = cur, .next = cur, .last = cur, .output = false});
+            plan.steps.push_back(*step);
+            plan.save = should_save(cur, goal.kept);
+            return;
+        }
+    }
+    std::ranges::sort(plan.pixels);
+}
+
+// Return whether to save the state after a frame on the way to another. Between the frames that are kept on the way and
+// the run's start, a step back finds states at doubling distances.
+bool Sequencer::should_save(int frame, int target) const {
+    if (checkpoints_.capacity() == 0)
+        return false;
+    if (frame % save_interval == 0)
+        return true;
+    for (int64_t distance = config_.reach; distance <= target - frame; distance *= 2)
+        if (distance == target - frame)
+            return true;
+    return false;
+}
+
+// Plan what makes something known: properties, or a comparison. If the request does not hold the frames to compare,
+// list them. The frames up to frame n are going to be compared too.
+void Sequencer::plan_unknown(const Unknown &unknown, int n, const Holdings &holdings, Plan &plan) const {
+    plan.props = unknown.props;
+    if (!unknown.comparison)
+        return;
+    const auto [kept, frame] = *unknown.comparison;
+    if (holdings.source(kept) && holdings.source(frame)) {
+        plan.comparison = unknown.comparison;
+        return;
+    }
+    if (!holdings.source(kept))
+        plan.sources.push_back(kept);
+    for (int k = frame; k <= std::max(frame, std::min(n, frame + config_.chunk - 1)); ++k)
+        if (!holdings.source(k))
+            plan.sources.push_back(k);
+}
+
+bool Sequencer::should_park(const Plan &plan) {
+    if (plan.origin == Origin::live || !live_ || checkpoints_.contains(*live_))
+        return false;
+    Unknown unknown;
+    const auto next = timeline_.find_next(live_->frame, live_->run, unknown);
+    if (!next || live_->run.approximate)
+        return true;
+    return *next > live_->frame && (*next <= live_->run.start || timeline_.find_run(*next, unknown) == live_->run);
+}
+
+std::vector<int64_t> Sequencer::record_saved(int64_t handle, bool parked) {
+    return checkpoints_.add({.position = live_.value(), .handle = handle, .parked = parked});
+}
+
+void Sequencer::complete(const Plan &plan) {
+    checkpoints_.release(plan.saved);
+    live_ = Position{.run = plan.run, .frame = plan.steps.back().cur};
+}
+
+std::vector<int64_t> Sequencer::invalidate() {
+    live_.reset();
+    return checkpoints_.clear();
+}
 
 } // namespace animesr

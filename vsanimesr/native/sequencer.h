@@ -1,8 +1,9 @@
-// Decides which steps of the recurrence to run for which frame. It knows frames by number only: it uses no VapourSynth,
-// no pixels and no locks.
+// Decides what to do next for a requested frame. It knows frames by number only: it uses no VapourSynth, no pixels and
+// no locks.
 #pragma once
 
-#include "requests.h"
+#include "checkpoints.h"
+#include "timeline.h"
 
 #include <functional>
 #include <optional>
@@ -12,85 +13,100 @@ namespace animesr {
 
 struct Step {
     int prev, cur, next; // the window, as frame numbers
-    bool reset;          // set the recurrent state to zero before this step
-    bool output;         // false: the result is not shown (pre-roll, or warm-up after a jump with seek="preview")
-    bool approximate;    // the run did not start at an anchor (only with seek="preview")
+    int last;            // the last frame that may show the result; the first one is `cur`
+    bool output;         // false: the result is not shown (pre-roll or warm-up)
 };
 
-// The next thing to do for a request: run `steps`, or get frames and ask for a plan again. Exactly one of the three
-// lists is not empty.
+// The state that steps continue from.
+enum class Origin { live, saved, reset };
+
+// The next thing to do for a request. At most one of the parts is not empty; if all are empty, the result exists.
 struct Plan {
-    int target;              // the frame that this plan leads to
-    std::vector<Step> steps; // in order; the request holds all their frames
-    std::vector<int> pixels; // frames to request, ascending
-    std::vector<int> props;  // frames whose properties to request, ascending
+    int kept = -1; // the frame whose result is that of the request; -1: not known yet
+
+    std::vector<int> pixels, props, sources; // RGB frames, properties, or source frames to request; each ascending
+    std::optional<Comparison> comparison;    // of two source frames that the request holds
+
+    std::vector<Step> steps; // to run without a break; the request holds their frames
+    Run run{};               // of the steps
+    Origin origin = Origin::live;
+    int64_t saved = 0; // the handle of the state, if `origin` is `saved`
+    bool save = false; // save the state after the steps
+
+    bool needs_frames() const { return !pixels.empty() || !props.empty() || !sources.empty(); }
 };
 
-// Plans the run of the recurrence for each request, in any order of requests. Calls must not overlap.
+// What a request, or the filter, has at hand.
+struct Holdings {
+    std::function<bool(int)> pixels, source, output;
+};
+
+// Plans the runs of the recurrence, in any order of requests. Calls must not overlap.
 //
-// The promise (docs/design.md, 2): frame n is the result of one run from the last anchor at or before n up to n, and
-// depends on nothing else. Whatever the order of requests, the steps planned for a frame are those of this run.
+// The promise (docs/design.md, 2): a frame is the result of its run up to the frame that stands for it, and depends on
+// nothing else. Whatever the order of requests, the steps planned for a frame are those of this run. A request is
+// planned with frames that its result depends on, and no others: so it fails only if one of them fails.
 class Sequencer {
 public:
-    // Return whether a request holds a source frame.
-    using HasFrame = std::function<bool(int)>;
-
     struct Config {
-        int frames;                              // length of the clip
-        std::optional<std::vector<int>> anchors; // in addition to frame 0; nullopt: `record_anchor` gives them
-        int preroll = 2;
-        bool preview = false;
-        int warmup = 8;
-        int chunk = 8; // maximum number of frames whose steps one plan holds
+        Timeline::Config timeline;
+        int preroll = 0;
+        std::optional<int> preview{}; // seek="preview": approximate runs start this many frames before the request
+        int chunk = 8;                // maximum number of steps whose frames a request asks for at once
+        int reach = 1;                // outputs that are kept on the way to a frame
+        int checkpoints = 0;          // states that may be saved for steps back
     };
 
-    Sequencer(Config config, const Requests &requests);
+    explicit Sequencer(Config config);
 
-    // Record whether frame n is an anchor, once its properties have been read. Only the first record counts.
-    void record_anchor(int n, bool is_anchor);
+    Timeline &timeline() { return timeline_; }
 
-    // Return what to do next for a request for frame n. `has_frame` is true for source frames that the request holds;
-    // they have been recorded.
-    //
-    // Frame n may need a reset while another open request still needs the present state, or may lie behind a requested
-    // frame. The plan then serves the other request first: requests are served in ascending order from the present
-    // frame on. So a linear run computes every step once, whatever the order of its requests, and of two requests far
-    // apart neither blocks the other.
-    Plan plan(int n, const HasFrame &has_frame) const;
+    // Return what to do next for a request for frame n.
+    Plan plan(int n, const Holdings &holdings);
 
-    void complete(const Step &step); // `step` has been run
-    void invalidate();               // a step has failed: the recurrent state cannot be used any more
+    // Return the number of steps to frame n, roughly. A request that needs another state than the present one counts
+    // some more: it would have to be loaded.
+    int distance(int n);
+
+    // Return whether to save the state after the last step before the steps of a plan replace it.
+    bool should_park(const Plan &plan);
+
+    // Record that the state after the last step has been saved, before (`parked`) or after the steps of a plan. Return
+    // the handles of states that are not kept any more.
+    std::vector<int64_t> record_saved(int64_t handle, bool parked);
+
+    void complete(const Plan &plan);                      // its steps have been run
+    std::vector<int64_t> invalidate();                    // a step has failed: return the handles of all states
+    void release_parked() { checkpoints_.release_all(); } // no request is open
 
 private:
-    enum class Anchor : char { unknown, no, yes };
-
-    // The recurrent state after the last step.
-    struct State {
-        int frame; // of the last step
-        bool approximate;
-        int first_output; // first frame of the run with an output
+    // What a request wants: a frame of a run.
+    struct Goal {
+        Run run;
+        int kept;
     };
 
-    // A run to a frame.
-    struct Run {
-        int first; // its first frame
-        bool reset;
-        bool approximate;
-        int first_output;
+    // Where the steps to a goal begin.
+    struct Base {
+        Origin origin;
+        Run run;
+        int frame; // the last one that has been run; one before the first without one
+        int64_t saved;
     };
 
-    bool is_anchor(int n) const { return anchors_[n] == Anchor::yes; }
-    int earliest_start(int n) const { return config_.preview && n > config_.warmup ? n - config_.warmup : 0; }
-    std::optional<Run> find_run(int n) const;
-    int choose_target(int n, const Run &run) const;
-    std::vector<int> list_unknown(int n) const;
-    Step make_step(int n, const Run &run) const;
-    Plan plan_steps(const Run &run, int target, const HasFrame &has_frame) const;
+    std::optional<Goal> find_goal(int n, Unknown &unknown);
+    std::optional<Run> find_preview_run(int n, int reach, Unknown &unknown) const;
+    Base find_base(const Goal &goal) const;
+    int count_steps(const Goal &goal, const Base &base) const;
+    std::optional<Step> make_step(int k, const Run &run, Unknown &unknown) const;
+    void plan_steps(int n, const Goal &goal, const Holdings &holdings, Plan &plan) const;
+    bool should_save(int frame, int target) const;
+    void plan_unknown(const Unknown &unknown, int n, const Holdings &holdings, Plan &plan) const;
 
     Config config_;
-    std::vector<Anchor> anchors_;
-    const Requests &requests_;
-    std::optional<State> state_;
+    Timeline timeline_;
+    std::optional<Position> live_; // the state after the last step
+    Checkpoints checkpoints_;
 };
 
 } // namespace animesr

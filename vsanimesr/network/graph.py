@@ -27,6 +27,8 @@ written with pairs of QuantizeLinear and DequantizeLinear at its input, which ru
 activation and the next quantisation are float32, so that a runtime can fuse them; stored values are bfloat16. The first
 and the last convolutions and the state are those of bf16: the state is not clipped, and the picture gains 1 to 2 dB for
 7 % of the time.
+
+With the colours of the source, low frequencies are added to the frame (see `colour`), in float32 with every precision.
 """
 
 from __future__ import annotations
@@ -38,13 +40,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import bfloat16
+from .colour import GAUSSIAN, RADIUS, Colour
 from .int8 import Ranges, quantization_step, quantize_weights, smoothing_factors
 from .shapes import COLOURS, MULTIPLE, PREFIX, SCALE, SR_CHANNELS, shape_of
 
 if TYPE_CHECKING:
     import onnx
 
-VERSION = 6
+VERSION = 7
 """Raised with every change that can alter a result. It is part of the key of a built engine."""
 
 SLOPE = 0.1
@@ -73,6 +76,7 @@ def build_graph(
     size: tuple[int, int] | None,
     precision: GraphPrecision = "fp32",
     ranges: Ranges | None = None,
+    colour: Colour = "network",
 ) -> onnx.ModelProto:
     """Build the graph of one step.
 
@@ -86,13 +90,14 @@ def build_graph(
         size: width and height of the frames; None for a graph that takes any size.
         precision: precision of the convolutions and the state.
         ranges: ranges of the inputs with these weights; required for int8, None for everything else.
+        colour: whose colours the frame has. The state is the same with both.
 
     Raises:
         ValueError: ranges without int8, or int8 without ranges.
     """
     if (precision == "int8") != (ranges is not None):
         raise ValueError("ranges belong to int8")
-    return _Builder(weights, size, precision, ranges or {}).build()
+    return _Builder(weights, size, precision, ranges or {}).build(colour)
 
 
 class _Builder:
@@ -123,7 +128,7 @@ class _Builder:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
 
-    def build(self) -> onnx.ModelProto:
+    def build(self, colour: Colour) -> onnx.ModelProto:
         cur = self.pad("cur")
         window = [self.pad("prev"), cur, self.pad("next")]
         features = self.body(self.first_conv(self.node("Concat", *window, axis=1)))
@@ -139,7 +144,10 @@ class _Builder:
         weight, bias = self._sign * weight[SR_CHANNELS:], self._sign * bias[SR_CHANNELS:]
         hidden = self.lrelu(self.convolve("fusion.2.hidden", out, weight, bias))
         self.node("Identity", self.to_precision(hidden), output="hidden_out")
-        self.crop(self.node("DepthToSpace", sr, blocksize=SCALE, mode="DCR"))
+        frame = self.crop(sr)
+        if colour == "source":
+            frame = self.restore_colours(frame, self.crop(cur))
+        self.node("DepthToSpace", frame, blocksize=SCALE, mode="DCR", output="frame")
         return self.model()
 
     def first_conv(self, window: str) -> str:
@@ -252,10 +260,42 @@ class _Builder:
         kernel = self.constant("bilinear", kernels.reshape(SR_CHANNELS, COLOURS, 3, 3))
         return self.node("Conv", self.node("Pad", x, border, mode="edge"), kernel, kernel_shape=[3, 3])
 
+    def restore_colours(self, sr: str, cur: str) -> str:
+        """Add the low frequencies that `cur` has and the folded SR frame has not (see `colour`)."""
+        mean = self.constant("mean", np.tile(np.eye(COLOURS, dtype=np.float32), SCALE**2)[..., None, None] / SCALE**2)
+        shift = self.node("Sub", cur, self.node("Conv", self.clamp(sr), mean, kernel_shape=[1, 1]))
+        for axis in (2, 3):
+            shift = self.smooth(shift, axis)
+        return self.node("Add", sr, self.upsample_bilinear(shift))
+
+    def smooth(self, x: str, axis: int) -> str:
+        """Take the Gaussian mean of a picture along one axis. Pixels beyond the edge have no weight."""
+        kernel = GAUSSIAN[:, None] if axis == 2 else GAUSSIAN[None]
+        pads = [RADIUS, 0] * 2 if axis == 2 else [0, RADIUS] * 2
+
+        def weigh(x: str, channels: int) -> str:
+            kernels = self.constant(f"lowpass {axis} {channels}", np.stack([kernel[None]] * channels))
+            return self.node("Conv", x, kernels, kernel_shape=kernel.shape, pads=pads, group=channels)
+
+        return self.node("Div", weigh(x, COLOURS), weigh(self.ones(axis), 1))
+
+    def ones(self, axis: int) -> str:
+        """Return a line of ones along an axis of the LR frame."""
+        if self._size is not None:
+            sides = [self._size[3 - axis] if i == axis else 1 for i in range(4)]
+            return self.constant(f"ones {axis}", np.ones(sides, np.float32))
+        side, other = self.node("Shape", "cur", start=axis, end=axis + 1), self.constant("side", np.ones(1, np.int64))
+        shape = self.node("Concat", *(side if i == axis else other for i in range(4)), axis=0)
+        return self.node("Expand", self.constant("one", np.array(1, np.float32)), shape)
+
+    def clamp(self, x: str) -> str:
+        """Clamp to [0, 1]."""
+        limits = (self.constant("zero", np.array(0, np.float32)), self.constant("one", np.array(1, np.float32)))
+        return self.node("Clip", x, *limits)
+
     def pad(self, name: str) -> str:
         """Clamp a frame to [0, 1] and pad it to a multiple of 4."""
-        limits = (self.constant("zero", np.array(0, np.float32)), self.constant("one", np.array(1, np.float32)))
-        clamped = self.node("Clip", name, *limits)
+        clamped = self.clamp(name)
         if self._size is None:
             return self.node("Pad", clamped, self.compute_pads(name), mode="edge")
         right, bottom = (padded_size(side) - side for side in self._size)
@@ -274,15 +314,13 @@ class _Builder:
         return self.node("Concat", none, self.node("Sub", full, size), axis=0)
 
     def crop(self, x: str) -> str:
-        """Crop the SR frame to four times the size of the LR frame."""
+        """Crop a padded frame, or a folded SR frame, to the size of the LR frame."""
         zero, axes = self.constant("corner", np.zeros(2, np.int64)), self.constant("sides", np.array([2, 3], np.int64))
         if self._size is None:
-            scale = self.constant("scale", np.array([SCALE] * 2, np.int64))
-            ends = self.node("Mul", self.node("Shape", "cur", start=2), scale)
+            ends = self.node("Shape", "cur", start=2)
         else:
-            width, height = self._size
-            ends = self.constant("ends", np.array([SCALE * height, SCALE * width], np.int64))
-        return self.node("Slice", x, zero, ends, axes, output="frame")
+            ends = self.constant("ends", np.array(self._size[::-1], np.int64))
+        return self.node("Slice", x, zero, ends, axes)
 
     def cast(self, x: str, type: int) -> str:
         """Cast to or from the precision of the convolutions; do nothing if that is float32."""

@@ -62,7 +62,7 @@ class AnimeSR(nn.Module):
             step. With 16-bit parameters the picture still bypasses them in float32 (see `graph`).
         """
         change, new_hidden = self.recurrent_cell(torch.cat([prev, cur, next], 1), sr, hidden)
-        folded = change.float() + self._upsample_bilinear(cur)
+        folded = change.float() + self.upsample_bilinear(cur)
         return functional.pixel_shuffle(folded, SCALE), folded.to(sr.dtype), new_hidden
 
     def initial_state(self, cur: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,7 +72,7 @@ class AnimeSR(nn.Module):
         sr, hidden = (like.new_zeros(batch, channels, height, width) for channels in (SR_CHANNELS, self.features))
         return sr, hidden
 
-    def _upsample_bilinear(self, picture: Tensor) -> Tensor:
+    def upsample_bilinear(self, picture: Tensor) -> Tensor:
         """Upsample a picture by 4 and fold it (see `graph`), always in float32.
 
         The bits of PyTorch's own upsampling of three channels depend on the number of threads.

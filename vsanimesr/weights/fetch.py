@@ -179,6 +179,7 @@ def _keep(folder: Path, contents: Mapping[Release, bytes]) -> None:
         try:
             copy = check_copy(release, path)
             if copy is None or copy.fault:
+                folder.mkdir(parents=True, exist_ok=True)  # if the lock could not create it, this error says why
                 write_atomic(path, data)
         except OSError as error:
             _log.warning(

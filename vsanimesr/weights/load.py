@@ -24,6 +24,7 @@ from .release import MODEL_NAMES, RELEASES
 type Weights = dict[str, NDArray[np.float32]]
 
 _MAX_FILE_BYTES = 128 << 20  # the released files have 6 MB; one of four times their width has 96 MB
+_MAX_HEADER_BYTES = 1 << 19  # of a .safetensors file; 100 to 200 bytes describe a tensor
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,9 @@ def _read_safetensors(data: bytes) -> Weights:
     """Read a `.safetensors` file. The library checks the header, offsets, overlaps, and that no bytes are unused."""
     from safetensors import SafetensorError, deserialize
 
+    header = int.from_bytes(data[:8], "little")
+    if _MAX_HEADER_BYTES < header < len(data):
+        raise ValueError(f"its header has {header} bytes; a state dict of this network has about 6,000")
     try:
         entries = deserialize(data)  # type: ignore[no-untyped-call]
     except SafetensorError as error:

@@ -4,7 +4,7 @@ A pickle is a program for a stack machine. Python's `pickle.Unpickler` runs any 
 globals, but not a memo with 2^31 entries, nor a dict key that is a nested tuple whose hash takes exponential time. The
 machine here implements only the instructions that `torch.save` writes for a state dict. It builds only dicts with text
 as keys, lists, tuples, text and numbers, and calls only given functions. Its time and memory are proportional to the
-length of the program.
+length of the program, which is limited.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import batched
 from typing import Any
+
+_MAX_INSTRUCTIONS = 100_000  # the released files have 2,200; this many take a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,15 @@ def read_pickle(
         persistent: returns the object for a persistent id.
 
     Raises:
-        ValueError: the pickle is damaged, or uses something that a state dict does not need.
+        ValueError: the pickle is damaged, too long, or uses something that a state dict does not need.
     """
     machine = _Machine(functions, persistent)
     try:
-        for opcode, argument, _ in pickletools.genops(program):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(program)):
             if opcode.name == "STOP":
                 break
+            if count == _MAX_INSTRUCTIONS:
+                raise ValueError(f"the pickle has more than {_MAX_INSTRUCTIONS} instructions; no state dict needs them")
             machine.step(opcode.name, argument)
         return machine.stack.pop()
     # An empty stack; a missing memo entry; an invalid escape in a name, if warnings are errors.

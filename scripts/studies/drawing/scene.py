@@ -81,11 +81,15 @@ class Layer:
     def pose(self, n: int) -> Pose:
         """Return the pose in frame n."""
         n -= n % self.every
-        share = min(n / (LENGTH - 1), 1.0)
+        share = self.progress(n)
         if self.ease:
             share = share * share * (3 - 2 * share)
         pose = self.begin.towards(self.end or self.begin, share)
         return Pose(pose.x, pose.y + self.bob * math.sin(2 * math.pi * n / self.period), pose.height)
+
+    def progress(self, n: int) -> float:
+        """Return the share of the way from `begin` to `end` that has passed by frame n."""
+        return min(n / (LENGTH - 1), 1.0)
 
     def drawing(self, n: int) -> Drawing:
         """Return the visible drawing in frame n."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.backends.gpu.simulator import Array, Failures, HashProgram, SimulatedDevice, SimulatedProgram, hash_inputs
-from vsanimesr.backends.base import Frame, Planes, Ticket
+from vsanimesr.backends.base import Frame, Planes, State, Ticket
 from vsanimesr.backends.gpu.pipeline import DEPTH, Pipeline
 from vsanimesr.network.tensors import STATE, WINDOW, Tensor, step_tensors
 
@@ -55,6 +55,12 @@ class Reference:
     def reset(self) -> None:
         self._state = {name: np.zeros(self._parts.tensors[name].shape, np.float32) for name in STATE}
 
+    def save_state(self) -> dict[str, Array]:
+        return {name: array.copy() for name, array in self._state.items()}
+
+    def load_state(self, state: dict[str, Array]) -> None:
+        self._state = state
+
     def step(self, numbers: tuple[int, int, int]) -> Array:
         """Run a step on the pictures with these numbers and return its frame."""
         pictures = (self._parts.make_picture(number)[None] for number in numbers)
@@ -66,7 +72,7 @@ class Reference:
 
 
 def check(parts: Parts, seed: int, *, steps: int = 24, helper: Executor | None = None) -> None:
-    """Run random steps, resets and waits, in a random order of execution.
+    """Run random steps, resets, snapshots and waits, in a random order of execution.
 
     Args:
         parts: what to test.
@@ -82,11 +88,18 @@ def check(parts: Parts, seed: int, *, steps: int = 24, helper: Executor | None =
     pipeline, reference = parts.open(device, graphs=choose.random() < 0.7), Reference(parts)
     try:
         pending: list[_PendingTicket] = []
+        states: list[tuple[State, dict[str, Array]]] = []
         now = tickets = 0
         for _ in range(steps):
             if choose.random() < 0.1:
                 pipeline.reset()
                 reference.reset()
+            if choose.random() < 0.2:
+                states.append((pipeline.save_state(), reference.save_state()))
+            while states and choose.random() < 0.3:
+                state, expected_state = choose.choice(states)
+                pipeline.load_state(state)
+                reference.load_state(expected_state)
             now = max(0, now + choose.choice((1, 1, 1, 1, 1, 0, -1, -5, 7)))
             numbers = (max(now - choose.choice((1, 1, 0)), 0), now, now + choose.choice((1, 1, 0)))
             output = choose.random() < 0.6

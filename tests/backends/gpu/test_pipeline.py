@@ -23,12 +23,12 @@ from tests.backends.gpu.random_runs import (
 )
 from tests.backends.gpu.simulator import Failures, HashProgram, NetworkProgram, SimulatedDevice
 from tests.backends.runner import import_onnxruntime_or_skip
-from vsanimesr.backends.base import Frame
+from vsanimesr.backends.base import Frame, State
 from vsanimesr.backends.gpu.device import DeviceError, Event, Graph, Stream
 from vsanimesr.backends.gpu.pipeline import Pipeline, _RingSlot, _StepBuffers, bytes_needed
 from vsanimesr.errors import BackendError
 from vsanimesr.network.graph import build_graph
-from vsanimesr.network.tensors import step_tensors
+from vsanimesr.network.tensors import STATE, step_tensors
 from vsanimesr.weights.load import load_weights
 
 SR = (3, 4 * HEIGHT, 4 * WIDTH)
@@ -173,7 +173,12 @@ def fail_and_recover(parts: Parts, graphs: bool, seed: int, call: int) -> None:
         for _ in range(2):
             with pytest.raises(BackendError, match="out of luck"):
                 submit(pipeline, parts, (0, 0, 1), output=False)
-        pipeline.reset()
+            with pytest.raises(BackendError, match="out of luck"):
+                pipeline.save_state()
+        if seed // 2 % 2:
+            pipeline.load_state(tuple(np.zeros(parts.tensors[name].shape[1:], np.float32) for name in STATE))
+        else:
+            pipeline.reset()
         reference = Reference(parts)
         for numbers in [*windows(6), (9, 8, 0)] if seed % 2 else [(9, 8, 0), (8, 0, 7), *windows(6)]:
             expected = reference.step(numbers)
@@ -210,8 +215,30 @@ def test_a_fatal_error_cannot_be_reset(graphs: bool) -> None:
                 with pytest.raises(BackendError, match="gone; restart the program"):
                     pipeline.reset()
                 with pytest.raises(BackendError, match="gone; restart the program"):
+                    pipeline.save_state()
+                with pytest.raises(BackendError, match="gone; restart the program"):
+                    pipeline.load_state(())
+                with pytest.raises(BackendError, match="gone; restart the program"):
                     submit(pipeline, Parts(), (0, 0, 1))
         assert device.closed
+
+
+@pytest.mark.parametrize("method", ["save", "load"])
+def test_a_snapshot_that_fails_is_a_failure_which_another_one_overcomes(method: str) -> None:
+    parts = Parts()
+    for call in range(4):
+        with open_pipeline(parts, seed=call) as (device, pipeline):
+            reference = Reference(parts)
+            reference.step((0, 0, 1))
+            submit(pipeline, parts, (0, 0, 1), output=False)
+            state = pipeline.save_state()
+            device.failures.at_call = device.failures.calls + call
+            with pytest.raises(BackendError, match="out of luck"):
+                pipeline.save_state() if method == "save" else pipeline.load_state(state)
+            with pytest.raises(BackendError, match="out of luck"):
+                submit(pipeline, parts, (0, 1, 2))
+            pipeline.load_state(state)
+            assert_same(read_frame(submit(pipeline, parts, (0, 1, 2)), SR), reference.step((0, 1, 2)))
 
 
 def test_everything_is_closed_if_any_call_fails_during_opening() -> None:
@@ -266,6 +293,10 @@ def test_after_closing_tickets_are_invalid_and_a_second_close_does_nothing() -> 
         submit(pipeline, Parts(), (0, 0, 1))
     with pytest.raises(BackendError, match="has been closed"):
         pipeline.reset()
+    with pytest.raises(BackendError, match="has been closed"):
+        pipeline.save_state()
+    with pytest.raises(BackendError, match="has been closed"):
+        pipeline.load_state(())
 
 
 def test_an_interrupt_during_a_step_is_a_failure() -> None:
@@ -296,14 +327,15 @@ def skip_calls(method: str, owner: str, event: str) -> Parts:
     """Plant a fault: the pipeline skips the calls of a device's method with one kind of event.
 
     Args:
-        owner: attribute of the pipeline with the objects that have the event.
+        owner: attribute of the pipeline with the object, or the list of objects, that have the event.
         event: attribute of those objects.
     """
 
     class Faulty(Pipeline):
         def _allocate(self) -> None:
             super()._allocate()
-            events: set[Event] = {getattr(each, event) for each in getattr(self, owner)}
+            owners = getattr(self, owner)
+            events: set[Event] = {getattr(each, event) for each in (owners if isinstance(owners, list) else [owners])}
             assert events
             call = getattr(self._device, method)
 
@@ -385,6 +417,52 @@ class ResetOutOfOrder(Pipeline):
             self._device.zero(buffer, self._uploads)
 
 
+class SaveOtherBuffers(Pipeline):
+    def save_state(self) -> State:
+        self._steps += 1
+        try:
+            return super().save_state()
+        finally:
+            self._steps -= 1
+
+
+class LoadOtherBuffers(Pipeline):
+    def load_state(self, state: State) -> None:
+        self._steps += 1
+        super().load_state(state)
+        self._steps -= 1
+
+
+class LoadSrOnly(Pipeline):
+    def load_state(self, state: State) -> None:
+        _, hidden = self.save_state()
+        super().load_state((state[0], hidden))
+
+
+class SaveStaging(Pipeline):
+    """A snapshot is the staging buffer itself, which the next snapshot overwrites."""
+
+    def save_state(self) -> State:
+        super().save_state()
+        return tuple(self._state_array(name) for name in STATE)
+
+
+class SaveOutOfOrder(Pipeline):
+    def save_state(self) -> State:
+        compute, self._compute = self._compute, self._downloads
+        try:
+            return super().save_state()
+        finally:
+            self._compute = compute
+
+
+class LoadOutOfOrder(Pipeline):
+    def load_state(self, state: State) -> None:
+        compute, self._compute = self._compute, self._uploads
+        super().load_state(state)
+        self._compute = compute
+
+
 class SkipUploads(Pipeline):
     def _upload(self, slot: _RingSlot, frame: Frame) -> None:
         if slot.number is None:
@@ -424,6 +502,8 @@ CALLS = [
     ("synchronise", "_ring", "ready"),
     ("synchronise", "_readbacks", "ready"),
     *(("record", *event) for event in EVENTS),
+    ("synchronise", "_state_staging", "copied"),
+    ("record", "_state_staging", "copied"),
 ]
 FAULTS: dict[str, Parts] = {
     **{f"no {method}: {owner}.{event}": skip_calls(method, owner, event) for method, owner, event in CALLS},
@@ -441,6 +521,12 @@ FAULTS: dict[str, Parts] = {
             ResetOtherBuffers,
             ResetSrOnly,
             ResetOutOfOrder,
+            SaveOtherBuffers,
+            LoadOtherBuffers,
+            LoadSrOnly,
+            SaveStaging,
+            SaveOutOfOrder,
+            LoadOutOfOrder,
             SkipUploads,
             KeepNumbers,
             CountOutputsOnly,

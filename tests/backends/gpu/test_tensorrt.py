@@ -77,7 +77,7 @@ def test_the_network_has_the_tensors_that_the_pipeline_allocates(
     builder = trt.Builder(logger)
     network = builder.create_network(0)
     parser = trt.OnnxParser(network, logger)
-    assert parser.parse(build_graph(load_weights("v2"), size, precision).SerializeToString())
+    assert parser.parse(build_graph(load_weights("v2"), size, precision, colour="source").SerializeToString())
 
     inputs = [network.get_input(i) for i in range(network.num_inputs)]
     outputs = [network.get_output(i) for i in range(network.num_outputs)]
@@ -93,7 +93,12 @@ def test_the_network_has_the_tensors_that_the_pipeline_allocates(
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_an_engine_is_built_without_a_gpu_and_loaded_only_with_one(trt: Any, precision: GraphPrecision) -> None:
     request = BuildRequest(
-        backend="tensorrt_rtx", size=SIZE, precision=precision, targets=("sm89",), options=TensorRTRTXOptions()
+        backend="tensorrt_rtx",
+        size=SIZE,
+        precision=precision,
+        colour="source",
+        targets=("sm89",),
+        options=TensorRTRTXOptions(),
     )
     built = build(request, read_weights("v2"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import MagicMock
@@ -15,6 +16,7 @@ from vsanimesr.backends import parse_options
 from vsanimesr.backends.gpu import tensorrt_build as builder
 from vsanimesr.backends.gpu.tensorrt_build import BuildRequest, TensorRTOptions, TensorRTRTXOptions
 from vsanimesr.errors import BackendError, MissingDependencyError
+from vsanimesr.network.colour import Colour
 from vsanimesr.network.graph import GraphPrecision, build_graph
 from vsanimesr.network.shapes import FEATURES, Shape
 from vsanimesr.weights.load import read_weights
@@ -26,12 +28,16 @@ PRECISIONS: tuple[GraphPrecision, ...] = ("fp32", "fp16", "bf16")
 
 
 def make_request(
-    size: tuple[int, int] | None = (64, 48), precision: GraphPrecision = "fp16", targets: tuple[str, ...] = ()
+    size: tuple[int, int] | None = (64, 48),
+    precision: GraphPrecision = "fp16",
+    colour: Colour = "source",
+    targets: tuple[str, ...] = (),
 ) -> BuildRequest:
     return BuildRequest(
         backend="tensorrt_rtx",
         size=size,
         precision=precision,
+        colour=colour,
         targets=builder.select_targets(targets, precision),
         options=TensorRTRTXOptions(),
     )
@@ -109,7 +115,7 @@ def test_the_options_of_tensorrt_reach_its_builder() -> None:
     def make_config(*texts: str) -> Any:
         options = parse_options("tensorrt", texts)
         assert isinstance(options, TensorRTOptions)
-        request = BuildRequest(backend="tensorrt", size=(64, 48), precision="fp16", targets=(), options=options)
+        request = dataclasses.replace(make_request(), backend="tensorrt", targets=(), options=options)
         return builder._make_config(trt, trt_builder, request, FEATURES)
 
     config = make_config("level=5", "workspace=512", "streams=2", "compatible=version")
@@ -165,9 +171,7 @@ def test_a_target_that_is_not_supported(targets: tuple[str, ...], precision: Gra
 
 
 def test_a_build_that_fails_gives_the_reason() -> None:
-    request = BuildRequest(
-        backend="tensorrt_rtx", size=(64, 48), precision="bf16", targets=("sm75",), options=TensorRTRTXOptions()
-    )
+    request = dataclasses.replace(make_request(precision="bf16"), targets=("sm75",))
     with pytest.raises(BackendError, match=r"cannot build an engine for 64x48 in bf16 for sm75: .*sm75"):
         builder.build(request, read_weights("v2"))
 
@@ -184,6 +188,7 @@ def test_the_key_contains_everything_that_an_engine_depends_on() -> None:
         make_request(size=None),
         make_request(size=(48, 64)),
         make_request(precision="fp32"),
+        make_request(colour="network"),
         make_request(targets=("sm89",)),
     ]
     paths = {cache.entry_path(builder.engine_key(request, weights[model])) for request in requests for model in weights}

@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import vapoursynth as vs
 
 from scripts.benchmarks import __main__ as bench
 from scripts.benchmarks import (
     convolution,
+    decisions,
     degrading,
     machine,
     memory,
@@ -22,12 +24,17 @@ from scripts.benchmarks import (
     peak,
     runs,
     sampling,
+    seeks,
     speed,
     start,
     table,
     timing,
     training,
 )
+from vsanimesr.options import Options
+from vsanimesr.session import Session
+
+core = vs.core
 
 
 def replay(log: list[str], name: str, values: list[float]) -> Callable[[], float]:
@@ -154,6 +161,58 @@ def test_samples_are_made_from_every_kind_of_file(monkeypatch: pytest.MonkeyPatc
     assert float(table_.rows[-1][3]) > 1  # without reading files, the cost of operators is visible
 
 
+def test_decisions_are_shares_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {
+        decisions.STEP: [1.0, 3.0],
+        "the clip alone": [0.01, 0.01],
+        "core.animesr.Scenes": [0.05, 0.13],
+        "null, held off": [0.1, 0.1],
+        "null, held skip": [0.11, 0.13],
+        "whole": [1.1, 3.1],
+        "tiled": [1.6, 4.6],
+    }
+    asked: dict[str, object] = {}
+
+    def measure(candidates: dict[str, object], frames: int, rounds: int) -> timing.Results:
+        asked.update(candidates)
+        return timing.Results(seconds)
+
+    monkeypatch.setattr(decisions, "time_interleaved", measure)
+
+    (table,) = decisions.measure_decisions(bench.parse_arguments(["--size", "32x24", "--quick"])[0])
+
+    assert asked.keys() == seconds.keys()
+    assert [row[1:] for row in table.rows] == [
+        ("80.00", "4.00 %", "at most 2 %: not met"),
+        ("20.00", "1.00 %", ""),
+        ("1000.00", "50.00 %", ""),
+    ]
+
+
+def test_seeks_count_the_steps_of_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stepping forward is a step a frame; a jump runs from the start of the scene, or 8 frames of warm-up."""
+    monkeypatch.setattr(seeks, "FRAMES", 400)
+    monkeypatch.setattr(seeks, "FROM", 350)
+    before = Session.step, core.num_threads, core.max_cache_size
+
+    exact, preview = seeks.measure_seeks(bench.parse_arguments([])[0])
+
+    assert (Session.step, core.num_threads, core.max_cache_size) == before
+    rows = {row[0]: row[1:] for row in exact.rows}
+    assert len(rows) == len(exact.rows) == len(preview.rows) == 3 * 2 * 2
+    forward = rows["50 forward, no cuts, 2 threads"]
+    assert 0 < int(forward[0]) <= 350 + 1 + Options().preroll
+    assert forward[1:3] == ("1.0", "1")
+    assert forward[4] == "at most 1: met"
+    assert rows["50 back, a cut each 100, 16 threads"][0] == f"{50 + 1 + Options().preroll}"
+    assert rows["50 back, no cuts, 2 threads"][4].startswith("at most 3: ")
+    assert rows["20 random, no cuts, 2 threads"][4] == ""
+    assert float(rows["20 random, a cut each 100, 2 threads"][2]) <= 100 + Options().preroll
+    jumped = {row[0]: row[1:] for row in preview.rows}["20 random, no cuts, 2 threads"]
+    assert float(jumped[1]) <= Options().warmup + 1 + Options().preroll
+    assert jumped[4] == ""
+
+
 def test_operators_are_compared_with_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operators, "CLIPS", 1)
     (table_,) = operators.measure_operators(bench.parse_arguments(["--rounds", "1"])[0])
@@ -250,6 +309,8 @@ def test_the_settings_follow_the_command_line() -> None:
         "start",
         "memory",
         "import",
+        "seeks",
+        "decisions",
         "train",
         "lbo",
         "samples",
@@ -261,7 +322,7 @@ def test_the_settings_follow_the_command_line() -> None:
 def sections() -> dict[str, list[list[str]]]:
     """Run every section on a small clip. Return the body cells of each table by its heading."""
     small = ["--size", "32x24", "--frames", "2", "--rounds", "1"]
-    quick = [name for name in bench.SECTIONS if name not in {"lbo", "samples", "step"}]  # these have a fixed size
+    quick = [name for name in bench.SECTIONS if name not in {"seeks", "decisions", "lbo", "samples", "step"}]
     command = [sys.executable, "-P", "-m", "scripts.benchmarks", *small, *quick]
     machine, *tables = subprocess.check_output(command, text=True, timeout=240).split("\n## ")
     assert all(name in machine for name in ("cores", "bf16: ", "VapourSynth ", "OpenVINO ", "torch "))

@@ -72,6 +72,7 @@ def upscale(model: Path, backend: str = "openvino") -> Tensor:
         model=str(model),
         backend=backend,
         precision="fp32",
+        colour="network",
         preroll=0,
         scene_change="none",
     )

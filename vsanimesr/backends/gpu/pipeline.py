@@ -21,13 +21,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import BackendError
 from ...network.graph import GraphPrecision
 from ...network.tensors import STATE, WINDOW, step_tensors
-from ..base import Frame, Planes, Ticket
+from ..base import Frame, Planes, State, Ticket
 from .device import Buffer, Device, DeviceError, Event, Graph, PinnedBuffer, Program
 
 _log = logging.getLogger(__name__)
@@ -92,11 +94,21 @@ class _Readback:
     """Held by a reader, so that the buffer is not freed in the meantime."""
 
 
+@dataclass
+class _StateStaging:
+    """Buffers on the host, through which a snapshot of the state is copied."""
+
+    pinned: dict[str, PinnedBuffer]
+    copied: Event
+    """End of the last copy from or to the buffers. They may then be read and written."""
+
+
 class Pipeline:
     """Runs the steps of one program. It owns the device and the program and closes both, even if it fails to open.
 
-    One thread at a time calls `submit`, `reset` and `close`; any thread may wait for a ticket. After a step that
-    failed, the state and all tickets that have not been waited for are lost: nothing can be submitted until the reset.
+    One thread at a time calls `submit`, `reset`, `save_state`, `load_state` and `close`; any thread may wait for a
+    ticket. After a step that failed, the state and all tickets that have not been waited for are lost: nothing can be
+    submitted until the state is set again.
 
     Args:
         backend: name of the backend, for error messages.
@@ -118,6 +130,7 @@ class Pipeline:
         self._tickets = 0
         self._closed = False
         self._readbacks: list[_Readback] = []
+        self.state_bytes = sum(program.tensors[name].bytes for name in STATE)
         try:
             device.attach()
             self._allocate()
@@ -144,10 +157,33 @@ class Pipeline:
 
     def reset(self) -> None:
         """Set the state to zero, as `Backend.reset` does, and recover from a failure that was not fatal."""
-        if self._failure and not self._fatal:
-            self._recover()
+        self._recover()
         with self._guard("cannot be reset", self._generation):
             self._clear_state()
+
+    def save_state(self) -> State:
+        """Return a snapshot of the state, as `Backend.save_state` does.
+
+        The compute stream makes the copy, so that it is in order with the steps without events.
+        """
+        device, staging = self._device, self._state_staging
+        with self._guard("failed at a step", self._generation):
+            for name, buffer in self._state_buffers().items():
+                device.download(staging.pinned[name], buffer, self._compute)
+            device.record(staging.copied, self._compute)
+            device.synchronise(staging.copied)
+            return tuple(self._state_array(name).copy() for name in STATE)
+
+    def load_state(self, state: State) -> None:
+        """Set the state to a snapshot, as `Backend.load_state` does, and recover from a failure that was not fatal."""
+        device, staging = self._device, self._state_staging
+        self._recover()
+        with self._guard("cannot load a state", self._generation):
+            device.synchronise(staging.copied)
+            for (name, buffer), data in zip(self._state_buffers().items(), state, strict=True):
+                self._state_array(name)[:] = data
+                device.upload(buffer, staging.pinned[name], self._compute)
+            device.record(staging.copied, self._compute)
 
     def close(self) -> None:
         """Wait for queued work and free everything. A second call does nothing."""
@@ -182,6 +218,8 @@ class Pipeline:
             )
             for _ in range(BUFFER_SETS)
         ]
+        pinned = {name: device.allocate_pinned(size[name]) for name in STATE}
+        self._state_staging = _StateStaging(pinned, device.make_event())
         self._readbacks = [_Readback(device.allocate_pinned(sr), device.make_event()) for _ in range(DEPTH)]
 
     def _warm_up(self, graphs: bool) -> None:
@@ -270,11 +308,26 @@ class Pipeline:
                 target[:] = plane
 
     def _clear_state(self) -> None:
-        for buffer in self._buffer_sets[self._steps % BUFFER_SETS].state.values():
+        for buffer in self._state_buffers().values():
             self._device.zero(buffer, self._compute)
 
+    def _state_buffers(self) -> dict[str, Buffer]:
+        """Return the state that the next step reads."""
+        return self._buffer_sets[self._steps % BUFFER_SETS].state
+
+    def _state_array(self, name: str) -> NDArray[Any]:
+        """Return the staging buffer of a tensor of the state, as `State` has it."""
+        tensor = self._program.tensors[name]
+        dtype = np.float32 if tensor.type == "fp32" else np.uint16
+        return self._state_staging.pinned[name].data.view(dtype).reshape(tensor.shape[1:])
+
     def _recover(self) -> None:
-        """Make the pipeline usable after a failure. It first waits for queued work, which fails on a broken device."""
+        """Make the pipeline usable after a failure that was not fatal, or do nothing if there was none.
+
+        It first waits for queued work, which fails on a broken device.
+        """
+        if not self._failure or self._fatal:
+            return
         try:
             self._device.attach()
             self._drain()

@@ -14,7 +14,7 @@ from ...errors import BackendError
 from ...network.graph import GraphPrecision
 from ...network.tensors import Tensor, step_tensors
 from ...weights.load import WeightsFile
-from ..base import Availability, Backend, Frame, Setup, Ticket
+from ..base import Availability, Backend, Frame, Setup, State, Ticket
 from .cuda import CudaDevice, Gpu, find_gpu, list_gpus, load_runtime
 from .device import Buffer, DeviceError, Program, Stream
 from .pipeline import DEPTH, Pipeline
@@ -48,7 +48,7 @@ class _TensorRT(Backend):
         trt, cudart = import_package(self.name), load_runtime()
         gpu = find_gpu(cudart, setup.device)
         device = CudaDevice(setup.device, cudart)  # TensorRT loads engines on the thread's current device
-        precision = resolve_precision(setup.precision)
+        precision = self.precision = resolve_precision(setup.precision)
         request, weights = _plan_build(self.name, setup, precision, gpu)
         key = engine_key(request, weights, gpu.identity)
         tensors = step_tensors(setup.width, setup.height, precision, weights.shape().features)
@@ -67,6 +67,7 @@ class _TensorRT(Backend):
         loaded = load_or_build(key, build=build_engine, load=load, accepts=accepts)
         program = TensorRTProgram(loaded, tensors, logger)
         self._pipeline = Pipeline(device, program, backend=self.name, graphs=request.options.graphs == "yes")
+        self.state_bytes = self._pipeline.state_bytes
 
     @classmethod
     def availability(cls) -> Availability:
@@ -78,11 +79,21 @@ class _TensorRT(Backend):
             return Availability(False, detail, remedy)
         return Availability(True, ", ".join(gpu.description for gpu in gpus), gpu=True)
 
+    @classmethod
+    def memory(cls, device: int) -> int | None:
+        return find_gpu(load_runtime(), device).memory
+
     def reset(self) -> None:
         self._pipeline.reset()
 
     def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
         return self._pipeline.submit(prev, cur, next, output=output)
+
+    def save_state(self) -> State:
+        return self._pipeline.save_state()
+
+    def load_state(self, state: State) -> None:
+        self._pipeline.load_state(state)
 
     def close(self) -> None:
         self._pipeline.close()
@@ -218,7 +229,9 @@ def _plan_build(backend: str, setup: Setup, precision: GraphPrecision, gpu: Gpu)
                 f"{', '.join(targets)}; use backend='tensorrt', or precision='fp16'"
             )
     size = None if options.shapes == "dynamic" else (setup.width, setup.height)
-    request = BuildRequest(backend=backend, size=size, precision=precision, targets=targets, options=options)
+    request = BuildRequest(
+        backend=backend, size=size, precision=precision, colour=setup.colour, targets=targets, options=options
+    )
     return request, setup.read_weights()
 
 

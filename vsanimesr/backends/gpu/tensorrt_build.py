@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 from ...cache import Key, network_key
 from ...errors import BackendError, MissingDependencyError
+from ...network.colour import Colour
 from ...network.graph import GraphPrecision, build_graph
 from ...network.tensors import STATE, WINDOW, step_tensors
 from ...weights.load import WeightsFile
@@ -70,6 +71,7 @@ class BuildRequest:
     size: tuple[int, int] | None
     """Width and height of LR frames, or None for any size."""
     precision: GraphPrecision
+    colour: Colour
     targets: tuple[str, ...]
     """Compute capabilities such as `sm89`, for TensorRT-RTX. TensorRT has none: it builds for the GPU it runs on."""
     options: TensorRTRTXOptions
@@ -145,7 +147,7 @@ def engine_key(request: BuildRequest, weights: WeightsFile, gpu: str = "") -> Ke
     settings = {name: value for name, value in vars(request.options).items() if name not in {"graphs", "shapes"}}
     library = import_package(request.backend).__version__
     return {
-        **network_key(request.backend, library, weights, request.size, request.precision),
+        **network_key(request.backend, library, weights, request.size, request.precision, request.colour),
         "for": target,
         "settings": [f"{name}={value}" for name, value in settings.items()],
     }
@@ -185,7 +187,8 @@ def parse_network(trt: Any, logger: Any, builder: Any, request: BuildRequest, we
     """Parse the graph with TensorRT and return a strongly typed `INetworkDefinition`."""
     network = builder.create_network(0)
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse(build_graph(weights.load(), request.size, request.precision).SerializeToString()):
+    graph = build_graph(weights.load(), request.size, request.precision, colour=request.colour)
+    if not parser.parse(graph.SerializeToString()):
         errors = "; ".join(parser.get_error(i).desc for i in range(parser.num_errors))
         raise BackendError(f"backend={request.backend!r} cannot read the graph: {errors}")
     return network

@@ -1,0 +1,91 @@
+"""What held="skip" changes in the result: the real network on a small clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsanimesr.backends.base import Frame
+from vsanimesr.options import Options
+from vsanimesr.session import Session
+
+from . import encodings
+from .comparison import Comparison
+from .encodings import Encoding, Yuv
+from .groups import find_kept
+from .scenes import Scene
+
+type Rgb = NDArray[np.float32]
+"""In 0..1: (3, height, width)."""
+
+COUNT = 40
+SCALE = 4
+PREROLL = 5
+
+
+def shrink(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a picture (height, width, 3) at a quarter of its size, by averages."""
+    height, width, _ = picture.shape
+    return picture.reshape(height // SCALE, SCALE, width // SCALE, SCALE, 3).mean((1, 3))
+
+
+def upscale(session: Session, frames: Sequence[Yuv], numbers: Sequence[int]) -> Iterator[Rgb]:
+    """Yield the SR frames of these frames of a scene, as if there were no others."""
+    planes = [np.ascontiguousarray(np.moveaxis(encodings.to_rgb(yuv) / 255, 2, 0), np.float32) for yuv in frames]
+
+    def frame(index: int) -> Frame:
+        n = numbers[min(max(index, 0), len(numbers) - 1)]
+        red, green, blue = planes[n]
+        return Frame(n, (red, green, blue))
+
+    for n in range(PREROLL):
+        session.step(frame(0), frame(0), frame(0), reset=n == 0, output=False)
+    for index in range(len(numbers)):
+        ticket = session.step(frame(index - 1), frame(index), frame(index + 1), reset=False, output=True)
+        assert ticket is not None
+        result = np.empty((3, *session.sr), np.float32)
+        red, green, blue = result
+        ticket.wait((red, green, blue))
+        yield np.clip(result, 0, 1)
+
+
+def psnr(one: Rgb, other: Rgb) -> float:
+    """Return the PSNR of luma in dB; 99 for equal pictures."""
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    error = float(np.mean(np.tensordot(weights, one - other, 1) ** 2))
+    return 99.0 if error == 0 else -10 * float(np.log10(error))
+
+
+def measure_scene(
+    scene: Scene, pictures: Sequence[NDArray[np.float32]], encoding: Encoding, comparison: Comparison, bound: int
+) -> tuple[str, ...]:
+    """Return a row: steps, PSNR of both, the smallest difference for a frame, flicker on holds, the step at a bound."""
+    hq = [np.moveaxis(np.clip(picture, 0, 255) / np.float32(255), 2, 0) for picture in pictures[:COUNT]]
+    source = [encodings.to_yuv(shrink(picture)) for picture in pictures[:COUNT]]
+    lr = list(encodings.decode(encodings.encode(source, encoding)))
+    kept = find_kept(COUNT, bound, lambda k, n: comparison.is_held(encodings.split(lr[k]), encodings.split(lr[n])))
+    rows, width = lr[0].shape
+    session = Session(Options(backend="openvino", precision="fp32"), width=width, height=rows * 2 // 3)
+    off = list(upscale(session, lr, range(COUNT)))
+    order = sorted(set(kept))
+    results = dict(zip(order, upscale(session, lr, order), strict=True))
+    session.close()
+    skip = [results[n] for n in kept]
+
+    quality = [(psnr(a, c), psnr(b, c)) for a, b, c in zip(off, skip, hq, strict=True)]
+    held = [n for n in range(1, COUNT) if scene.key(n) == scene.key(n - 1)]
+    steps = [[psnr(frames[n - 1], frames[n]) for n in held] for frames in (off, skip)]
+    forced = [psnr(results[a], results[b]) for a, b in pairwise(order) if scene.key(a) == scene.key(b)]
+    return (
+        scene.name,
+        f"{len(order)} of {COUNT}",
+        f"{np.mean([each[0] for each in quality]):.3f}",
+        f"{np.mean([each[1] for each in quality]):.3f}",
+        f"{min(b - a for a, b in quality):+.2f}",
+        f"{np.median(steps[0]):.1f}",
+        f"{sum(step == 99 for step in steps[1])} of {len(held)}",
+        f"{min(forced):.1f}" if forced else "",
+    )

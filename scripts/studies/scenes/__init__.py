@@ -1,0 +1,1 @@
+"""Compares detectors of cuts: `python -m scripts.studies.scenes`."""

@@ -1,0 +1,1 @@
+"""Two defaults of the filter: steps of pre-roll, and the length and warm-up of segments."""

@@ -1,0 +1,221 @@
+"""The comparison of two source frames, against plain numpy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from scripts.studies.holds.comparison import Comparison, Difference, Planes
+from scripts.studies.holds.groups import Limits
+
+BLOCK, REGION = 8, 64
+
+
+@pytest.fixture(scope="session")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    folder = Path(tmp_path_factory.mktemp("holds"))
+    return Comparison(folder, "-O1", "-g", "-D_GLIBCXX_ASSERTIONS", "-fsanitize=undefined", "-fno-sanitize-recover")
+
+
+@dataclass(frozen=True)
+class Format:
+    dtype: np.dtype[np.generic]
+    bits: int
+    shapes: tuple[tuple[int, int], ...]  # of the planes
+    has_chroma: bool
+
+    @property
+    def unit(self) -> float:
+        """Code values of 8 bits per unit of a sample."""
+        return 255.0 if self.dtype.kind == "f" else 2.0 ** (8 - self.bits)
+
+    def planes(self, rng: np.random.Generator) -> list[NDArray[np.generic]]:
+        top = 1.0 if self.dtype.kind == "f" else 2**self.bits - 1
+        return [(rng.uniform(0, top, shape)).astype(self.dtype) for shape in self.shapes]
+
+    def change(
+        self, planes: Planes, rng: np.random.Generator, amount: float, share: float
+    ) -> list[NDArray[np.generic]]:
+        """Change a share of the samples by up to `amount` code values of 8 bits, with a bias."""
+        top = 1.0 if self.dtype.kind == "f" else 2**self.bits - 1
+        changed = []
+        for plane in planes:
+            by = rng.uniform(-amount, 1.5 * amount, plane.shape) * (rng.random(plane.shape) < share) / self.unit
+            changed.append(np.clip(plane.astype(np.float64) + by, 0, top).astype(self.dtype))
+        return changed
+
+
+@st.composite
+def formats(draw: st.DrawFn) -> Format:
+    dtype, bits = draw(st.sampled_from([("u1", 8), ("f2", 16), ("f4", 32), *(("u2", bits) for bits in range(9, 17))]))
+    height, width = draw(st.integers(1, 140)), draw(st.integers(1, 140))
+    kind = draw(st.sampled_from(["gray", "rgb", "yuv"]))
+    if kind == "gray":
+        return Format(np.dtype(dtype), bits, ((height, width),), has_chroma=False)
+    if kind == "rgb":
+        return Format(np.dtype(dtype), bits, ((height, width),) * 3, has_chroma=False)
+    down, across = draw(st.integers(0, 2)), draw(st.integers(0, 2))
+    chroma = (math.ceil(height / 2**down), math.ceil(width / 2**across))
+    return Format(np.dtype(dtype), bits, ((height, width), chroma, chroma), has_chroma=True)
+
+
+def starts(length: int, step: int) -> range:
+    """Where the blocks begin along a side: the last one has more than half a block, or is the only one."""
+    return range(0, max(length - BLOCK // 2, 1), step)
+
+
+def measure(format_: Format, kept: Planes, frame: Planes) -> Difference:
+    """Return what native/holds.h describes."""
+    changes = [(b.astype(np.float64) - a.astype(np.float64)) * format_.unit for a, b in zip(kept, frame, strict=True)]
+
+    def blocks(values: NDArray[np.float64], step: int) -> list[float]:
+        height, width = values.shape
+        return [
+            float(np.mean(values[y : y + BLOCK, x : x + BLOCK]))
+            for y in starts(height, step)
+            for x in starts(width, step)
+        ]
+
+    def drift(change: NDArray[np.float64]) -> float:
+        cells = [-(-side // 4) for side in change.shape]
+        tops, lefts = (
+            {max(0, min(begin, 4 * count - REGION)) for begin in range(0, 4 * count, REGION)} for count in cells
+        )
+        return max(abs(float(change[y : y + REGION, x : x + REGION].mean())) for y in tops for x in lefts)
+
+    chroma = changes[1:] if format_.has_chroma else []
+    apart = sorted(blocks(changes[0] ** 2, BLOCK))
+    return Difference(
+        peak=math.sqrt(max(max(blocks(change**2, BLOCK // 2)) for change in changes)),
+        chroma=max((max(map(abs, blocks(change, BLOCK // 2))) for change in chroma), default=0),
+        drift=max(map(drift, changes)),
+        typical=math.sqrt(apart[len(apart) // 2]),
+    )
+
+
+def pad(plane: NDArray[np.generic], rng: np.random.Generator, most: int) -> NDArray[np.generic]:
+    """Return the plane in other memory: rows further apart, at another address, random bytes between."""
+    before, after = (int(n) for n in rng.integers(0, most + 1, 2))
+    height, width = plane.shape
+    bytes_ = rng.integers(0, 256, height * (before + width + after) * plane.itemsize, np.uint8)
+    rows: NDArray[np.generic] = bytes_.view(plane.dtype).reshape(height, before + width + after)
+    room = rows[:, before : before + width]
+    room[:] = plane
+    return room
+
+
+@settings(max_examples=400, deadline=None)
+@given(format_=formats(), seed=st.integers(0, 2**32), amount=st.sampled_from([0.0, 0.4, 3, 40, 255]), data=st.data())
+def test_the_differences_are_those_of_numpy(
+    comparison: Comparison, format_: Format, seed: int, amount: float, data: st.DataObject
+) -> None:
+    rng = np.random.default_rng(seed)
+    kept = format_.planes(rng)
+    frame = format_.change(kept, rng, amount, data.draw(st.sampled_from([0.003, 0.1, 1])))
+
+    result = comparison.measure(kept, frame, format_.bits, has_chroma=format_.has_chroma)
+
+    assert result == pytest.approx(measure(format_, kept, frame), rel=1e-4, abs=1e-5)
+
+
+@settings(max_examples=200, deadline=None)
+@given(format_=formats(), seed=st.integers(0, 2**32), amount=st.sampled_from([0.4, 3, 255]))
+def test_only_samples_count(comparison: Comparison, format_: Format, seed: int, amount: float) -> None:
+    rng = np.random.default_rng(seed)
+    kept = format_.planes(rng)
+    frame = format_.change(kept, rng, amount, 0.5)
+    results = [
+        comparison.measure(*frames, format_.bits, has_chroma=format_.has_chroma)
+        for frames in (
+            (kept, frame),
+            ([pad(plane, rng, 5) for plane in kept], [pad(plane, rng, 70) for plane in frame]),
+            (frame, kept),
+        )
+    ]
+
+    assert results[0] == results[1], "strides, addresses or padding matter"
+    assert results[0] == results[2], "the order of the frames matters"
+
+
+@settings(max_examples=200, deadline=None)
+@given(format_=formats(), seed=st.integers(0, 2**32), amount=st.floats(0.2, 15), share=st.sampled_from([0.02, 0.2, 1]))
+def test_the_study_judges_by_the_same_limits(
+    comparison: Comparison, format_: Format, seed: int, amount: float, share: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    kept = format_.planes(rng)
+    frame = format_.change(kept, rng, amount, share)
+
+    difference = comparison.measure(kept, frame, format_.bits, has_chroma=format_.has_chroma)
+
+    is_held = comparison.is_held(kept, frame, format_.bits, has_chroma=format_.has_chroma)
+    assert is_held == Limits().allow(difference)
+
+
+@settings(max_examples=100, deadline=None)
+@given(format_=formats(), seed=st.integers(0, 2**32))
+def test_an_equal_frame_is_held(comparison: Comparison, format_: Format, seed: int) -> None:
+    kept = format_.planes(np.random.default_rng(seed))
+    equal = [plane.copy() for plane in kept]
+
+    assert comparison.measure(kept, equal, format_.bits, has_chroma=format_.has_chroma) == (0, 0, 0, 0)
+    assert comparison.is_held(kept, equal, format_.bits, has_chroma=format_.has_chroma)
+
+
+@settings(max_examples=100, deadline=None)
+@given(format_=formats(), seed=st.integers(0, 2**32), value=st.sampled_from([math.nan, math.inf, -math.inf]))
+def test_a_sample_without_a_value_ends_a_hold(comparison: Comparison, format_: Format, seed: int, value: float) -> None:
+    rng = np.random.default_rng(seed)
+    format_ = Format(np.dtype("f2" if seed % 2 else "f4"), 32, format_.shapes, format_.has_chroma)
+    kept = format_.planes(rng)
+    frame = [plane.copy() for plane in kept]
+    plane = frame[rng.integers(len(frame))]
+    plane[rng.integers(plane.shape[0]), rng.integers(plane.shape[1])] = value
+
+    for frames in ((kept, frame), (frame, kept), (frame, frame)):
+        assert not comparison.is_held(*frames, has_chroma=format_.has_chroma)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    x=st.integers(0, 114),
+    y=st.integers(0, 77),
+    noise=st.sampled_from([0, 1, 2]),
+    depth=st.sampled_from([("u1", 8), ("u2", 10), ("u2", 16), ("f2", 16), ("f4", 32)]),
+    rgb=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+def test_a_mouth_of_6x3_pixels_is_never_held(
+    comparison: Comparison, x: int, y: int, noise: int, depth: tuple[str, int], rgb: bool, seed: int
+) -> None:
+    """It opens by 30 code values of 8 bits, wherever it is, in noise of up to 2; the noise alone is held."""
+    rng = np.random.default_rng(seed)
+    shapes = ((80, 120),) * 3 if rgb else ((80, 120), (40, 60), (40, 60))
+    format_ = Format(np.dtype(depth[0]), depth[1], shapes, has_chroma=not rgb)
+    base = [np.full(shape, 150 / 255 if depth[0][0] == "f" else 150 / format_.unit, np.float64) for shape in shapes]
+    shut, still, open_ = (
+        [plane + rng.normal(0, noise / format_.unit, plane.shape) for plane in base] for _ in range(3)
+    )
+    open_[0][y : y + 3, x : x + 6] -= 30 / format_.unit
+    frames = [[plane.astype(format_.dtype) for plane in planes] for planes in (shut, still, open_)]
+
+    assert not comparison.is_held(frames[0], frames[2], format_.bits, has_chroma=format_.has_chroma)
+    assert comparison.is_held(frames[0], frames[1], format_.bits, has_chroma=format_.has_chroma)
+
+
+@pytest.mark.parametrize("plane", [0, 1, 2])
+def test_a_slow_fade_is_not_held(comparison: Comparison, plane: int) -> None:
+    """Half of the samples of any plane become brighter by one: half a code value on average."""
+    rng = np.random.default_rng(plane)
+    kept = [rng.integers(30, 200, shape, np.uint8) for shape in ((480, 720), (240, 360), (240, 360))]
+    frame = [each.copy() for each in kept]
+    frame[plane] += rng.integers(0, 2, frame[plane].shape, np.uint8)
+
+    assert not comparison.is_held(kept, frame)
