@@ -166,7 +166,7 @@ const animesr_bridge *get_bridge() {
 // interrupt comes a moment later. The gate keeps the interpreter until then.
 void interrupt_python() {
     std::thread([lock = std::shared_lock(gate)] {
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
 #ifdef _WIN32
         Python().interrupt();
 #else
