@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import vapoursynth as vs
 
 from vsanimesr.network.graph import padded_size
+from vsanimesr.options import Options
 
 from .candidates import backend_candidate, filter_candidate, load_clip, load_frames
 from .settings import Settings
@@ -23,7 +24,7 @@ MOST = 2.0
 def measure_decisions(settings: Settings) -> Iterator[Table]:
     """Compare the time per frame with that of a step, and a frame in four tiles with a whole one."""
     source = load_clip(settings, vs.YUV420P8)
-    tile = [padded_size(settings.width // 2 + 48), padded_size(settings.height // 2 + 48)]
+    tile = [padded_size(side // 2 + Options().overlap) for side in (settings.width, settings.height)]
     plain = {"backend": "null", "scene_change": "none"}
     whole = {"backend": "openvino", "scene_change": "none", "segment": [0, 0]}
     results = time_interleaved(
