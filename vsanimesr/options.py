@@ -206,7 +206,7 @@ class Options:
     def anchors(self) -> tuple[int, ...] | None:
         """The frames where scenes start, besides frame 0, or None if frame properties say so. A file is read once."""
         if not isinstance(self.scene_change, str):
-            return self.scene_change
+            return tuple(sorted(set(self.scene_change)))
         if self.scene_property is not None:
             return None
         return () if self.scene_change == "none" else _read_scenes(self.scene_change)
@@ -233,12 +233,10 @@ class Options:
         for name, texts in arguments.items():
             if name not in known:
                 raise OptionError(f"{name} is not an argument; use {_join(sorted(known))}")
-            if name == "scene_change":
-                values[name] = _parse_scene_change(texts)
+            if name in {"scene_change", "tiles"}:
+                values[name] = _parse_word_or_numbers(name, texts)
             elif name == "backend_options":
                 values[name] = tuple(texts)
-            elif name == "tiles":
-                values[name] = _parse_tiles(texts)
             elif name in _WHOLE_NUMBERS:
                 values[name] = _parse_integer(name, texts[0])
             elif name == "segment":
@@ -248,10 +246,10 @@ class Options:
         return cls(**values)  # type: ignore[arg-type]  # checked by __post_init__
 
 
-def _parse_scene_change(texts: Sequence[str]) -> str | tuple[int, ...]:
+def _parse_word_or_numbers(name: str, texts: Sequence[str]) -> str | tuple[int, ...]:
     if len(texts) == 1 and not texts[0].lstrip("-").isdecimal():
         return texts[0]
-    return tuple(sorted({_parse_integer("scene_change", text) for text in texts}))
+    return tuple(_parse_integer(name, text) for text in texts)
 
 
 def _read_scenes(path: str) -> tuple[int, ...]:
@@ -261,12 +259,6 @@ def _read_scenes(path: str) -> tuple[int, ...]:
         hints = filter(None, (str(error), suggestion(path, SCENE_CHANGES)))
         allowed = f"{', '.join(map(repr, SCENE_CHANGES))}, 'props:NAME' or a list of frame numbers"
         raise OptionError(f"scene_change={path!r} is not {allowed}, and no scene file: {'; '.join(hints)}") from None
-
-
-def _parse_tiles(texts: Sequence[str]) -> str | tuple[int, ...]:
-    if len(texts) == 1 and not texts[0].lstrip("-").isdecimal():
-        return texts[0]
-    return tuple(_parse_integer("tiles", text) for text in texts)
 
 
 def _parse_integer(name: str, text: str) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backends import device_memory, open_backend
-from .backends.base import SCALE, Availability, Backend, Frame, Planes, Setup, State, Ticket
+from .backends.base import SCALE, Availability, Backend, Frame, FrameTicket, Planes, Setup, State, Ticket
 from .errors import BackendError
 from .network.graph import padded_size
 from .network.shapes import MULTIPLE
@@ -199,7 +199,7 @@ class TiledBackend(Backend):
             raise
         self._state, self._next_state = self._next_state, self._state
         self._failure = None
-        return None if sr is None else _FrameTicket(sr)
+        return None if sr is None else FrameTicket(sr)
 
     def save_state(self) -> State:
         if self._failure:
@@ -250,17 +250,6 @@ class TiledBackend(Backend):
             return planes
         red, green, blue = (np.pad(plane, pads, "edge") for plane in planes)
         return red, green, blue
-
-
-class _FrameTicket(Ticket):
-    """The SR frame of a step that has run."""
-
-    def __init__(self, frame: NDArray[np.float32]) -> None:
-        self._frame = frame
-
-    def wait(self, out: Planes) -> None:
-        for plane, target in zip(self._frame, out, strict=True):
-            target[:] = plane
 
 
 def _cut(planes: Planes, tile: Tile) -> Planes:

@@ -152,6 +152,21 @@ class Ticket(Protocol):
         """
 
 
+class FrameTicket(Ticket):
+    """The SR frame of a step that has run.
+
+    Args:
+        frame: its three planes, of the size of the SR frame.
+    """
+
+    def __init__(self, frame: NDArray[np.float32]) -> None:
+        self._frame = frame
+
+    def wait(self, out: Planes) -> None:
+        for plane, target in zip(self._frame, out, strict=True):
+            target[:] = plane
+
+
 class Backend(ABC):
     """A backend that is open for frames of one size. As a context manager, it closes itself.
 

@@ -33,7 +33,7 @@ from .base import (
     BackendOptions,
     Errors,
     Frame,
-    Planes,
+    FrameTicket,
     Setup,
     State,
     Ticket,
@@ -144,7 +144,7 @@ class OnnxRuntimeBackend(Backend):
         if not output:
             return None
         self._frames.append(self._frames.pop(0))
-        return _FrameTicket(self._frames[-1])
+        return FrameTicket(self._frames[-1][0])
 
     def save_state(self) -> State:
         if self._failure:
@@ -178,17 +178,6 @@ class OnnxRuntimeBackend(Backend):
         self._session.run_with_iobinding(binding)
         self._buffers = [source, target]
         self._state = target
-
-
-class _FrameTicket(Ticket):
-    """The SR frame of a step that has run."""
-
-    def __init__(self, frame: NDArray[np.float32]) -> None:
-        self._frame = frame
-
-    def wait(self, out: Planes) -> None:
-        for plane, target in zip(self._frame[0], out, strict=True):
-            target[:] = plane
 
 
 @cache

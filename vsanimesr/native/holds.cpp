@@ -1,7 +1,8 @@
 #include "holds.h"
 
+#include "half.h"
+
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -17,19 +18,9 @@ constexpr float drift_limit = 0.35F, drift_of_noise = 0.04F; // the mean of a re
 constexpr int cell = 4;           // samples along a side; a block is 2x2 cells
 constexpr int region = 64 / cell; // cells along a side
 
-struct Half {
-    std::uint16_t bits;
-};
-
 int widen(std::uint8_t sample) { return sample; }
 float widen(std::uint16_t sample) { return sample; }
 float widen(float sample) { return sample; }
-
-// The exponent of a half is 15 too large, that of a float 127: hence 2^112. The product is exact for every half.
-float widen(Half half) {
-    const std::uint32_t size = half.bits & 0x7FFFu, sign = half.bits & 0x8000u;
-    return std::bit_cast<float>(sign << 16 | size << 13 | (size < 0x7C00u ? 0u : 0x7F800000u)) * 0x1p112F;
-}
 
 // The differences of two planes, summed over cells, and their squares. Row by row, with an empty cell after each row
 // and an empty row at the end: every cell has a neighbour to the right and below.

@@ -163,10 +163,13 @@ const animesr_bridge *get_bridge() {
 } // namespace
 
 // VapourSynth's Python module would swallow an exception that is pending when the filter's error reaches it. So the
-// interrupt comes a moment later. The gate keeps the interpreter until then.
+// interrupt comes a moment later, if the interpreter still runs.
 void interrupt_python() {
-    std::thread([lock = std::shared_lock(gate)] {
+    std::thread([] {
         std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        const std::shared_lock lock(gate);
+        if (stopping)
+            return;
 #ifdef _WIN32
         Python().interrupt();
 #else

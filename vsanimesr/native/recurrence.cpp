@@ -1,5 +1,6 @@
 #include "recurrence.h"
 
+#include "filter.h"
 #include "holds.h"
 #include "output.h"
 #include "output_cache.h"
@@ -531,22 +532,16 @@ const VSFrame *VS_CC get_frame(int n, int reason, void *instance, void **frame_d
     return frame;
 }
 
-void VS_CC free_recurrence(void *instance, VSCore *, const VSAPI *) noexcept {
-    std::unique_ptr<Recurrence>(static_cast<Recurrence *>(instance)).reset();
-}
-
 } // namespace
 
 Node create_recurrence(Node rgb, Node source, std::unique_ptr<BridgeSession> session, VSCore *core,
                        const VSAPI *vsapi) {
     auto recurrence = std::make_unique<Recurrence>(std::move(rgb), std::move(source), std::move(session), core, vsapi);
-    const VSFilterDependency dependencies[] = {{recurrence->rgb(), rpGeneral}, {recurrence->source(), rpGeneral}};
-    VSNode *node = vsapi->createVideoFilter2("Upscale", &recurrence->video(), get_frame, free_recurrence, fmParallel,
-                                             dependencies, recurrence->uses_source() ? 2 : 1, recurrence.get(), core);
-    if (!node)
-        throw std::runtime_error("VapourSynth could not create the filter");
-    recurrence.release(); // the node owns it now
-    return Node(node, Release{vsapi});
+    const VSVideoInfo video = recurrence->video();
+    std::vector<VSFilterDependency> dependencies{{recurrence->rgb(), rpGeneral}};
+    if (recurrence->uses_source())
+        dependencies.push_back({recurrence->source(), rpGeneral});
+    return create_filter("Upscale", std::move(recurrence), video, get_frame, dependencies, core, vsapi);
 }
 
 } // namespace animesr

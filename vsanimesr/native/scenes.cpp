@@ -1,11 +1,12 @@
 #include "scenes.h"
 
 #include "cuts.h"
+#include "filter.h"
+#include "half.h"
 
 #include <VSHelper4.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -63,13 +64,7 @@ VSVideoInfo describe(VSVideoInfo video, VSSampleType type, int bits, int width, 
 // Samples of each type, as luma of 0 to 255. NaN is black.
 float clamp_sample(float value) { return value > 0 ? std::min(value, 1.0F) * white : 0; }
 
-float read_half(uint16_t bits) {
-    // The exponent is moved to that of a float. Negative values, denormals and NaN are 0; infinity is large.
-    const uint32_t exponent = bits >> 10 & 0x1f, mantissa = bits & 0x3ff;
-    if (bits >> 15 || exponent == 0 || (exponent == 0x1f && mantissa != 0))
-        return 0;
-    return clamp_sample(std::bit_cast<float>((exponent + 112) << 23 | mantissa << 13));
-}
+float clamp_half(Half value) { return clamp_sample(widen(value)); }
 
 // Return a plane scaled down to luma of 0 to 255: each pixel is the mean of those that it covers. A plane that is
 // smaller than the result is enlarged. `read` turns a sample into a summand.
@@ -133,7 +128,7 @@ private:
         const auto same = [](auto sample) { return sample; };
         if (source_.format.sampleType == stFloat)
             return source_.format.bytesPerSample == 2
-                       ? shrink<uint16_t, float>(samples, stride, width, height, video_, 1, read_half)
+                       ? shrink<Half, float>(samples, stride, width, height, video_, 1, clamp_half)
                        : shrink<float, float>(samples, stride, width, height, video_, 1, clamp_sample);
         return source_.format.bytesPerSample == 1
                    ? shrink<uint8_t, uint32_t>(samples, stride, width, height, video_, scale, same)
@@ -249,19 +244,10 @@ const VSFrame *VS_CC get_frame(int n, int reason, void *instance, void **frame_d
     return nullptr;
 }
 
-void VS_CC free_filter(void *instance, VSCore *, const VSAPI *) noexcept {
-    std::unique_ptr<Filter>(static_cast<Filter *>(instance)).reset();
-}
-
 Node create_node(std::unique_ptr<Filter> filter, VSCore *core, const VSAPI *vsapi) {
+    const VSVideoInfo video = filter->video();
     const auto dependencies = filter->dependencies();
-    VSNode *node =
-        vsapi->createVideoFilter2("Scenes", &filter->video(), get_frame, free_filter, fmParallel, dependencies.data(),
-                                  static_cast<int>(dependencies.size()), filter.get(), core);
-    if (!node)
-        throw std::runtime_error("VapourSynth could not create the filter");
-    filter.release(); // the node owns it now
-    return Node(node, Release{vsapi});
+    return create_filter("Scenes", std::move(filter), video, get_frame, dependencies, core, vsapi);
 }
 
 } // namespace

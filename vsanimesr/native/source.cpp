@@ -1,6 +1,6 @@
 #include "source.h"
 
-#include "frame_filter.h"
+#include "filter.h"
 
 #include <VSConstants4.h>
 #include <VSHelper4.h>
@@ -87,6 +87,54 @@ Properties read_properties(const VSFrame *frame, const VSAPI *vsapi) {
     return found;
 }
 
+// The frames of a clip, checked, without transparency, and with the sample aspect ratio that the result needs.
+struct Source {
+    Node clip;
+    SourceEdits edits;
+    std::atomic_flag told_of_alpha{};
+
+    Source(Node clip, const SourceEdits &edits) : clip(std::move(clip)), edits(edits) {}
+
+    // Return frame n, or an edited copy. Throws std::runtime_error to refuse the frame.
+    Frame edit(int n, Frame frame, VSCore *core, const VSAPI *vsapi) {
+        check_frame(n, frame.get(), vsapi);
+        const bool has_alpha = vsapi->mapNumElements(vsapi->getFramePropertiesRO(frame.get()), alpha) >= 0;
+        const bool has_new_sar = edits.sar_num && read_properties(frame.get(), vsapi).has_sar_of(edits.first);
+        if (!has_alpha && !has_new_sar)
+            return frame;
+        VSFrame *copy = vsapi->copyFrame(frame.get(), core);
+        VSMap *properties = vsapi->getFramePropertiesRW(copy);
+        if (has_new_sar) {
+            vsapi->mapSetInt(properties, "_SARNum", edits.sar_num, maReplace);
+            vsapi->mapSetInt(properties, "_SARDen", edits.sar_den, maReplace);
+        }
+        vsapi->mapDeleteKey(properties, alpha);
+        if (has_alpha && !told_of_alpha.test_and_set())
+            vsapi->logMessage(mtInformation,
+                              "Upscale: the property _Alpha (transparency) is left out of the result. To keep it, "
+                              "enlarge core.std.PropToClip(clip) with resize, and put it back with "
+                              "core.std.ClipToProp",
+                              core);
+        return Frame(copy, Release{vsapi});
+    }
+};
+
+const VSFrame *VS_CC get_frame(int n, int reason, void *instance, void **, VSFrameContext *context, VSCore *core,
+                               const VSAPI *vsapi) noexcept {
+    auto *source = static_cast<Source *>(instance);
+    if (reason == arInitial)
+        vsapi->requestFrameFilter(n, source->clip.get(), context);
+    if (reason != arAllFramesReady)
+        return nullptr;
+    try {
+        Frame frame(vsapi->getFrameFilter(n, source->clip.get(), context), Release{vsapi});
+        return source->edit(n, std::move(frame), core, vsapi).release();
+    } catch (const std::exception &failure) {
+        vsapi->setFilterError((std::string("Upscale: ") + failure.what()).c_str(), context);
+        return nullptr;
+    }
+}
+
 } // namespace
 
 bool has_too_many_bits(const VSVideoFormat &format) {
@@ -112,29 +160,10 @@ Properties read_first_frame(VSNode *clip, const VSAPI *vsapi) {
 }
 
 Node create_source(Node clip, const SourceEdits &edits, VSCore *core, const VSAPI *vsapi) {
-    const auto warned = std::make_shared<std::atomic_flag>();
-    const auto edit = [=](int n, Frame frame) {
-        check_frame(n, frame.get(), vsapi);
-        const bool has_alpha = vsapi->mapNumElements(vsapi->getFramePropertiesRO(frame.get()), alpha) >= 0;
-        const bool has_new_sar = edits.sar_num && read_properties(frame.get(), vsapi).has_sar_of(edits.first);
-        if (!has_alpha && !has_new_sar)
-            return frame;
-        VSFrame *copy = vsapi->copyFrame(frame.get(), core);
-        VSMap *properties = vsapi->getFramePropertiesRW(copy);
-        if (has_new_sar) {
-            vsapi->mapSetInt(properties, "_SARNum", edits.sar_num, maReplace);
-            vsapi->mapSetInt(properties, "_SARDen", edits.sar_den, maReplace);
-        }
-        vsapi->mapDeleteKey(properties, alpha);
-        if (has_alpha && !warned->test_and_set())
-            vsapi->logMessage(mtInformation,
-                              "Upscale: the property _Alpha (transparency) is left out of the result. To keep it, "
-                              "enlarge core.std.PropToClip(clip) with resize, and put it back with "
-                              "core.std.ClipToProp",
-                              core);
-        return Frame(copy, Release{vsapi});
-    };
-    return create_frame_filter(std::move(clip), edit, core, vsapi);
+    const VSVideoInfo video = *vsapi->getVideoInfo(clip.get());
+    const VSFilterDependency dependency{clip.get(), rpStrictSpatial};
+    auto source = std::make_unique<Source>(std::move(clip), edits);
+    return create_filter("UpscaleSource", std::move(source), video, get_frame, {dependency}, core, vsapi);
 }
 
 } // namespace animesr
