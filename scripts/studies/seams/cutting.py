@@ -204,13 +204,14 @@ def _gain(frame: Picture, uncut: Picture, reference: NDArray[Any]) -> float:
 def expected_cost(length: int, extra: int, mean_scene: float) -> float:
     """Return the share of steps that segments add, for scenes whose lengths are exponentially distributed.
 
-    A scene of n frames has floor((n - 1) / length) seams. Their expected number is the sum over k of the probability
-    that a scene is longer than k * length.
+    A scene has a seam `length` frames behind its anchor, and one at each multiple of `length` behind that
+    (docs/design.md, 2). Of what a scene has more than `length` frames, which is a mean scene again, each frame is a
+    multiple of `length` with a probability of 1 / `length`.
 
     Args:
         length: frames of a segment.
         extra: steps of warm-up and pre-roll at each seam.
         mean_scene: frames of a scene, on average.
     """
-    seams = 1 / np.expm1(length / mean_scene)
+    seams = np.exp(-length / mean_scene) * (1 + mean_scene / length)
     return float(extra * seams / mean_scene)
