@@ -11,6 +11,8 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from scripts.benchmarks.reference_network import Network
+from scripts.studies.arrays import make_clip
+from scripts.studies.upscaling import run_scene
 from tests.video import core
 from vsanimesr.backends.base import Frame
 from vsanimesr.backends.openvino import computes_bf16, get_core
@@ -69,16 +71,8 @@ def run(
     _, height, width = frames[0].shape
     options = Options(model=model, precision=precision, backend="openvino", colour="network")  # type: ignore[arg-type]
     session = Session(options, width=width, height=height)
-    window = [Frame(n, (f[0], f[1], f[2])) for n, f in enumerate(frames)]
-    for i in range(preroll):
-        session.step(window[0], window[0], window[0], reset=i == 0, output=False)
-    for n, frame in enumerate(window):
-        before, after = window[max(n - 1, 0)], window[min(n + 1, len(window) - 1)]
-        ticket = session.step(before, frame, after, reset=n == 0 and not preroll, output=True)
-        out = np.empty((3, 4 * height, 4 * width), np.float32)
-        assert ticket is not None
-        ticket.wait((out[0], out[1], out[2]))
-        yield out
+    scene = [Frame(n, (f[0], f[1], f[2])) for n, f in enumerate(frames)]
+    yield from run_scene(session, scene, preroll)
     session.close()
 
 
@@ -118,16 +112,7 @@ def test_golden_values_of_flat_grey(model: str) -> None:
 def test_the_filter_gives_the_golden_values_with_the_settings_of_the_release() -> None:
     """At the ends of the clip, prev of the first frame and next of the last are those frames themselves
     (docs/paper-and-release.md, 1.4)."""
-    blank = core.std.BlankClip(format=vs.RGBS, width=24, height=16, length=3)
-    frames = golden_input()
-
-    def draw(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        frame = f.copy()
-        for plane in range(3):
-            np.asarray(frame[plane])[:] = frames[n][plane]
-        return frame
-
-    clip = core.std.ModifyFrame(blank, blank, draw)
+    clip = make_clip(golden_input(), vs.RGBS)
     upscaled = core.animesr.Upscale(
         clip, scene_change="none", preroll=0, precision="fp32", backend="openvino", colour="network"
     )

@@ -10,7 +10,7 @@ import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.video import core
+from tests.video import collect_log, core
 
 LAYOUTS = {"420": (1, 1), "422": (1, 0), "444": (0, 0), "411": (2, 0), "440": (0, 1)}
 INTEGERS = (8, 9, 10, 12, 14, 16)
@@ -96,14 +96,12 @@ def test_the_clips_matrix_and_range_are_used_both_ways(matrix: int, full: bool) 
 
 @pytest.mark.parametrize(("height", "matrix"), [(480, 6), (718, 6), (720, 1), (1080, 1)])
 def test_a_yuv_clip_without_a_matrix_gets_one_by_its_lines_and_the_log_names_it_once(height: int, matrix: int) -> None:
-    messages: list[str] = []
-    handle = core.add_log_handler(lambda _, message: messages.append(message) if "Upscale" in message else None)
     clip = core.std.BlankClip(format=vs.YUV420P8, width=16, height=height, length=3, color=[90, 100, 190])
     known = core.std.SetFrameProps(clip, _Matrix=matrix)
 
-    upscaled = core.animesr.Upscale(clip, backend="null", format=vs.RGBS)
-    frames = [upscaled.get_frame(n) for n in range(3)]
-    core.remove_log_handler(handle)
+    with collect_log() as messages:
+        upscaled = core.animesr.Upscale(clip, backend="null", format=vs.RGBS)
+        frames = [upscaled.get_frame(n) for n in range(3)]
 
     expected = core.animesr.Upscale(known, backend="null", format=vs.RGBS).get_frame(1)
     assert np.array_equal(np.asarray(frames[1][2]), np.asarray(expected[2]))

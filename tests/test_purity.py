@@ -20,6 +20,7 @@ from tests.native.driver import Clip
 from tests.video import (
     Bytes,
     add_jitter,
+    collect_log,
     core,
     expected_frame,
     expected_result,
@@ -216,15 +217,20 @@ def test_steps_back_and_forth_are_short(monkeypatch: pytest.MonkeyPatch, threads
     assert sum(after_a_linear_run) / len(after_a_linear_run) <= 3
 
 
-def test_a_short_request_does_not_wait_for_a_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    core.num_threads = 2
+def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Make each step of the backend `null` take longer."""
     submit = NullBackend.submit
 
     def slow(self: NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
-        time.sleep(0.01)
+        time.sleep(seconds)
         return submit(self, prev, cur, next, output=output)
 
     monkeypatch.setattr(NullBackend, "submit", slow)
+
+
+def test_a_short_request_does_not_wait_for_a_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    core.num_threads = 2
+    slow_down(monkeypatch, 0.01)
     upscaled = core.animesr.Upscale(numbered_clip(400, WIDTH, HEIGHT), backend="null", segment=[0, 0])
     far = upscaled.get_frame_async(300)
     time.sleep(0.3)
@@ -238,19 +244,11 @@ def test_a_short_request_does_not_wait_for_a_long_one(monkeypatch: pytest.Monkey
 
 
 def test_a_long_walk_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    submit = NullBackend.submit
-
-    def slow(self: NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
-        time.sleep(0.06)
-        return submit(self, prev, cur, next, output=output)
-
-    monkeypatch.setattr(NullBackend, "submit", slow)
+    slow_down(monkeypatch, 0.06)
     upscaled = core.animesr.Upscale(numbered_clip(200, WIDTH, HEIGHT), backend="null", segment=[0, 0])
-    messages: list[str] = []
-    handler = core.add_log_handler(lambda _, message: messages.append(message))
 
-    upscaled.get_frame(120).close()
-    core.remove_log_handler(handler)
+    with collect_log() as messages:
+        upscaled.get_frame(120).close()
 
     (message,) = (message for message in messages if "frame 120" in message)
     assert re.search(r"every frame from 0 on; \d+ steps are left, about \d+ s", message)

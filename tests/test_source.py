@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.video import core, expected_frame, get_frames, numbered_clip, read_planes
+from tests.video import collect_log, core, expected_frame, get_frames, numbered_clip, read_planes
 
 REMEDIES = {
     "_FieldBased": "SetFieldBased(clip, 0)",
@@ -30,17 +28,6 @@ FORMATS = [vs.YUV420P8, vs.RGBS, vs.GRAY8]
 def make_clip(fmt: int = vs.YUV420P8, length: int = 1, width: int = 16, height: int = 16) -> vs.VideoNode:
     clip = core.std.BlankClip(format=fmt, width=width, height=height, length=length)
     return core.std.SetFrameProps(clip, _Matrix=0 if clip.format.color_family == vs.RGB else 6, _Range=0)
-
-
-@contextmanager
-def log() -> Iterator[list[str]]:
-    """Collect the messages of the filter."""
-    messages: list[str] = []
-    handle = core.add_log_handler(lambda _, message: messages.append(message) if "Upscale" in message else None)
-    try:
-        yield messages
-    finally:
-        core.remove_log_handler(handle)
 
 
 def converts(clip: vs.VideoNode) -> bool:
@@ -132,7 +119,7 @@ def test_transparency_is_left_out_with_one_message(fmt: int) -> None:
     clip = make_clip(fmt, 6)
     mask = core.std.BlankClip(format=vs.GRAY8, width=16, height=16, length=6)
 
-    with log() as messages:
+    with collect_log() as messages:
         upscaled = core.animesr.Upscale(core.std.ClipToProp(clip, mask, prop="_Alpha"), backend="null")
         for n in range(6):
             assert "_Alpha" not in upscaled.get_frame(n).props
@@ -159,7 +146,7 @@ def test_transparency_is_left_out_with_one_message(fmt: int) -> None:
 def test_what_is_assumed_is_told_in_one_line(fmt: int, properties: dict[str, int], told: list[str]) -> None:
     clip = core.std.SetFrameProps(core.std.BlankClip(format=fmt, width=16, height=16, length=3), **properties)
 
-    with log() as messages:
+    with collect_log() as messages:
         upscaled = core.animesr.Upscale(clip, backend="null")
         for n in range(3):
             upscaled.get_frame(n).close()

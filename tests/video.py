@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,14 @@ from tests.video import *
 """
     path.write_text(head + text)
     return path
+
+
+@contextmanager
+def collect_log() -> Iterator[list[str]]:
+    """Collect the messages of `Upscale` in VapourSynth's log."""
+    messages: list[str] = []
+    handle = core.add_log_handler(lambda _, message: messages.append(message) if "Upscale" in message else None)
+    try:
+        yield messages
+    finally:
+        core.remove_log_handler(handle)

@@ -16,10 +16,16 @@ class Table:
     note: str = ""
 
     def __str__(self) -> str:
-        widths = [max(map(len, column)) for column in zip(self.columns, *self.rows, strict=True)]
-        rule = [f"{'-' * (width - 1)}{':' if i else '-'}" for i, width in enumerate(widths)]
-        lines = [_line(row, widths) for row in (self.columns, rule, *self.rows)]
-        return "\n".join([f"## {self.title}", "", *lines, *(["", self.note] if self.note else [])])
+        body = format_rows(self.columns, self.rows)
+        return "\n".join([f"## {self.title}", "", body, *(["", self.note] if self.note else [])])
+
+
+def format_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table without a heading."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    rule = [f"{'-' * (width - 1)}{':' if i else '-'}" for i, width in enumerate(widths)]
+    return "\n".join(_line(row, widths) for row in (columns, rule, *rows))
 
 
 def verdict(value: float, *, at_least: float | None = None, at_most: float | None = None, unit: str = "") -> str:

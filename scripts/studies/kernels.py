@@ -8,7 +8,6 @@ mean over the picture and as 99.9th percentile. Overshoot is what is seen as hal
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,7 +20,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
+from scripts.benchmarks.table import format_rows
 from vsanimesr.options import Kernel
+
+from .arrays import make_clip, read_clip
+from .commands import make_parser
 
 core = vs.core
 
@@ -69,38 +72,26 @@ def overshoot(scaled: Planes, sr: Planes) -> Planes:
 
 def to_clip(planes: Planes) -> vs.VideoNode:
     """Return a clip of one RGBS frame."""
-    blank = core.std.BlankClip(format=vs.RGBS, width=planes.shape[2], height=planes.shape[1], length=1)
-
-    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        frame = f.copy()
-        for plane in range(3):
-            np.asarray(frame[plane])[:] = planes[plane]
-        return frame
-
-    return core.std.ModifyFrame(blank, blank, fill)
+    return make_clip([planes], vs.RGBS)
 
 
 def to_planes(clip: vs.VideoNode) -> Planes:
     """Return the first frame."""
-    with clip.get_frame(0) as frame:
-        return np.stack([np.asarray(frame[plane]) for plane in range(3)]).astype(np.float64)
+    return np.stack(read_clip(clip[0])[0]).astype(np.float64)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.studies.kernels",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("kernels", __doc__ or "")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of clips")
     parser.add_argument("--models", nargs="+", default=["v1", "v2"], metavar="MODEL", help="default: v1 v2")
     options = parser.parse_args(arguments)
     found = measure(options.folder, options.models)
-    print("| factor | kernel | PSNR to the original, dB | overshoot, mean | overshoot, 99.9 % |")
-    print("|---|---|---:|---:|---:|")
+    columns = ("factor", "kernel", "PSNR to the original, dB", "overshoot, mean", "overshoot, 99.9 %")
+    rows = []
     for (factor, kernel), figures in found.items():
         psnr, mean, high = np.mean(figures, axis=0)
-        print(f"| {factor} | {kernel} | {psnr:.2f} | {mean:.3f} | {high:.1f} |")
+        rows.append((str(factor), kernel, f"{psnr:.2f}", f"{mean:.3f}", f"{high:.1f}"))
+    print(format_rows(columns, rows))
     return 0
 
 

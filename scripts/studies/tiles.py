@@ -8,7 +8,6 @@ of all that is there.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -29,6 +28,8 @@ from vsanimesr.backends.base import SCALE, Backend, Frame, Setup, State
 from vsanimesr.network.graph import padded_size
 from vsanimesr.tiles import Span, TiledBackend
 from vsanimesr.weights.load import read_weights
+
+from .commands import make_parser
 
 type Picture = NDArray[np.float32]
 type Size = tuple[int, int]
@@ -238,11 +239,7 @@ def cost_table() -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.studies.tiles",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("tiles", __doc__ or "")
     parser.add_argument("clips", type=Path, nargs="*", help="a video, or a folder of images")
     parser.add_argument("-o", "--out", type=Path, default=Path("out", "tiles"), help="default: %(default)s")
     parser.add_argument("--models", nargs="+", default=["v2", "v1"], help="default: v2 v1")

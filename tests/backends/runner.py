@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from scripts.studies.colours.correction import restore_colours
 from vsanimesr.backends import parse_options
 from vsanimesr.backends.base import Backend, Frame, Setup, Ticket
 from vsanimesr.backends.onnxruntime import import_onnxruntime
-from vsanimesr.network.colour import Colour
+from vsanimesr.network.colour import SIGMA, Colour
 from vsanimesr.options import Options
 from vsanimesr.quiet import stdout_to_stderr
 from vsanimesr.tiles import open_tiled
@@ -113,3 +114,9 @@ def import_onnxruntime_or_skip() -> Any:
 
 def psnr(a: Picture, b: Picture) -> float:
     return float(-10 * np.log10(max(np.mean((a.astype(np.float64) - b) ** 2), 1e-30)))
+
+
+def assert_restored(restored: Picture, plain: Picture, source: Frame) -> None:
+    """Check that an SR frame is another one with the low frequencies of its source frame, in float32."""
+    expected = restore_colours(plain, np.stack(source.planes), SIGMA)
+    assert np.abs(restored - expected).max() < 2e-6

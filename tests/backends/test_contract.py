@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts.studies.colours.correction import block_means, restore_colours
+from scripts.studies.colours.correction import block_means
 from tests.backends.runner import (
     SIZE,
     TILED,
     Picture,
     Size,
+    assert_restored,
     make_frame,
     make_setup,
     psnr,
@@ -31,7 +32,7 @@ from tests.backends.runner import (
 from vsanimesr.backends import backend_class
 from vsanimesr.backends.base import Backend, Frame
 from vsanimesr.errors import BackendError
-from vsanimesr.network.colour import SIGMA, Colour
+from vsanimesr.network.colour import Colour
 from vsanimesr.network.graph import GraphPrecision
 from vsanimesr.network.tensors import STATE, step_tensors
 
@@ -106,8 +107,7 @@ def test_colours_of_the_source_are_added_after_the_network(case: Case, size: Siz
     network, source = (run_steps(*case, colour=colour, size=size) for colour in COLOURS)
 
     for n, (plain, restored) in enumerate(zip(network, source, strict=True)):
-        expected = restore_colours(plain, np.stack(make_frame(n, size).planes), SIGMA)
-        assert np.abs(restored - expected).max() < 2e-6
+        assert_restored(restored, plain, make_frame(n, size))
         assert np.abs(restored - plain).max() > 1e-3
 
 

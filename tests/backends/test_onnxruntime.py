@@ -12,13 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts.studies.colours.correction import restore_colours
-from tests.backends.runner import SIZE, import_onnxruntime_or_skip, make_frame, make_setup, psnr, run_steps
+from tests.backends.runner import (
+    SIZE,
+    assert_restored,
+    import_onnxruntime_or_skip,
+    make_frame,
+    make_setup,
+    psnr,
+    run_steps,
+)
 from vsanimesr.backends import backend_class
 from vsanimesr.backends.base import Setup
 from vsanimesr.backends.onnxruntime import BFLOAT16, PROVIDERS, _copy_from_host, _copy_to_host
 from vsanimesr.errors import BackendError
-from vsanimesr.network.colour import SIGMA
 
 ort = import_onnxruntime_or_skip()
 
@@ -126,8 +132,7 @@ def test_what_the_source_adds_to_fp16_is_float32() -> None:
     )
 
     for n, (plain, restored) in enumerate(zip(network, source, strict=True)):
-        expected = restore_colours(plain, np.stack(make_frame(n).planes), SIGMA)
-        assert np.abs(restored - expected).max() < 2e-6
+        assert_restored(restored, plain, make_frame(n))
 
 
 def test_no_telemetry_file_is_written(tmp_path: Path) -> None:

@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts.studies.colours.correction import restore_colours
 from tests.backends import runner
-from tests.backends.runner import SIZE, Picture, make_frame, make_setup, read_frame, submit_step
+from tests.backends.runner import SIZE, Picture, assert_restored, make_frame, make_setup, read_frame, submit_step
 from vsanimesr.backends import openvino
 from vsanimesr.backends.base import Frame
 from vsanimesr.backends.openvino import OpenVINOBackend
 from vsanimesr.errors import BackendError
-from vsanimesr.network.colour import SIGMA
 from vsanimesr.weights.load import read_weights
 
 WIDTH, HEIGHT = SIZE
@@ -98,8 +96,7 @@ def test_what_the_source_adds_to_few_bits_is_float32(precision: str) -> None:
     )
 
     for n, (plain, restored) in enumerate(zip(network, source, strict=True)):
-        expected = restore_colours(plain, np.stack(make_frame(n).planes), SIGMA)
-        assert np.abs(restored - expected).max() < 2e-6
+        assert_restored(restored, plain, make_frame(n))
 
 
 def test_bf16_does_not_round_the_picture() -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.cli.terminal import run_in_terminal
 from vsanimesr import cache
 from vsanimesr.backends.gpu import tensorrt_build as builder
 from vsanimesr.cli import main
@@ -134,17 +132,7 @@ def test_an_invalid_size(size: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_terminal_shows_the_progress(engines: Path) -> None:
-    terminal, end = pty.openpty()
-    command = [sys.executable, "-m", "vsanimesr", "build", *SMALL]
-    with subprocess.Popen(command, stderr=end, stdout=subprocess.PIPE, text=True) as process:
-        os.close(end)
-        shown = b""
-        with suppress(OSError):  # the end of a terminal
-            while part := os.read(terminal, 1 << 16):
-                shown += part
-        os.close(terminal)
-        assert process.stdout is not None
-        out = process.stdout.read()
+    _, out, shown = run_in_terminal("build", *SMALL)
 
     percents = [int(percent) for percent in re.findall(rb"\] +(\d+) %", shown)]
     assert percents == sorted(percents)

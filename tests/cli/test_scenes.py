@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
-import sys
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +10,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
+from tests.cli.terminal import run_in_terminal
 from vsanimesr.cli import main, scenes
 from vsanimesr.scene_file import read_scene_file
 
@@ -149,19 +145,11 @@ def test_a_terminal_shows_one_line_and_clears_it(tmp_path: Path) -> None:
     script.write_text(
         f"{SCRIPT}\nimport time\ncore.std.FrameEval(one, lambda n: time.sleep(0.1) or one).set_output()\n"
     )
-    terminal, end = pty.openpty()
-    command = [sys.executable, "-m", "vsanimesr", "scenes", str(script), "-o", str(tmp_path / "scenes.txt")]
-    with subprocess.Popen(command, stderr=end, stdout=subprocess.PIPE) as process:
-        os.close(end)
-        shown = b""
-        with suppress(OSError):  # the end of a terminal
-            while part := os.read(terminal, 1 << 16):
-                shown += part
-        os.close(terminal)
-        assert process.stdout is not None
-        assert process.stdout.read() == b""  # what the script prints goes to stderr
 
-    assert process.returncode == 0
+    code, out, shown = run_in_terminal("scenes", str(script), "-o", str(tmp_path / "scenes.txt"))
+
+    assert code == 0
+    assert out == ""  # what the script prints goes to stderr
     assert b"a script may print" in shown
     assert b"/10 frames, " in shown
     assert shown.rpartition(b"\r\x1b[K")[2].endswith(b"1 scenes in 10 frames\r\n")

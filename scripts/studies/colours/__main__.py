@@ -19,7 +19,7 @@ from pathlib import Path
 from scripts.benchmarks.table import Table
 from vsanimesr.backends.base import SCALE
 
-from ..commands import parse_arguments
+from ..commands import parse_arguments, report
 from . import measures, night
 from .encoding import ENCODINGS, Encoding
 from .pictures import draw_versions
@@ -55,10 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments("colours", __doc__ or "", PARTS, "one clip, one encoding, one width", arguments)
     study = Study(options.clips, options.out, options.quick)
     study.out.mkdir(parents=True, exist_ok=True)
-    for name in options.part or PARTS:
-        text = "\n\n".join(map(str, PARTS[name](study))) + "\n"
-        (study.out / f"{name}.md").write_text(text)
-        print(text)
+    for name in options.part:
+        report(PARTS[name](study), study.out / f"{name}.md")
     return 0
 
 

@@ -5,10 +5,9 @@ Both conversions are those of VapourSynth's `resize`, as in the filter, so they 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import av
 import numpy as np
@@ -21,10 +20,10 @@ from trainer.degradation.codec import h264_options, quantiser_options
 from trainer.degradation.scaling import downscale
 from vsanimesr.backends.base import SCALE
 
+from ..arrays import Frames, make_clip, read_clip
+
 type Clip = NDArray[np.float32]
 """Frames in RGB, (frames, 3, height, width)."""
-type Frames = Sequence[Sequence[NDArray[Any]]]
-"""The planes of each frame."""
 
 RATE = 24
 BT709, LIMITED = 1, 0
@@ -49,10 +48,10 @@ class Encoding:
         if self.softness:
             picture = blur(picture, self.softness, self.softness, 0)
         lr = downscale(picture, SCALE, "area").numpy()
-        yuv = vs.core.resize.Bicubic(_make_clip(list(lr), vs.RGBS), format=vs.YUV420P8, matrix=BT709)
-        decoded = _make_clip(self._transcode(_read_clip(yuv)), vs.YUV420P8)
+        yuv = vs.core.resize.Bicubic(make_clip(list(lr), vs.RGBS), format=vs.YUV420P8, matrix=BT709)
+        decoded = make_clip(self._transcode(read_clip(yuv)), vs.YUV420P8)
         decoded = vs.core.std.SetFrameProps(decoded, _Matrix=BT709, _Range=LIMITED)
-        return np.array(_read_clip(vs.core.resize.Bicubic(decoded, format=vs.RGBS)), np.float32)
+        return np.array(read_clip(vs.core.resize.Bicubic(decoded, format=vs.RGBS)), np.float32)
 
     def _transcode(self, frames: Frames) -> Frames:
         """Encode and decode frames in YUV."""
@@ -87,20 +86,3 @@ def _pixels(plane: av.video.plane.VideoPlane) -> NDArray[np.uint8]:
     """Return the pixels of a plane, without what pads its rows."""
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
     return rows[: plane.height, : plane.width]
-
-
-def _make_clip(frames: Frames, format: int) -> vs.VideoNode:
-    height, width = frames[0][0].shape
-    blank = vs.core.std.BlankClip(format=format, width=width, height=height, length=len(frames))
-
-    def draw(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        frame = f.copy()
-        for number, plane in enumerate(frames[n]):
-            np.asarray(frame[number])[:] = plane
-        return frame
-
-    return vs.core.std.ModifyFrame(blank, blank, draw)
-
-
-def _read_clip(clip: vs.VideoNode) -> Frames:
-    return [[np.array(frame[plane]) for plane in range(3)] for frame in clip.frames(close=True)]

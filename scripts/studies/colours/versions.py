@@ -16,6 +16,7 @@ from vsanimesr.backends.base import SCALE, Frame
 from vsanimesr.options import Options
 from vsanimesr.session import Session
 
+from ..upscaling import run_scene
 from .correction import restore_colours
 from .encoding import Clip
 
@@ -76,17 +77,11 @@ def make_versions(lq: Clip, hq: Clip, model: str, sigmas: Sequence[float], part:
 
 def upscale(lq: Clip, model: str) -> Clip:
     """Run the network, with a pre-roll of the first frame that settles."""
-    count, colours, height, width = lq.shape
+    *_, height, width = lq.shape
     session = Session(
         Options(model=model, backend="openvino", precision="fp32", colour="network"), width=width, height=height
     )
-    window = [Frame(n, (frame[0], frame[1], frame[2])) for n, frame in enumerate(np.ascontiguousarray(lq))]
-    for n in range(PREROLL):
-        session.step(window[0], window[0], window[0], reset=n == 0, output=False)
-    out = np.empty((count, colours, SCALE * height, SCALE * width), np.float32)
-    for n, frame in enumerate(window):
-        ticket = session.step(window[max(n - 1, 0)], frame, window[min(n + 1, count - 1)], reset=False, output=True)
-        assert ticket is not None
-        ticket.wait((out[n, 0], out[n, 1], out[n, 2]))
+    frames = [Frame(n, (frame[0], frame[1], frame[2])) for n, frame in enumerate(np.ascontiguousarray(lq))]
+    out = np.stack(list(run_scene(session, frames, PREROLL)))
     session.close()
     return out

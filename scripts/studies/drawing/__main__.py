@@ -12,13 +12,13 @@ again, delete it.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scripts import fetch_data
 
+from ..commands import make_parser
 from . import people, render, renpy_art, shows, svg
 from .scene import LENGTH, DrawingError, Scene
 
@@ -42,11 +42,7 @@ def draw(folder: Path, scenes: Iterable[Scene], count: int, art: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.studies.drawing",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("drawing", __doc__ or "")
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, metavar="FOLDER", help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="4 and 2 clips of 17 frames: for a trial run")
     options = parser.parse_args(arguments)

@@ -14,7 +14,6 @@ that `python -m scripts.studies.drawing` fetches.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
@@ -24,14 +23,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from scripts.benchmarks.table import format_rows
 from scripts.studies.drawing.__main__ import FOLDER
 
+from ..commands import make_parser, parse_parts
 from . import clips, faintest, scenes, upscaling
 from .comparison import Comparison
 from .encodings import ENCODINGS
 from .groups import BOUND, Limits, Score
 from .scenes import HELD_OUT, TRAIN, Half
-from .tables import SCORE_COLUMNS, Encoded, draw_pair, format_table, name_lost, score_row
+from .tables import SCORE_COLUMNS, Encoded, draw_pair, name_lost, score_row
 
 PARTS = ("limits", "train", "held-out", "faintest", "upscaling", "speed")
 TRIED = (
@@ -66,8 +67,8 @@ def print_limits(half: list[Encoded]) -> None:
     for limits in TRIED:
         changed = {key: value for key, value in vars(limits).items() if value != getattr(chosen, key)}
         rows.append(row(", ".join(f"{key} {value}" for key, value in changed.items()) or "as chosen", limits, BOUND))
-    print(format_table(columns, rows), end="\n\n")
-    print(format_table(columns, [row(f"bound {bound}", chosen, bound) for bound in (4, 6, 8, 12, 24, 48)]), end="\n\n")
+    print(format_rows(columns, rows), end="\n\n")
+    print(format_rows(columns, [row(f"bound {bound}", chosen, bound) for bound in (4, 6, 8, 12, 24, 48)]), end="\n\n")
 
 
 def print_scores(half: Half, encoded: list[Encoded], out: Path) -> None:
@@ -78,12 +79,12 @@ def print_scores(half: Half, encoded: list[Encoded], out: Path) -> None:
         rows.append(score_row(encoding.name, score))
         lost.append((encoding.name, name_lost(score.lost)))
         total = total.plus(score)
-    print(format_table(SCORE_COLUMNS, [*rows, score_row("all", total)]), end="\n\n")
-    print(format_table(("", "held, but distinct by the sheet"), lost), end="\n\n")
+    print(format_rows(SCORE_COLUMNS, [*rows, score_row("all", total)]), end="\n\n")
+    print(format_rows(("", "held, but distinct by the sheet"), lost), end="\n\n")
     steps = [
         (encoding.name, each.score(limits, BOUND, ["holds"])) for encoding, each in zip(ENCODINGS, encoded, strict=True)
     ]
-    print(format_table(SCORE_COLUMNS, [score_row(f"{name}, scenes with holds", score) for name, score in steps]))
+    print(format_rows(SCORE_COLUMNS, [score_row(f"{name}, scenes with holds", score) for name, score in steps]))
     print()
     nearest = [
         (encoding.name, each, *near)
@@ -100,7 +101,7 @@ def print_scores(half: Half, encoded: list[Encoded], out: Path) -> None:
             shown[name, number] = (name, each.scenes[number].name, str(n), *numbers)
             source, frames = each.part(number)
             pictures.append(draw_pair(source[n - 1 : n + 1], frames[n - 1 : n + 1]))
-    print(format_table(columns, shown.values()), end="\n\n")
+    print(format_rows(columns, shown.values()), end="\n\n")
     file = out / f"nearest-{half.name}.png"
     rows_of_two = [np.hstack(pictures[k : k + 2]) for k in range(0, len(pictures) - 1, 2)]
     Image.fromarray(np.vstack(rows_of_two)).save(file)
@@ -125,7 +126,7 @@ def print_upscaling(art: Path, comparison: Comparison) -> None:
                 pictures = list(scenes.render(scene, art))
                 rows.append(upscaling.measure_scene(scene, pictures, encoding, comparison, BOUND))
                 print("holds: upscaled", *rows[-1], file=sys.stderr)
-        print(f"{encoding.name}\n\n{format_table(columns, rows)}", end="\n\n")
+        print(f"{encoding.name}\n\n{format_rows(columns, rows)}", end="\n\n")
 
 
 def print_speed(comparison: Comparison) -> None:
@@ -140,31 +141,24 @@ def print_speed(comparison: Comparison) -> None:
             comparison.is_held(kept, kept, bits)
             times.append(1000 * (time.perf_counter() - start))
         rows.append((name, f"{min(times):.2f}", f"{np.median(times):.2f}"))
-    print(format_table(("720x480, 4:2:0", "best, ms", "median, ms"), rows), end="\n\n")
+    print(format_rows(("720x480, 4:2:0", "best, ms", "median, ms"), rows), end="\n\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.studies.holds",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; default: all")
+    parser = make_parser("holds", __doc__ or "")
     parser.add_argument("--art", type=Path, default=FOLDER / "art", help="default: %(default)s")
     parser.add_argument("-o", "--out", type=Path, default=Path("out", "holds"), help="default: %(default)s")
-    options = parser.parse_intermixed_args(arguments)
-    if unknown := [name for name in options.part if name not in PARTS]:
-        parser.error(f"{unknown[0]!r} is not a part; choose from {', '.join(PARTS)}")
+    options = parse_parts(parser, PARTS, arguments)
     with tempfile.TemporaryDirectory() as folder:
         comparison = Comparison(Path(folder), "-O3")
-        for part in options.part or PARTS:
+        for part in options.part:
             if part == "upscaling":
                 print_upscaling(options.art, comparison)
             elif part == "speed":
                 print_speed(comparison)
             elif part == "faintest":
                 columns = ("motion", "held", "second frame, times the limits")
-                print(format_table(columns, faintest.measure(options.art, comparison)), end="\n\n")
+                print(format_rows(columns, faintest.measure(options.art, comparison)), end="\n\n")
             else:
                 half = HELD_OUT if part == "held-out" else TRAIN
                 encoded = load(half, options.out, options.art, comparison)

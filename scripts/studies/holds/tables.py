@@ -69,11 +69,6 @@ class Encoded:
         return sorted(found, key=lambda each: each[0])
 
 
-def format_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines: list[Sequence[str]] = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def score_row(name: str, score: Score) -> tuple[str, ...]:
     """Return a row under SCORE_COLUMNS."""
     shown = [lost.carried for lost in score.lost]

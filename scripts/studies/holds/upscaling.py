@@ -8,10 +8,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from vsanimesr.backends.base import Frame
+from vsanimesr.backends.base import SCALE, Frame
 from vsanimesr.options import Options
 from vsanimesr.session import Session
 
+from ..upscaling import run_scene
 from . import encodings
 from .comparison import Comparison
 from .encodings import Encoding, Yuv
@@ -22,7 +23,6 @@ type Rgb = NDArray[np.float32]
 """In 0..1: (3, height, width)."""
 
 COUNT = 40
-SCALE = 4
 PREROLL = 5
 
 
@@ -35,20 +35,8 @@ def shrink(picture: NDArray[np.float32]) -> NDArray[np.float32]:
 def upscale(session: Session, frames: Sequence[Yuv], numbers: Sequence[int]) -> Iterator[Rgb]:
     """Yield the SR frames of these frames of a scene, as if there were no others."""
     planes = [np.ascontiguousarray(np.moveaxis(encodings.to_rgb(yuv) / 255, 2, 0), np.float32) for yuv in frames]
-
-    def frame(index: int) -> Frame:
-        n = numbers[min(max(index, 0), len(numbers) - 1)]
-        red, green, blue = planes[n]
-        return Frame(n, (red, green, blue))
-
-    for n in range(PREROLL):
-        session.step(frame(0), frame(0), frame(0), reset=n == 0, output=False)
-    for index in range(len(numbers)):
-        ticket = session.step(frame(index - 1), frame(index), frame(index + 1), reset=False, output=True)
-        assert ticket is not None
-        result = np.empty((3, *session.sr), np.float32)
-        red, green, blue = result
-        ticket.wait((red, green, blue))
+    scene = [Frame(n, (planes[n][0], planes[n][1], planes[n][2])) for n in numbers]
+    for result in run_scene(session, scene, PREROLL):
         yield np.clip(result, 0, 1)
 
 

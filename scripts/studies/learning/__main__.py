@@ -35,7 +35,7 @@ COLUMNS = ("clip", "", "PSNR-Y, dB", "more than bicubic", "LPIPS")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments("learning", __doc__ or "", RUNS, "a few steps, few frames", arguments)
-    for name in options.part or RUNS:
+    for name in options.part:
         train_run(name, options.clips / "train", options.out, QUICK if options.quick else ())
     names = [name for name in RUNS if (options.out / name).is_dir()]
     text = format_tables(evaluate(options.clips / "held-out", options.out, names, quick=options.quick))

@@ -28,7 +28,7 @@ from trainer.lbo.factor import read_choice
 from trainer.losses.metrics import Lpips
 from trainer.losses.vgg.lpips_vgg16 import read_lpips_vgg16
 
-from ..commands import parse_arguments
+from ..commands import parse_arguments, report
 from . import degradation_distance, episodes, factors, nn_only, pages, plots, runs, table2
 from .degradation_distance import AREA, BICUBIC, SETTINGS, Case, Distance, Halving, nearest
 from .synthetic_faults import FAULTS
@@ -69,10 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     held_out = find_clips(options.clips / "held-out")[1 :: 8 if options.quick else 2]
     study = Study(options.out, options.clips / "train", held_out, Lpips(read_lpips_vgg16()), options.quick)
     study.prepare()
-    for name in options.part or PARTS:
-        text = "\n\n".join(map(str, PARTS[name](study))) + "\n"
-        (options.out / f"{name}.md").write_text(text)
-        print(text)
+    for name in options.part:
+        report(PARTS[name](study), options.out / f"{name}.md")
     return 0
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from scripts import fetch_data
 from scripts.benchmarks.table import Table
 
-from ..commands import parse_arguments
+from ..commands import parse_arguments, report
 from . import detectors
 from .episodes import CUTS, FLASHES, SLOW, STYLES, Event, Style, find_sources, make_episode
 from .scores import Score
@@ -32,6 +32,7 @@ from .video import ENCODINGS, count_frames, encode
 
 FILM = fetch_data.FOLDER / "bigbuckbunny.mp4"
 HALVES = ("train", "held-out")
+PARTS = (*HALVES, "cost")
 FRAMES = {"train": 1440, "held-out": 720}
 """Least frames of an episode: a minute, and half of one."""
 QUICK_FRAMES = 200
@@ -39,14 +40,11 @@ SEED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse_arguments("scenes", __doc__ or "", (*HALVES, "cost"), "episodes of 8 seconds", arguments)
-    for part in options.part or (*HALVES, "cost"):
+    options = parse_arguments("scenes", __doc__ or "", PARTS, "episodes of 8 seconds", arguments)
+    for part in options.part:
         half = part if part in HALVES else HALVES[0]
         study = Study(options.clips / half, options.out / half, HALVES.index(half), options.quick)
-        tables = study.measure_costs() if part == "cost" else study.score()
-        text = "\n\n".join(map(str, tables)) + "\n"
-        (options.out / f"{part}.md").write_text(text, encoding="utf-8")
-        print(text)
+        report(study.measure_costs() if part == "cost" else study.score(), options.out / f"{part}.md")
     return 0
 
 

@@ -23,6 +23,7 @@ from trainer.losses.metrics import Lpips
 from trainer.losses.vgg.lpips_vgg16 import read_lpips_vgg16
 from vsanimesr.weights.release import MODEL_NAMES
 
+from ..commands import make_parser, parse_parts, report
 from . import cutting, settling, strips, tables
 from .clips import SOURCES, Clip, load_clip
 from .runs import Runner, choose_starts, make_hold, report_plan
@@ -51,21 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         studies = (study_seams(runner, clips, options.preroll, lpips, options.work / "strips") for runner in runners)
         results += tables.format_seams([seam for study in studies for seam in study])
         results.append(tables.format_costs(options.preroll))
-    text = "\n\n".join(map(str, results)) + "\n"
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(text)
-    print(text)
+    report(results, options.out)
     return 0
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.studies.seams",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("seams", __doc__ or "")
     parser.add_argument("clips", type=Path, help="the folder of scripts.studies.drawing")
-    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; default: both")
     parser.add_argument("-o", "--out", type=Path, default=Path("out/seams/tables.md"), help="default: %(default)s")
     parser.add_argument(
         "--work", type=Path, default=Path("out/seams"), help="clips and runs are kept here: %(default)s"
@@ -74,11 +67,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--groups", nargs="+", default=GROUPS, choices=GROUPS, help="default: both")
     parser.add_argument("--preroll", type=int, default=PREROLL, help="of the part cut; default: %(default)s")
     parser.add_argument("--kept", action="store_true", help="run nothing: only measure what is kept already")
-    options = parser.parse_intermixed_args(arguments)
-    options.part = options.part or PARTS
-    if unknown := [name for name in options.part if name not in PARTS]:
-        parser.error(f"{unknown[0]!r} is not a part; choose from {', '.join(PARTS)}")
-    return options
+    return parse_parts(parser, PARTS, arguments)
 
 
 def study_settling(runner: Runner, clips: Sequence[Clip]) -> Iterator[settling.Settling]:

@@ -12,6 +12,7 @@ import torch
 import vapoursynth as vs
 from torch import Tensor
 
+from scripts.studies.arrays import make_clip
 from trainer.cli import main
 from trainer.core import checkpoints
 from trainer.errors import CheckpointError, ExportError
@@ -59,16 +60,8 @@ def forward(net: AnimeSR) -> Tensor:
 
 def upscale(model: Path, backend: str = "openvino") -> Tensor:
     """Upscale the clip with the filter, without pre-roll and anchors, as training runs a clip."""
-    blank = core.std.BlankClip(format=vs.RGBS, width=WIDTH, height=HEIGHT, length=FRAMES)
-
-    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        frame = f.copy()
-        for plane in range(3):
-            np.asarray(frame[plane])[:] = clip()[0, n, plane].numpy()
-        return frame
-
     sr = core.animesr.Upscale(
-        blank.std.ModifyFrame(blank, fill),
+        make_clip(list(clip()[0].numpy()), vs.RGBS),
         model=str(model),
         backend=backend,
         precision="fp32",
