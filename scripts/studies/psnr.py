@@ -12,7 +12,7 @@ MAX_PSNR = 120.0
 """PSNR of equal pictures, in dB, for which the formula gives infinity, and the upper limit: means stay finite."""
 
 
-def compute_psnr(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]], peak: float = 1) -> float:
+def compute_psnr(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]], *, peak: float = 1) -> float:
     """Compute the peak signal-to-noise ratio of two arrays of one shape, in dB, at most `MAX_PSNR`.
 
     Args:

@@ -189,7 +189,7 @@ def measure_seams(runner: Runner, clip: Clip, preroll: int, lpips: Lpips | None)
                 held=uncut.cross(at, after[at], "held"),
                 changing=uncut.cross(at, after[at], "changing"),
                 psnr=_gain(after[at], uncut.frame(at), before),
-                to_uncut=tuple(compute_psnr(uncut.frame(n), sr, 255) for n, sr in after.items()),
+                to_uncut=tuple(compute_psnr(uncut.frame(n), sr, peak=255) for n, sr in after.items()),
                 quality=quality,
                 lpips=lpips_change,
             )
@@ -198,7 +198,7 @@ def measure_seams(runner: Runner, clip: Clip, preroll: int, lpips: Lpips | None)
 def _gain(frame: Picture, uncut: Picture, reference: NDArray[Any]) -> float:
     """Return by how many dB a frame is nearer to a reference than the uncut one is."""
     reference = reference.astype(np.float32)
-    return compute_psnr(frame, reference, 255) - compute_psnr(uncut, reference, 255)
+    return compute_psnr(frame, reference, peak=255) - compute_psnr(uncut, reference, peak=255)
 
 
 def expected_cost(length: int, extra: int, mean_scene: float) -> float:

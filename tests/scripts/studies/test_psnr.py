@@ -12,9 +12,9 @@ from scripts.studies.psnr import MAX_PSNR, compute_psnr
 def test_psnr_of_known_pictures(peak: float) -> None:
     black = np.zeros((2, 2, 3), np.float32)
 
-    assert compute_psnr(black, black + np.float32(peak), peak) == 0
-    assert compute_psnr(black, black + np.float32(peak / 100), peak) == pytest.approx(40)
-    assert compute_psnr(black + np.float32(peak / 100), black, peak) == pytest.approx(40)
+    assert compute_psnr(black, black + np.float32(peak), peak=peak) == 0
+    assert compute_psnr(black, black + np.float32(peak / 100), peak=peak) == pytest.approx(40)
+    assert compute_psnr(black + np.float32(peak / 100), black, peak=peak) == pytest.approx(40)
 
 
 def test_psnr_has_a_maximum_for_equal_pictures() -> None:
