@@ -89,10 +89,8 @@ def submit_step(
     backend: Backend, n: int, *, output: bool = True, size: Size = SIZE, padded: bool = False
 ) -> Ticket | None:
     """Submit the step of frame n, whose frames are padded already if `padded`."""
-    prev, cur, next = (make_frame(max(number, 0), size) for number in (n - 1, n, n + 1))
-    if padded:
-        prev, cur, next = map(pad_frame, (prev, cur, next))
-    return backend.submit(prev, cur, next, output=output)
+    window = [make_frame(max(number, 0), size) for number in (n - 1, n, n + 1)]
+    return backend.submit(*map(pad_frame, window) if padded else window, output=output)
 
 
 def read_frame(ticket: Ticket | None, size: Size = SIZE) -> Picture:
@@ -113,7 +111,11 @@ def run_steps(
     steps: int = 4,
     padded: bool = False,
 ) -> list[Picture]:
-    """Return the SR frames of the first steps, waiting for each before the next. With `padded` they have their padding."""
+    """Return the SR frames of the first steps, waiting for each before the next.
+
+    Args:
+        padded: whether frames are padded to multiples of 4 first, so that SR frames have their padding too.
+    """
     shown = (padded_size(size[0]), padded_size(size[1])) if padded else size
     with start_backend(name, *options, precision=precision, colour=colour, model=model, size=shown) as backend:
         return [read_frame(submit_step(backend, n, size=size, padded=padded), shown) for n in range(steps)]

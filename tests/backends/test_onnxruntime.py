@@ -16,7 +16,6 @@ from tests.backends.runner import (
     SIZE,
     assert_source_is_added,
     import_onnxruntime_or_skip,
-    make_frame,
     make_setup,
     psnr,
     run_steps,

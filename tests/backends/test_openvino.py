@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.backends import runner
-from tests.backends.runner import SIZE, Picture, assert_source_is_added, make_frame, make_setup, read_frame, submit_step
+from tests.backends.runner import SIZE, Picture, assert_source_is_added, make_setup, read_frame, submit_step
 from vsanimesr.backends import openvino
 from vsanimesr.backends.base import Frame
 from vsanimesr.backends.openvino import OpenVINOBackend

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from scripts.studies.colours.correction import Correction
 from tests.backends.runner import import_onnxruntime_or_skip
-from vsanimesr.network.colour import Colour
 from vsanimesr.network.graph import GraphPrecision, build_graph, padded_size
 from vsanimesr.network.int8 import load_ranges
 from vsanimesr.network.shapes import PREFIX, SR_CHANNELS, Shape
