@@ -74,19 +74,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def choose(study: Study) -> list[Table]:
     """Compare corrections of train clips."""
-    return compare(study, "Train clips", [study.clips / "train" / name for name in CHOSEN])
+    return compare(study, "Train clips", [study.clips / "train" / name for name in CHOSEN], study.corrections)
 
 
 def judge(study: Study) -> list[Table]:
-    """Compare corrections of held-out clips."""
-    return compare(study, "Held-out clips", sorted((study.clips / "held-out").iterdir()))
+    """Compare held-out clips with one pass and with what was chosen."""
+    folders = sorted((study.clips / "held-out").iterdir())
+    return compare(study, "Held-out clips", folders, [Correction(passes=1), Correction()])
 
 
-def compare(study: Study, title: str, folders: Sequence[Path]) -> list[Table]:
+def compare(study: Study, title: str, folders: Sequence[Path], corrections: Sequence[Correction]) -> list[Table]:
     """Return a table of measures for each model, and one of PSNR by clip."""
     rows = Rows()
     by_clip: list[list[str]] = []
-    for name, model, versions in upscale_all(study, folders, study.corrections):
+    for name, model, versions in upscale_all(study, folders, corrections):
         found = rows.add(model, versions)
         by_clip.append([name, *(f"{score.psnr:.2f}" for score in found.values())])
     return [*rows.tables(title), Table(f"{title}: PSNR to HQ", ["clip", *found], by_clip)]
