@@ -104,8 +104,8 @@ class Options:
     memory of a tile; or `auto`: as large as half of the device's memory allows. By default the whole frame is run at
     once."""
 
-    overlap: int = 64
-    """Pixels of the clip by which neighbouring tiles overlap at least. From 64 on, or 48 with `colour="network"`, the
+    overlap: int = 68
+    """Pixels of the clip by which neighbouring tiles overlap at least. From 68 on, or 48 with `colour="network"`, the
     released networks give the frame that they give without tiles, up to the last bits."""
 
     format: int | None = None

@@ -25,8 +25,10 @@ from scripts.benchmarks.table import Table
 from trainer.data.clips import require_clip
 from vsanimesr.backends import open_backend, parse_options
 from vsanimesr.backends.base import SCALE, Backend, Frame, Setup, State
+from vsanimesr.network.colour import Colour
 from vsanimesr.network.graph import padded_size
-from vsanimesr.tiles import Span, TiledBackend
+from vsanimesr.options import Options
+from vsanimesr.tiles import Span, TiledBackend, open_tiled
 from vsanimesr.weights.load import read_weights
 
 from .commands import make_parser
@@ -45,10 +47,16 @@ STATES = ("shared", "own")
 """Whether tiles share one state of the frame, or each has its own."""
 SEAMS = ("cut", "blended")
 """Whether SR frames are cut in the middle of an overlap, or blended over it."""
-FRAMES: tuple[Size, ...] = ((320, 240), (640, 480), (960, 540))
-"""LR sizes of which memory is measured."""
-TILE = (320, 240)
-"""Size of the tiles with which memory is measured."""
+PLAIN_SIZE, PLAIN_TILE = (104, 32), (88, 32)
+"""LR size of the frames, and of two tiles, with which the defaults of the filter are measured."""
+COSTS: Sequence[tuple[Size, Size | tuple[()]]] = (
+    ((720, 480), ()),
+    ((720, 480), (396, 276)),
+    ((1280, 720), ()),
+    ((1280, 720), (676, 396)),
+    ((1280, 720), (472, 288)),
+)
+"""LR sizes of frames, and of tiles or none, of which memory is measured: 2x2 tiles, and 3x3."""
 
 PROGRAM = """
 import time
@@ -60,9 +68,8 @@ options = Options(backend="openvino", precision="fp32", tiles={tiles}, backend_o
 session = Session(options, width={width}, height={height})
 frame = Frame(0, tuple(np.full((3, {height}, {width}), 0.5, np.float32)))
 out = tuple(np.empty((3, 4 * {height}, 4 * {width}), np.float32))
-for n in range(2):
-    start = time.process_time()
-    session.step(frame, frame, frame, reset=n == 0, output=True).wait(out)
+start = time.process_time()
+session.step(frame, frame, frame, reset=True, output=True).wait(out)
 (peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(1024 * int(peak), time.process_time() - start)
 """
@@ -110,32 +117,32 @@ def open_openvino(setup: Setup) -> Backend:
     return open_backend("openvino", setup)
 
 
-def make_setup(model: str, size: Size) -> Setup:
+def make_setup(model: str, size: Size, colour: Colour = "network") -> Setup:
     return Setup(
         width=size[0],
         height=size[1],
         precision="fp32",
-        colour="network",
+        colour=colour,
         device=0,
         options=parse_options("openvino", ["threads=1"]),
         read_weights=lambda: read_weights(model),
     )
 
 
-def read_clip(path: Path, frames: int) -> list[Picture]:
-    """Return the middle of the frames of a clip that is scaled to twice the width of `SIZE`.
+def read_clip(path: Path, frames: int, size: Size = SIZE) -> list[Picture]:
+    """Return the middle of the frames of a clip that is scaled to twice the width of `size`.
 
     A clip that is short is played there and back.
     """
     clip = require_clip(path, "clip")
     last = len(clip) - 1
     numbers = [last - abs(last - n % (2 * last)) for n in range(frames)]
-    pictures = {number: _crop(clip.read([number])[0]) for number in sorted(set(numbers))}
+    pictures = {number: _crop(clip.read([number])[0], size) for number in sorted(set(numbers))}
     return [pictures[number] for number in numbers]
 
 
-def _crop(frame: NDArray[np.uint8]) -> Picture:
-    width, height = SIZE
+def _crop(frame: NDArray[np.uint8], size: Size) -> Picture:
+    width, height = size
     image = Image.fromarray(frame)
     image = image.resize((2 * width, round(2 * width * image.height / image.width)), Image.Resampling.BICUBIC)
     left, top = (image.width - width) // 2, (image.height - height) // 2
@@ -183,6 +190,15 @@ def measure(folder: Path, path: Path, model: str, frames: int, pairs: Iterable[t
         print(file.stem, {seam: f"{min(each):.1f}" for seam, each in values.items()}, flush=True)
 
 
+def measure_defaults(path: Path, model: str, frames: int) -> list[str]:
+    """Compare frames in two tiles with whole frames, with the overlap and the colours that are the defaults."""
+    clip, setup = read_clip(path, frames, PLAIN_SIZE), make_setup(model, PLAIN_SIZE, Options().colour)
+    tiled, whole = (open_tiled("openvino", setup, tiles, Options().overlap) for tiles in (PLAIN_TILE, ()))
+    values = [compute_psnr(*pair) for pair in zip(run(tiled, clip), run(whole, clip), strict=True)]
+    print(path.stem, model, f"{min(values):.1f}", flush=True)
+    return [path.stem, model, str(frames), f"{min(values):.1f}", f"{values[-1]:.1f}"]
+
+
 def quality_table(folder: Path) -> Table:
     rows: list[tuple[Any, ...]] = []
     for file in folder.glob("*.json"):
@@ -212,9 +228,7 @@ def quality_table(folder: Path) -> Table:
 def cost_table() -> Table:
     """Measure peak memory of a process with a session of openvino, and the processor time of a step."""
     rows = []
-    for size, tiles in product(FRAMES, ((), TILE)):
-        if tiles == size:
-            continue
+    for size, tiles in COSTS:
         program = PROGRAM.format(tiles=tiles, width=size[0], height=size[1])
         result = subprocess.run(python_command(program), stdout=subprocess.PIPE, text=True, check=True)
         memory, seconds = map(float, result.stdout.split())
@@ -242,13 +256,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", nargs="+", default=["v2", "v1"], help="default: v2 v1")
     parser.add_argument("--frames", type=int, default=100, help="default: %(default)s")
     parser.add_argument("--overlaps", type=int, nargs="+", default=OVERLAPS, help="default: all")
-    parser.add_argument("--states", nargs="+", choices=STATES, default=STATES, help="default: all")
+    parser.add_argument("--states", nargs="*", choices=STATES, default=STATES, help="default: all")
+    parser.add_argument("--defaults", action="store_true", help="measure the defaults of the filter too")
     parser.add_argument("--cost", action="store_true", help="measure memory and time too")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     for path, model in product(options.clips, options.models):
         measure(options.out, path, model, options.frames, product(options.overlaps, options.states))
     print(quality_table(options.out))
+    if options.defaults:
+        rows = [measure_defaults(*each, options.frames) for each in product(options.clips, options.models)]
+        print(Table("PSNR to the whole frame in dB, by default", ("clip", "model", "frames", "worst", "last"), rows))
     if options.cost:
         print(cost_table())
     return 0

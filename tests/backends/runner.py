@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scripts.studies.colours.correction import restore_colours
+from scripts.studies.colours.correction import Correction
 from vsanimesr.backends import parse_options
 from vsanimesr.backends.base import Backend, Frame, Setup, Ticket
 from vsanimesr.backends.onnxruntime import import_onnxruntime
-from vsanimesr.network.colour import SIGMA, Colour
+from vsanimesr.network.colour import Colour
+from vsanimesr.network.graph import padded_size
 from vsanimesr.options import Options
 from vsanimesr.quiet import stdout_to_stderr
 from vsanimesr.tiles import open_tiled
@@ -77,10 +78,19 @@ def make_frame(n: int, size: Size = SIZE) -> Frame:
     return Frame(n, (red, green, blue))
 
 
-def submit_step(backend: Backend, n: int, *, output: bool = True, size: Size = SIZE) -> Ticket | None:
-    """Submit the step of frame n."""
-    window = (make_frame(max(n - 1, 0), size), make_frame(n, size), make_frame(n + 1, size))
-    return backend.submit(*window, output=output)
+def pad_frame(frame: Frame) -> Frame:
+    """Pad a frame to multiples of 4 by repeating its edge, as the network does."""
+    pads = [(0, padded_size(side) - side) for side in frame.planes[0].shape]
+    red, green, blue = (np.pad(plane, pads, "edge") for plane in frame.planes)
+    return Frame(frame.number, (red, green, blue))
+
+
+def submit_step(
+    backend: Backend, n: int, *, output: bool = True, size: Size = SIZE, padded: bool = False
+) -> Ticket | None:
+    """Submit the step of frame n, whose frames are padded already if `padded`."""
+    window = [make_frame(max(number, 0), size) for number in (n - 1, n, n + 1)]
+    return backend.submit(*map(pad_frame, window) if padded else window, output=output)
 
 
 def read_frame(ticket: Ticket | None, size: Size = SIZE) -> Picture:
@@ -99,10 +109,16 @@ def run_steps(
     model: str = "v2",
     size: Size = SIZE,
     steps: int = 4,
+    padded: bool = False,
 ) -> list[Picture]:
-    """Return the SR frames of the first steps, waiting for each before the next."""
-    with start_backend(name, *options, precision=precision, colour=colour, model=model, size=size) as backend:
-        return [read_frame(submit_step(backend, n, size=size), size) for n in range(steps)]
+    """Return the SR frames of the first steps, waiting for each before the next.
+
+    Args:
+        padded: whether frames are padded to multiples of 4 first, so that SR frames have their padding too.
+    """
+    shown = (padded_size(size[0]), padded_size(size[1])) if padded else size
+    with start_backend(name, *options, precision=precision, colour=colour, model=model, size=shown) as backend:
+        return [read_frame(submit_step(backend, n, size=size, padded=padded), shown) for n in range(steps)]
 
 
 def import_onnxruntime_or_skip() -> Any:
@@ -112,7 +128,12 @@ def import_onnxruntime_or_skip() -> Any:
     return import_onnxruntime()
 
 
-def assert_restored(restored: Picture, plain: Picture, source: Frame) -> None:
-    """Check that an SR frame is another one with the low frequencies of its source frame, in float32."""
-    expected = restore_colours(plain, np.stack(source.planes), SIGMA)
-    assert np.abs(restored - expected).max() < 2e-6
+def assert_source_is_added(name: str, *options: str, precision: str = "fp32", size: Size = SIZE) -> None:
+    """Check that `colour="source"` adds what it shall to the frames, in float32, and nothing to the state."""
+    network = run_steps(name, *options, precision=precision, colour="network", size=size, padded=True)
+    source = run_steps(name, *options, precision=precision, colour="source", size=size)
+    for n, (plain, restored) in enumerate(zip(network, source, strict=True)):
+        corrected = Correction().apply(plain, np.stack(pad_frame(make_frame(n, size)).planes))
+        expected, before = (frame[:, : 4 * size[1], : 4 * size[0]] for frame in (corrected, plain))
+        assert np.abs(restored - expected).max() < 2e-6
+        assert np.abs(restored - before).max() > 1e-3

@@ -13,7 +13,7 @@ import pytest
 
 from scripts.studies.psnr import compute_psnr
 from tests.backends import runner
-from tests.backends.runner import SIZE, Picture, assert_restored, make_frame, make_setup, read_frame, submit_step
+from tests.backends.runner import SIZE, Picture, assert_source_is_added, make_setup, read_frame, submit_step
 from vsanimesr.backends import openvino
 from vsanimesr.backends.base import Frame
 from vsanimesr.backends.openvino import OpenVINOBackend
@@ -92,12 +92,7 @@ def test_another_process_gives_the_same_bits() -> None:
 def test_what_the_source_adds_to_few_bits_is_float32(precision: str) -> None:
     if "bf16" not in supported():
         pytest.skip(f"this processor does not compute in {precision}")
-    network, source = (
-        runner.run_steps("openvino", precision=precision, colour=colour) for colour in ("network", "source")
-    )
-
-    for n, (plain, restored) in enumerate(zip(network, source, strict=True)):
-        assert_restored(restored, plain, make_frame(n))
+    assert_source_is_added("openvino", precision=precision)
 
 
 def test_bf16_does_not_round_the_picture() -> None:

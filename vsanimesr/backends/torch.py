@@ -76,7 +76,8 @@ class TorchBackend(Backend):
             blank = self._prepare(torch.zeros(1, 3, setup.height, setup.width))
             zero = _to_channels_last(network.initial_state(blank))
             self.state_bytes = sum(tensor.nbytes for tensor in zero)
-            module = network if setup.colour == "network" else RestoringColours(network, self._size)
+            padded = (padded_size(setup.width), padded_size(setup.height))
+            module = network if setup.colour == "network" else RestoringColours(network, padded)
             step = _compile(module, options.compile, (blank, blank, blank, *zero))
             self._recurrence = _make_recurrence(step, zero, blank, options)
             if options.compile != "no" or self._device.type != "cpu":

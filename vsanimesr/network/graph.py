@@ -40,14 +40,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import bfloat16
-from .colour import GAUSSIAN, RADIUS, Colour
+from .colour import GAUSSIAN, PASSES, RADIUS, Colour
 from .int8 import Ranges, quantization_step, quantize_weights, smoothing_factors
 from .shapes import COLOURS, MULTIPLE, PREFIX, SCALE, SR_CHANNELS, shape_of
 
 if TYPE_CHECKING:
     import onnx
 
-VERSION = 7
+VERSION = 8
 """Raised with every change that can alter a result. It is part of the key of a built engine."""
 
 SLOPE = 0.1
@@ -144,10 +144,11 @@ class _Builder:
         weight, bias = self._sign * weight[SR_CHANNELS:], self._sign * bias[SR_CHANNELS:]
         hidden = self.lrelu(self.convolve("fusion.2.hidden", out, weight, bias))
         self.node("Identity", self.to_precision(hidden), output="hidden_out")
-        frame = self.crop(sr)
+        frame = sr
         if colour == "source":
-            frame = self.restore_colours(frame, self.crop(cur))
-        self.node("DepthToSpace", frame, blocksize=SCALE, mode="DCR", output="frame")
+            for _ in range(PASSES):
+                frame = self.restore_colours(frame, cur)
+        self.node("DepthToSpace", self.crop(frame), blocksize=SCALE, mode="DCR", output="frame")
         return self.model()
 
     def first_conv(self, window: str) -> str:
@@ -261,7 +262,7 @@ class _Builder:
         return self.node("Conv", self.node("Pad", x, border, mode="edge"), kernel, kernel_shape=[3, 3])
 
     def restore_colours(self, sr: str, cur: str) -> str:
-        """Add the low frequencies that `cur` has and the folded SR frame has not (see `colour`)."""
+        """Add the low frequencies that `cur` has and the folded SR frame has not, once (see `colour`)."""
         mean = self.constant("mean", np.tile(np.eye(COLOURS, dtype=np.float32), SCALE**2)[..., None, None] / SCALE**2)
         shift = self.node("Sub", cur, self.node("Conv", self.clamp(sr), mean, kernel_shape=[1, 1]))
         for axis in (2, 3):
@@ -280,11 +281,11 @@ class _Builder:
         return self.node("Div", weigh(x, COLOURS), weigh(self.ones(axis), 1))
 
     def ones(self, axis: int) -> str:
-        """Return a line of ones along an axis of the LR frame."""
+        """Return a line of ones along an axis of the padded LR frame."""
         if self._size is not None:
-            sides = [self._size[3 - axis] if i == axis else 1 for i in range(4)]
+            sides = [padded_size(self._size[3 - axis]) if i == axis else 1 for i in range(4)]
             return self.constant(f"ones {axis}", np.ones(sides, np.float32))
-        side, other = self.node("Shape", "cur", start=axis, end=axis + 1), self.constant("side", np.ones(1, np.int64))
+        side, other = self.node("Shape", "sr", start=axis, end=axis + 1), self.constant("side", np.ones(1, np.int64))
         shape = self.node("Concat", *(side if i == axis else other for i in range(4)), axis=0)
         return self.node("Expand", self.constant("one", np.array(1, np.float32)), shape)
 
@@ -314,7 +315,7 @@ class _Builder:
         return self.node("Concat", none, self.node("Sub", full, size), axis=0)
 
     def crop(self, x: str) -> str:
-        """Crop a padded frame, or a folded SR frame, to the size of the LR frame."""
+        """Crop a folded SR frame to the size of the LR frame."""
         zero, axes = self.constant("corner", np.zeros(2, np.int64)), self.constant("sides", np.array([2, 3], np.int64))
         if self._size is None:
             ends = self.node("Shape", "cur", start=2)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .colour import GAUSSIAN, RADIUS
+from .colour import GAUSSIAN, PASSES, RADIUS
 from .shapes import COLOURS, SCALE
 from .torch_network import AnimeSR
 
@@ -18,13 +18,12 @@ class RestoringColours(nn.Module):
 
     Args:
         network: on its device.
-        size: width and height of the frames without padding.
+        size: width and height of the frames that it is given, which are padded.
     """
 
     def __init__(self, network: AnimeSR, size: tuple[int, int]) -> None:
         super().__init__()
         self._network = network
-        self._width, self._height = size
         gaussian = torch.from_numpy(GAUSSIAN).to(network.bilinear.device)
         # The sum of the weights that lie within the frame, for each column and each row.
         across, down = (
@@ -40,13 +39,12 @@ class RestoringColours(nn.Module):
     def forward(
         self, prev: Tensor, cur: Tensor, next: Tensor, sr: Tensor, hidden: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run one step, as `AnimeSR.forward` does, and crop the SR frame to four times the size."""
+        """Run one step, as `AnimeSR.forward` does."""
         frame, new_sr, new_hidden = self._network(prev, cur, next, sr, hidden)
-        frame = frame[..., : SCALE * self._height, : SCALE * self._width]
-        source = cur[..., : self._height, : self._width]
-        shift = self._smooth(source - functional.avg_pool2d(frame.clamp(0, 1), SCALE))
-        added = functional.pixel_shuffle(self._network.upsample_bilinear(shift), SCALE)
-        return frame + added, new_sr, new_hidden
+        for _ in range(PASSES):
+            shift = self._smooth(cur - functional.avg_pool2d(frame.clamp(0, 1), SCALE))
+            frame = frame + functional.pixel_shuffle(self._network.upsample_bilinear(shift), SCALE)
+        return frame, new_sr, new_hidden
 
     def _smooth(self, x: Tensor) -> Tensor:
         """Take the Gaussian mean. Pixels beyond the edge have no weight."""

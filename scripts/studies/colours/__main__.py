@@ -1,8 +1,10 @@
-"""Measure what `colour="source"` does, and how wide its lowpass should be: on one core in a quarter of an hour.
+"""Measure what `colour="source"` does, and what its lowpass should be: on one core in a quarter of an hour.
 
-LQ is made of drawn clips, by x264 and by MPEG-2. Each width is compared with `colour="network"`. The parts:
+LQ is made of drawn clips, by x264 and by MPEG-2. Corrections with lowpasses of several widths, with one pass and two,
+are compared with `colour="network"`. The parts:
 
-    choose      three train clips, to choose the width on
+    choose      three train clips, to choose on
+    residue     the same clips: where the shift comes from that is left
     judge       the held-out clips
     night       a drawn moon and windows on a dark sky: means of rings around them, and pictures
 
@@ -12,8 +14,8 @@ Each part writes a table, PART.md, into the folder, and prints it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.benchmarks.table import Table
@@ -21,13 +23,23 @@ from vsanimesr.backends.base import SCALE
 
 from ..commands import parse_arguments, report
 from . import measures, night
+from .correction import Correction
 from .encoding import ENCODINGS, Encoding
 from .pictures import draw_versions
-from .versions import FIRST, MODELS, STEPS, Part, make_versions, read_hq
+from .versions import FIRST, MODELS, STEPS, Part, Version, make_versions, read_hq
 
 CHOSEN = ("evening-2-street-talk", "school-1-classroom-talk", "green-3-uni-enter")
-"""Train clips to choose the width on."""
-SIGMAS = (1, 2, 4, 8, 16)
+"""Train clips to choose on."""
+CORRECTIONS = [Correction(sigma, passes) for passes in (1, 2) for sigma in (1, 2, 4)]
+RESIDUE = [
+    Correction(2, 1),
+    Correction(2, 1, wide=True),
+    Correction(2, 2),
+    Correction(2, 4),
+    Correction(0, 1),
+    Correction(0, 4),
+]
+UNCLAMPED = [Correction(2, 1, clamped=False), Correction(2, 2, clamped=False)]
 WHOLE = Part(0, 0, night.WIDTH // SCALE, night.HEIGHT // SCALE)
 """All of the drawn night."""
 MOON, MOON_PART, MOON_AT = "city-1-night-talk", Part(16, 0), (72, 0)
@@ -43,8 +55,8 @@ class Study:
     quick: bool
 
     @property
-    def sigmas(self) -> Sequence[float]:
-        return SIGMAS[1:2] if self.quick else SIGMAS
+    def corrections(self) -> Sequence[Correction]:
+        return [Correction()] if self.quick else CORRECTIONS
 
     @property
     def encodings(self) -> Sequence[Encoding]:
@@ -52,7 +64,7 @@ class Study:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse_arguments("colours", __doc__ or "", PARTS, "one clip, one encoding, one width", arguments)
+    options = parse_arguments("colours", __doc__ or "", PARTS, "one clip, one encoding, one correction", arguments)
     study = Study(options.clips, options.out, options.quick)
     study.out.mkdir(parents=True, exist_ok=True)
     for name in options.part:
@@ -61,36 +73,76 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def choose(study: Study) -> list[Table]:
-    """Compare widths on train clips."""
-    return compare(study, "Train clips", [study.clips / "train" / name for name in CHOSEN])
+    """Compare corrections of train clips."""
+    return compare(study, "Train clips", [study.clips / "train" / name for name in CHOSEN], study.corrections)
 
 
 def judge(study: Study) -> list[Table]:
-    """Compare widths on held-out clips."""
-    return compare(study, "Held-out clips", sorted((study.clips / "held-out").iterdir()))
+    """Compare held-out clips with one pass and with what was chosen."""
+    folders = sorted((study.clips / "held-out").iterdir())
+    return compare(study, "Held-out clips", folders, [Correction(passes=1), Correction()])
 
 
-def compare(study: Study, title: str, folders: Sequence[Path]) -> list[Table]:
+def compare(study: Study, title: str, folders: Sequence[Path], corrections: Sequence[Correction]) -> list[Table]:
     """Return a table of measures for each model, and one of PSNR by clip."""
-    scores: Mapping[str, dict[str, list[measures.Score]]] = {model: {} for model in MODELS}
+    rows = Rows()
     by_clip: list[list[str]] = []
+    for name, model, versions in upscale_all(study, folders, corrections):
+        found = rows.add(model, versions)
+        by_clip.append([name, *(f"{score.psnr:.2f}" for score in found.values())])
+    return [*rows.tables(title), Table(f"{title}: PSNR to HQ", ["clip", *found], by_clip)]
+
+
+def find_residue(study: Study) -> list[Table]:
+    """Measure train clips with wider bands, with no lowpass, with 8 bits, and as if nothing were clamped."""
+    rows = Rows()
+    folders = [study.clips / "train" / name for name in CHOSEN]
+    for _, model, versions in upscale_all(study, folders, [*RESIDUE, *UNCLAMPED]):
+        shown = versions[: -len(UNCLAMPED)]
+        (twice,) = (version for version in shown if version.name == str(Correction()))
+        shown.append(replace(twice, name=f"{twice.name}, 8 bits", sr=(255 * twice.sr.clip(0, 1)).round() / 255))
+        rows.add(model, shown)
+        rows.add(model, versions[-len(UNCLAMPED) :], clamped=False)
+    return rows.tables("What is left, train clips")
+
+
+class Rows:
+    """Scores by model and version."""
+
+    def __init__(self) -> None:
+        self._scores: Mapping[str, dict[str, list[measures.Score]]] = {model: {} for model in MODELS}
+
+    def add(self, model: str, versions: Sequence[Version], *, clamped: bool = True) -> dict[str, measures.Score]:
+        """Measure versions of a clip, and return their scores by name."""
+        measure = measures.Judge(versions[0].lq, versions[0].hq, clamped=clamped)
+        found = {version.name: measure.score(version.sr) for version in versions}
+        for name, score in found.items():
+            self._scores[model].setdefault(name, []).append(score)
+        return found
+
+    def tables(self, title: str) -> list[Table]:
+        """Return a table for each model."""
+        return [
+            Table(
+                f"{title}, {model}",
+                ["", *measures.COLUMNS],
+                [[name, *measures.combine(each)] for name, each in scores.items()],
+            )
+            for model, scores in self._scores.items()
+        ]
+
+
+def upscale_all(
+    study: Study, folders: Sequence[Path], corrections: Sequence[Correction]
+) -> Iterator[tuple[str, str, list[Version]]]:
+    """Yield each clip from each encoding with each model: what it is, the model, and all versions."""
     for folder in folders[:1] if study.quick else folders:
         hq = read_hq(folder)
         for encoding in study.encodings:
             lq = encoding.degrade(hq)
             for model in MODELS:
-                versions = list(make_versions(lq, hq, model, study.sigmas))
-                measure = measures.Judge(versions[0].lq, versions[0].hq)
-                found = {version.name: measure.score(version.sr) for version in versions}
-                for name, score in found.items():
-                    scores[model].setdefault(name, []).append(score)
-                psnrs = [f"{score.psnr:.2f}" for score in found.values()]
-                by_clip.append([f"{folder.name}, {encoding.name}, {model}", *psnrs])
-    tables = []
-    for model, of_model in scores.items():
-        rows = [[name, *measures.combine(each)] for name, each in of_model.items()]
-        tables.append(Table(f"{title}, {model}", ["", *measures.COLUMNS], rows))
-    return [*tables, Table(f"{title}: PSNR to HQ", ["clip", *scores[MODELS[0]]], by_clip)]
+                name = f"{folder.name}, {encoding.name}, {model}"
+                yield name, model, list(make_versions(lq, hq, model, corrections))
 
 
 def look_at_nights(study: Study) -> list[Table]:
@@ -100,19 +152,24 @@ def look_at_nights(study: Study) -> list[Table]:
     for encoding in study.encodings:
         lq = encoding.degrade(drawn)
         for model in MODELS:
-            versions = list(make_versions(lq, drawn, model, study.sigmas, WHOLE))
+            versions = list(make_versions(lq, drawn, model, study.corrections, WHOLE))
             rows = [[version.name, *night.ring_means(version.sr[-1], version.hq[-1])] for version in versions]
             tables.append(Table(f"Night, {encoding.name}, {model}", ["", *night.COLUMNS], rows))
             draw_versions(versions, night.LOOK_AT).save(study.out / f"night-{encoding.name}-{model}.png")
     hq = read_hq(study.clips / "held-out" / MOON)
     lq = study.encodings[0].degrade(hq)
     for model in MODELS:
-        versions = list(make_versions(lq, hq, model, study.sigmas, MOON_PART))
+        versions = list(make_versions(lq, hq, model, study.corrections, MOON_PART))
         draw_versions(versions, MOON_AT).save(study.out / f"moon-{model}.png")
     return tables
 
 
-PARTS: Mapping[str, Callable[[Study], list[Table]]] = {"choose": choose, "judge": judge, "night": look_at_nights}
+PARTS: Mapping[str, Callable[[Study], list[Table]]] = {
+    "choose": choose,
+    "residue": find_residue,
+    "judge": judge,
+    "night": look_at_nights,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

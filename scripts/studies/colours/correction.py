@@ -6,6 +6,7 @@ The study chooses the width with it, and the tests compare the backends with it.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +17,46 @@ type Picture = NDArray[np.floating]
 SCALE = 4
 
 
-def restore_colours(sr: Picture, lr: Picture, sigma: float) -> Array:
-    """Add the low frequencies that an LR frame has and its SR frame, as it is shown, has not.
+@dataclass(frozen=True)
+class Correction:
+    """A way to give an SR frame the low frequencies that its LR frame has and it has not, as it is shown.
 
-    Args:
-        sr: (3, 4 * height, 4 * width), not clamped.
-        lr: (3, height, width), clamped to [0, 1] here, as the network sees it.
-        sigma: standard deviation of the lowpass, in LR pixels.
+    The default is that of the filter.
     """
-    shift = lr.clip(0, 1).astype(np.float64) - block_means(sr.clip(0, 1), SCALE)
-    for axis in (1, 2):
-        shift = enlarge(smooth(shift, axis, sigma), axis)
-    return sr + shift
+
+    sigma: float = 2
+    """Standard deviation of the lowpass, in LR pixels; 0 for none, which gives back all frequencies."""
+    passes: int = 2
+    """How often the shift is measured and taken back."""
+    wide: bool = False
+    """Whether the lowpass G is replaced by 2 G - G * G, which passes what two passes with G pass."""
+    clamped: bool = True
+    """Whether SR pixels count as they are shown."""
+
+    def __str__(self) -> str:
+        passes = {1: "", 2: ", twice"}.get(self.passes, f", {self.passes} times")
+        return f"sigma {self.sigma:g}" + ", wide" * self.wide + passes + ", not clamped" * (not self.clamped)
+
+    def apply(self, sr: Picture, lr: Picture) -> Array:
+        """Correct a frame.
+
+        Args:
+            sr: (3, 4 * height, 4 * width), not clamped.
+            lr: (3, height, width), clamped to [0, 1] here, as the network sees it.
+        """
+        source, corrected = lr.clip(0, 1).astype(np.float64), sr.astype(np.float64)
+        for _ in range(self.passes):
+            shift = source - block_means(corrected.clip(0, 1) if self.clamped else corrected, SCALE)
+            for axis in (1, 2):
+                shift = enlarge(self._smooth(shift, axis), axis)
+            corrected = corrected + shift
+        return corrected
+
+    def _smooth(self, x: Array, axis: int) -> Array:
+        if not self.sigma:
+            return x
+        smoothed = smooth(x, axis, self.sigma)
+        return 2 * smoothed - smooth(smoothed, axis, self.sigma) if self.wide else smoothed
 
 
 def block_means(picture: Picture, size: int) -> Array:
@@ -39,9 +68,9 @@ def block_means(picture: Picture, size: int) -> Array:
 
 
 def smooth(x: Array, axis: int, sigma: float) -> Array:
-    """Take the mean weighted by a Gaussian, cut off after 3 sigma. Pixels beyond the edge have no weight."""
+    """Take the mean weighted by a Gaussian, cut off after 2 sigma. Pixels beyond the edge have no weight."""
     offsets = np.arange(x.shape[axis])[:, None] - np.arange(x.shape[axis])
-    weights = np.exp(-((offsets / sigma) ** 2) / 2) * (np.abs(offsets) <= math.ceil(3 * sigma))
+    weights = np.exp(-((offsets / sigma) ** 2) / 2) * (np.abs(offsets) <= math.ceil(2 * sigma))
     return _apply_along(weights / weights.sum(1, keepdims=True), x, axis)
 
 

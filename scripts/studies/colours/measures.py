@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ..psnr import compute_psnr
 from .correction import SCALE, Array, block_means
 from .encoding import Clip
 
@@ -42,7 +43,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Score:
-    """Measures of one SR clip, clamped as it is shown."""
+    """Measures of one SR clip."""
 
     psnr: float
     """To HQ, in dB."""
@@ -55,19 +56,24 @@ class Score:
 
 
 class Judge:
-    """Measures SR clips of the same LQ and HQ."""
+    """Measures SR clips of the same LQ and HQ.
 
-    def __init__(self, lq: Clip, hq: Clip) -> None:
-        self._lq, self._hq = lq.clip(0, 1), hq
+    Args:
+        clamped: whether SR clips are clamped first, as they are shown.
+    """
+
+    def __init__(self, lq: Clip, hq: Clip, *, clamped: bool = True) -> None:
+        self._lq, self._hq, self._clamped = lq.clip(0, 1), hq, clamped
         self._flat = _flat(hq)
         self._still = np.abs(np.diff(hq, axis=0)).max(1) == 0
 
     def score(self, sr: Clip) -> Score:
-        """Measure an SR clip. It is clamped first, as it is shown."""
-        sr = sr.clip(0, 1)
+        """Measure an SR clip."""
+        if self._clamped:
+            sr = sr.clip(0, 1)
         error = sr.astype(np.float64) - self._hq
         return Score(
-            psnr=float(-10 * np.log10(max(np.mean(error**2), 1e-12))),
+            psnr=compute_psnr(sr, self._hq),
             to_source=Shift.between(sr, self._lq, SCALE),
             to_hq=Shift.between(sr, self._hq),
             noise=_rms(_without_means(error).transpose(0, 2, 3, 1)[self._flat]),

@@ -1,4 +1,4 @@
-"""LQ of a clip, upscaled by a released network and corrected with lowpasses of several widths."""
+"""LQ of a clip, upscaled by a released network and corrected in several ways."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vsanimesr.options import Options
 from vsanimesr.session import Session
 
 from ..upscaling import run_scene
-from .correction import restore_colours
+from .correction import Correction
 from .encoding import Clip
 
 MODELS = ("v1", "v2")
@@ -63,16 +63,18 @@ def read_hq(folder: Path) -> Clip:
     return np.stack(clip.read(range(len(clip)))).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(UINT8_MAX)
 
 
-def make_versions(lq: Clip, hq: Clip, model: str, sigmas: Sequence[float], part: Part = MIDDLE) -> Iterator[Version]:
-    """Yield LQ enlarged, the network's frames, and these corrected with each sigma."""
+def make_versions(
+    lq: Clip, hq: Clip, model: str, corrections: Sequence[Correction], part: Part = MIDDLE
+) -> Iterator[Version]:
+    """Yield LQ enlarged, the network's frames, and these with each correction."""
     run = part.crop(lq)[FIRST : FIRST + STEPS]
     sr, lq = upscale(run, model)[-KEPT:], run[-KEPT:]
     hq = part.crop(hq, SCALE)[FIRST : FIRST + STEPS][-KEPT:]
     yield Version(ENLARGED, upscale_bicubic(torch.from_numpy(lq)).numpy(), lq, hq)
     yield Version(NETWORK, sr, lq, hq)
-    for sigma in sigmas:
-        restored = [restore_colours(*pair, sigma) for pair in zip(sr, lq, strict=True)]
-        yield Version(f"sigma {sigma:g}", np.array(restored, np.float32), lq, hq)
+    for correction in corrections:
+        corrected = [correction.apply(*pair) for pair in zip(sr, lq, strict=True)]
+        yield Version(str(correction), np.array(corrected, np.float32), lq, hq)
 
 
 def upscale(lq: Clip, model: str) -> Clip:
