@@ -59,6 +59,7 @@ SOURCES = (
     Source("school-1-classroom-talk", "train", 330, 200, travel=240, codec="h264"),
     Source("school-7-rooftop-pan", "train", 350, 200, travel=72),
     Source("green-2-club-push-in", "train", 280, 40, travel=120, codec="h264"),
+    Source("evening-1-street-walk", "train", 400, 240, frames=300, travel=120),
     Source("film-rabbit", "train", 95, 30, codec=None),
     Source("city-1-night-talk", "held-out", 180, 200, frames=300),
     Source("blue-2-meadow-close", "held-out", 360, 100, travel=120, codec="h264"),
