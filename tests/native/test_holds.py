@@ -83,6 +83,33 @@ def measure(format_: Format, kept: Planes, frame: Planes) -> Difference:
             for x in starts(width, step)
         ]
 
+    def unmasked(a: NDArray[np.generic], b: NDArray[np.generic], change: NDArray[np.float64]) -> float:
+        contrasts = [
+            np.sqrt(np.maximum(np.subtract(blocks(plane**2, BLOCK // 2), np.square(blocks(plane, BLOCK // 2))), 0))
+            for plane in (each.astype(np.float64) * format_.unit for each in (a, b))
+        ]
+        masked = 0.15 * np.maximum(np.minimum(*contrasts) - 15, 0)
+        return float(np.max(np.sqrt(blocks(change**2, BLOCK // 2)) - masked, initial=0))
+
+    def shift(a: NDArray[np.generic], b: NDArray[np.generic], change: NDArray[np.float64]) -> float:
+        mean = (a.astype(np.float64) + b.astype(np.float64)) * (format_.unit / 2)
+        shifts, (height, width) = [0.0], mean.shape
+        for top in {max(0, min(y, height - REGION)) for y in range(0, height, REGION)}:
+            rows = np.arange(top + 1, min(top + REGION, height - 1), 2)
+            for left in {max(0, min(x, width - REGION)) for x in range(0, width, REGION)}:
+                begin, end = max(left, 1), min(left + REGION, width - 1)
+                samples = len(rows) * min(REGION, width)
+                if not samples:
+                    continue
+                across = (mean[rows, begin + 1 : end + 1] - mean[rows, begin - 1 : end - 1]) / 2
+                down = (mean[rows + 1, begin:end] - mean[rows - 1, begin:end]) / 2
+                slopes = np.stack([across.ravel(), down.ravel()])
+                solved = np.linalg.solve(
+                    slopes @ slopes.T + 2**2 * samples * np.eye(2), slopes @ change[rows, begin:end].ravel()
+                )
+                shifts.append(float(np.hypot(*solved)))
+        return max(shifts)
+
     def drift(change: NDArray[np.float64]) -> float:
         cells = [-(-side // 4) for side in change.shape]
         tops, lefts = (
@@ -94,9 +121,11 @@ def measure(format_: Format, kept: Planes, frame: Planes) -> Difference:
     apart = sorted(blocks(changes[0] ** 2, BLOCK))
     return Difference(
         peak=math.sqrt(max(max(blocks(change**2, BLOCK // 2)) for change in changes)),
+        unmasked=max(map(unmasked, kept, frame, changes)),
         chroma=max((max(map(abs, blocks(change, BLOCK // 2))) for change in chroma), default=0),
         drift=max(map(drift, changes)),
         typical=math.sqrt(apart[len(apart) // 2]),
+        shift=shift(kept[0], frame[0], changes[0]),
     )
 
 
@@ -165,7 +194,7 @@ def test_an_equal_frame_is_held(comparison: Comparison, format_: Format, seed: i
     kept = format_.planes(np.random.default_rng(seed))
     equal = [plane.copy() for plane in kept]
 
-    assert comparison.measure(kept, equal, format_.bits, has_chroma=format_.has_chroma) == (0, 0, 0, 0)
+    assert comparison.measure(kept, equal, format_.bits, has_chroma=format_.has_chroma) == (0, 0, 0, 0, 0, 0)
     assert comparison.is_held(kept, equal, format_.bits, has_chroma=format_.has_chroma)
 
 
