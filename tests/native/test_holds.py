@@ -246,3 +246,27 @@ def test_a_slow_fade_is_not_held(comparison: Comparison, plane: int) -> None:
     frame[plane] += rng.integers(0, 2, frame[plane].shape, np.uint8)
 
     assert not comparison.is_held(kept, frame)
+
+
+def stripes(shift: float, angle: float) -> NDArray[np.float64]:
+    """Return soft stripes of a strong contrast, 16 pixels wide, moved by `shift` pixels."""
+    y, x = np.mgrid[:96, :160]
+    return 128 + 110 * np.sin((np.cos(angle) * x + np.sin(angle) * y - shift) * math.tau / 16)
+
+
+@settings(max_examples=50, deadline=None)
+@given(angle=st.floats(0, math.pi), seed=st.integers(0, 2**32))
+def test_strong_contrast_hides_errors_but_no_motion(comparison: Comparison, angle: float, seed: int) -> None:
+    """Errors of 8 code values in one place are held on stripes, not on plain ground; a quarter pixel never is."""
+    rng = np.random.default_rng(seed)
+    errors = np.zeros((96, 160))
+    errors[32:48, 64:80] = rng.permuted(np.tile([8, -8], 128)).reshape(16, 16)
+
+    def is_held(kept: NDArray[np.float64], frame: NDArray[np.float64]) -> bool:
+        planes = ([np.rint(plane).astype(np.uint8)] for plane in (kept, frame))
+        return comparison.is_held(*planes, has_chroma=False)
+
+    still, plain = stripes(0, angle), np.full((96, 160), 128.0)
+    assert is_held(still, still + errors)
+    assert not is_held(plain, plain + errors)
+    assert not is_held(still, stripes(0.25, angle))
