@@ -270,3 +270,23 @@ def test_strong_contrast_hides_errors_but_no_motion(comparison: Comparison, angl
     assert is_held(still, still + errors)
     assert not is_held(plain, plain + errors)
     assert not is_held(still, stripes(0.25, angle))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    x=st.integers(32, 35),
+    y=st.integers(32, 35),
+    contrast=st.sampled_from([30, 50, 90]),
+    apart=st.integers(0, 6),
+    thick=st.sampled_from([2, 32]),
+)
+def test_a_mouth_beside_a_dark_line_is_never_held(
+    comparison: Comparison, x: int, y: int, contrast: int, apart: int, thick: int
+) -> None:
+    ground = np.full((96, 96), 200, np.uint8)
+    ground[:, max(x - apart - thick, 0) : x - apart] = 40
+    shut, open_ = ground.copy(), ground.copy()
+    shut[y + 1, x : x + 6] -= np.uint8(contrast)
+    open_[y : y + 3, x : x + 6] -= np.uint8(contrast)
+
+    assert not comparison.is_held([shut], [open_], has_chroma=False)
