@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from itertools import islice
 from pathlib import Path
@@ -50,6 +51,7 @@ def measure_speed(clip: Path, held: str) -> Measure:
         found = re.search(r"\(([\d.]+) fps\)", text)
         if result.returncode or found is None:
             raise RuntimeError(text)
+        print(f"holds: {held}, {found[0]}", file=sys.stderr)
         return float(found[1])
 
     return measure
