@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.native.driver import COMPILER, NATIVE
+from scripts.studies.holds.comparison import COMPILER
+from tests.native.driver import NATIVE
 from vsanimesr import bridge
 from vsanimesr.backends import null
 from vsanimesr.backends.base import Frame, Planes, Ticket

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
+from scripts.studies.holds.comparison import COMPILER
 from scripts.vspipe import SCRIPTS, environment, vspipe
-from tests.native.driver import COMPILER
 from tests.video import add_jitter, core, expected_frame, numbered_clip, read_planes, write_script
 from vsanimesr import bridge
 from vsanimesr.backends import null

@@ -7,16 +7,15 @@ test serves requests in any order. Frame numbers stand for VapourSynth's frames.
 from __future__ import annotations
 
 import ctypes
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts.studies.holds.comparison import COMPILER
+
 NATIVE = Path(__file__).parents[2] / "vsanimesr" / "native"
-COMPILER = os.environ.get("CXX") or next(filter(shutil.which, ("c++", "g++", "clang++")), "c++")
 FLAGS = [
     "-std=c++20",
     "-O1",

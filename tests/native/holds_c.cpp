@@ -8,7 +8,8 @@ extern "C" {
 
 void holds_measure(const animesr::FrameView *kept, const animesr::FrameView *frame, float *numbers) {
     const animesr::Difference difference = animesr::measure_difference(*kept, *frame);
-    const float values[] = {difference.peak, difference.chroma, difference.drift, difference.typical};
+    const float values[] = {difference.peak,  difference.unmasked, difference.chroma,
+                            difference.drift, difference.typical,  animesr::measure_shift(*kept, *frame)};
     std::copy(std::begin(values), std::end(values), numbers);
 }
 

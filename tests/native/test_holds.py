@@ -66,22 +66,47 @@ def formats(draw: st.DrawFn) -> Format:
     return Format(np.dtype(dtype), bits, ((height, width), chroma, chroma), has_chroma=True)
 
 
-def starts(length: int, step: int) -> range:
-    """Where the blocks begin along a side: the last one has more than half a block, or is the only one."""
-    return range(0, max(length - BLOCK // 2, 1), step)
-
-
 def measure(format_: Format, kept: Planes, frame: Planes) -> Difference:
     """Return what native/holds.h describes."""
     changes = [(b.astype(np.float64) - a.astype(np.float64)) * format_.unit for a, b in zip(kept, frame, strict=True)]
 
-    def blocks(values: NDArray[np.float64], step: int) -> list[float]:
-        height, width = values.shape
-        return [
-            float(np.mean(values[y : y + BLOCK, x : x + BLOCK]))
-            for y in starts(height, step)
-            for x in starts(width, step)
+    def blocks(values: NDArray[np.float64], step: int) -> NDArray[np.float64]:
+        """Return the means of all blocks, or of every second one; only samples of the plane count."""
+
+        def sums(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+            padded = np.pad(plane, [(0, max(-side % 4, BLOCK - side)) for side in plane.shape])
+            cells = padded.reshape(padded.shape[0] // 4, 4, padded.shape[1] // 4, 4).sum((1, 3))
+            pairs = cells[1:] + cells[:-1]
+            return (pairs[:, 1:] + pairs[:, :-1])[:: step // 4, :: step // 4]
+
+        return (sums(values) / sums(np.ones_like(values))).ravel()
+
+    def unmasked(a: NDArray[np.generic], b: NDArray[np.generic], change: NDArray[np.float64]) -> float:
+        contrasts = [
+            np.sqrt(np.maximum(blocks(plane**2, BLOCK // 2) - blocks(plane, BLOCK // 2) ** 2, 0))
+            for plane in (each.astype(np.float64) * format_.unit for each in (a, b))
         ]
+        masked = 0.15 * np.maximum(np.minimum(*contrasts) - 15, 0)
+        return float(np.max(np.sqrt(blocks(change**2, BLOCK // 2)) - masked, initial=0))
+
+    def shift(a: NDArray[np.generic], b: NDArray[np.generic], change: NDArray[np.float64]) -> float:
+        mean = (a.astype(np.float64) + b.astype(np.float64)) * (format_.unit / 2)
+        shifts, (height, width) = [0.0], mean.shape
+        for top in {max(0, min(y, height - REGION)) for y in range(0, height, REGION)}:
+            rows = np.arange(top + 1, min(top + REGION, height - 1), 2)
+            for left in {max(0, min(x, width - REGION)) for x in range(0, width, REGION)}:
+                begin, end = max(left, 1), min(left + REGION, width - 1)
+                samples = len(rows) * min(REGION, width)
+                if not samples:
+                    continue
+                across = (mean[rows, begin + 1 : end + 1] - mean[rows, begin - 1 : end - 1]) / 2
+                down = (mean[rows + 1, begin:end] - mean[rows - 1, begin:end]) / 2
+                slopes = np.stack([across.ravel(), down.ravel()])
+                solved = np.linalg.solve(
+                    slopes @ slopes.T + 2**2 * samples * np.eye(2), slopes @ change[rows, begin:end].ravel()
+                )
+                shifts.append(float(np.hypot(*solved)))
+        return max(shifts)
 
     def drift(change: NDArray[np.float64]) -> float:
         cells = [-(-side // 4) for side in change.shape]
@@ -93,10 +118,12 @@ def measure(format_: Format, kept: Planes, frame: Planes) -> Difference:
     chroma = changes[1:] if format_.has_chroma else []
     apart = sorted(blocks(changes[0] ** 2, BLOCK))
     return Difference(
-        peak=math.sqrt(max(max(blocks(change**2, BLOCK // 2)) for change in changes)),
-        chroma=max((max(map(abs, blocks(change, BLOCK // 2))) for change in chroma), default=0),
+        peak=math.sqrt(max(blocks(change**2, BLOCK // 2).max() for change in changes)),
+        unmasked=max(map(unmasked, kept, frame, changes)),
+        chroma=max((float(abs(blocks(change, BLOCK // 2)).max()) for change in chroma), default=0),
         drift=max(map(drift, changes)),
         typical=math.sqrt(apart[len(apart) // 2]),
+        shift=shift(kept[0], frame[0], changes[0]),
     )
 
 
@@ -111,7 +138,7 @@ def pad(plane: NDArray[np.generic], rng: np.random.Generator, most: int) -> NDAr
     return room
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(format_=formats(), seed=st.integers(0, 2**32), amount=st.sampled_from([0.0, 0.4, 3, 40, 255]), data=st.data())
 def test_the_differences_are_those_of_numpy(
     comparison: Comparison, format_: Format, seed: int, amount: float, data: st.DataObject
@@ -125,7 +152,7 @@ def test_the_differences_are_those_of_numpy(
     assert result == pytest.approx(measure(format_, kept, frame), rel=1e-4, abs=1e-5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(format_=formats(), seed=st.integers(0, 2**32), amount=st.sampled_from([0.4, 3, 255]))
 def test_only_samples_count(comparison: Comparison, format_: Format, seed: int, amount: float) -> None:
     rng = np.random.default_rng(seed)
@@ -144,7 +171,7 @@ def test_only_samples_count(comparison: Comparison, format_: Format, seed: int, 
     assert results[0] == results[2], "the order of the frames matters"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(format_=formats(), seed=st.integers(0, 2**32), amount=st.floats(0.2, 15), share=st.sampled_from([0.02, 0.2, 1]))
 def test_the_study_judges_by_the_same_limits(
     comparison: Comparison, format_: Format, seed: int, amount: float, share: float
@@ -165,7 +192,7 @@ def test_an_equal_frame_is_held(comparison: Comparison, format_: Format, seed: i
     kept = format_.planes(np.random.default_rng(seed))
     equal = [plane.copy() for plane in kept]
 
-    assert comparison.measure(kept, equal, format_.bits, has_chroma=format_.has_chroma) == (0, 0, 0, 0)
+    assert comparison.measure(kept, equal, format_.bits, has_chroma=format_.has_chroma) == (0, 0, 0, 0, 0, 0)
     assert comparison.is_held(kept, equal, format_.bits, has_chroma=format_.has_chroma)
 
 
@@ -219,3 +246,47 @@ def test_a_slow_fade_is_not_held(comparison: Comparison, plane: int) -> None:
     frame[plane] += rng.integers(0, 2, frame[plane].shape, np.uint8)
 
     assert not comparison.is_held(kept, frame)
+
+
+def stripes(shift: float, angle: float) -> NDArray[np.float64]:
+    """Return soft stripes of a strong contrast, 16 pixels wide, moved by `shift` pixels."""
+    y, x = np.mgrid[:96, :160]
+    return 128 + 110 * np.sin((np.cos(angle) * x + np.sin(angle) * y - shift) * math.tau / 16)
+
+
+@settings(max_examples=50, deadline=None)
+@given(angle=st.floats(0, math.pi), seed=st.integers(0, 2**32))
+def test_strong_contrast_hides_errors_but_no_motion(comparison: Comparison, angle: float, seed: int) -> None:
+    """Errors of 8 code values in one place are held on stripes, not on plain ground; a quarter pixel never is."""
+    rng = np.random.default_rng(seed)
+    errors = np.zeros((96, 160))
+    errors[32:48, 64:80] = rng.permuted(np.tile([8, -8], 128)).reshape(16, 16)
+
+    def is_held(kept: NDArray[np.float64], frame: NDArray[np.float64]) -> bool:
+        planes = ([np.rint(plane).astype(np.uint8)] for plane in (kept, frame))
+        return comparison.is_held(*planes, has_chroma=False)
+
+    still, plain = stripes(0, angle), np.full((96, 160), 128.0)
+    assert is_held(still, still + errors)
+    assert not is_held(plain, plain + errors)
+    assert not is_held(still, stripes(0.25, angle))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    x=st.integers(32, 35),
+    y=st.integers(32, 35),
+    contrast=st.sampled_from([30, 50, 90]),
+    apart=st.integers(0, 6),
+    thick=st.sampled_from([2, 32]),
+)
+def test_a_mouth_beside_a_dark_line_is_never_held(
+    comparison: Comparison, x: int, y: int, contrast: int, apart: int, thick: int
+) -> None:
+    ground = np.full((96, 96), 200, np.uint8)
+    ground[:, max(x - apart - thick, 0) : x - apart] = 40
+    shut, open_ = ground.copy(), ground.copy()
+    shut[y + 1, x : x + 6] -= np.uint8(contrast)
+    open_[y : y + 3, x : x + 6] -= np.uint8(contrast)
+
+    assert not comparison.is_held([shut], [open_], has_chroma=False)

@@ -27,13 +27,17 @@ struct FrameView {
 // A block has 8x8 samples; blocks overlap by half. A region has 64x64 samples, or the whole plane where that is
 // smaller. Each number is the largest of the planes that it covers, and NaN if one of their samples is NaN or infinite.
 struct Difference {
-    float peak;    // the largest root mean square of a block: mouths, lines, pans
-    float chroma;  // the largest absolute mean of a block of a chroma plane: a blush; 0 without chroma
-    float drift;   // the largest absolute mean of a region: fades, changes of light
-    float typical; // the median of the root mean squares of blocks of the first plane that do not overlap: the noise
+    float peak;     // the largest root mean square of a block: mouths, lines, pans
+    float unmasked; // the largest of those, each less what the contrast of its block masks
+    float chroma;   // the largest absolute mean of a block of a chroma plane: a blush; 0 without chroma
+    float drift;    // the largest absolute mean of a region: fades, changes of light
+    float typical;  // the median of the root mean squares of blocks of the first plane that do not overlap: the noise
 };
 
 Difference measure_difference(const FrameView &kept, const FrameView &frame);
+
+// The largest distance, in samples, that a region of the first plane has moved. It is meant for less than one sample.
+float measure_shift(const FrameView &kept, const FrameView &frame);
 
 // Return whether `frame` shows what `kept` shows (docs/design.md, 2). Both have the same format and size. A frame with
 // a sample that is NaN or infinite is never held.

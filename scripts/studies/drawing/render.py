@@ -27,21 +27,21 @@ HALVING = Image.Resampling.HAMMING
 
 
 def paste(canvas: Image.Image, picture: Image.Image, pose: Pose) -> None:
-    """Composite a picture onto a canvas of OVERSAMPLING times the clip's size."""
-    unit = OVERSAMPLING * UNIT
-    scale = unit * pose.height / picture.height
-    left = unit * pose.x - scale * picture.width / 2
-    top = unit * pose.y - scale * picture.height / 2
+    """Composite a picture onto a canvas that shows a whole scene. Its pixels need not be square."""
+    across, down = canvas.width / WIDTH, canvas.height / HEIGHT
+    wide, high = across * pose.height / picture.height, down * pose.height / picture.height
+    left = across * pose.x - wide * picture.width / 2
+    top = down * pose.y - high * picture.height / 2
     # Only whole pixels of the canvas are filled. `box` is their area in the picture.
-    x, right = max(math.ceil(left), 0), min(math.floor(left + scale * picture.width), canvas.width)
-    y, bottom = max(math.ceil(top), 0), min(math.floor(top + scale * picture.height), canvas.height)
+    x, right = max(math.ceil(left), 0), min(math.floor(left + wide * picture.width), canvas.width)
+    y, bottom = max(math.ceil(top), 0), min(math.floor(top + high * picture.height), canvas.height)
     if x >= right or y >= bottom:
         return
     box = (
-        max((x - left) / scale, 0),
-        max((y - top) / scale, 0),
-        min((right - left) / scale, picture.width),
-        min((bottom - top) / scale, picture.height),
+        max((x - left) / wide, 0),
+        max((y - top) / high, 0),
+        min((right - left) / wide, picture.width),
+        min((bottom - top) / high, picture.height),
     )
     canvas.alpha_composite(picture.resize((right - x, bottom - y), PLACING, box), (x, y))
 

@@ -7,6 +7,7 @@ Parts, each a list of tables on stdout:
     faintest    the faintest motions that are kept, without any encoding
     upscaling   what it changes in the result: the real network on small clips (minutes)
     speed       milliseconds of a comparison
+    twos        frames per second of the filter on a clip on twos (minutes)
 
 Scenes are drawn and encoded once, into OUT; that takes ten minutes for each half. Needs the extra `learn`, and the art
 that `python -m scripts.studies.drawing` fetches.
@@ -27,14 +28,14 @@ from scripts.benchmarks.table import format_rows
 from scripts.studies.drawing.__main__ import FOLDER
 
 from ..commands import make_parser, parse_parts
-from . import clips, faintest, scenes, upscaling
+from . import clips, faintest, scenes, twos, upscaling
 from .comparison import Comparison
 from .encodings import ENCODINGS
 from .groups import BOUND, Limits, Score
 from .scenes import HELD_OUT, TRAIN, Half
 from .tables import SCORE_COLUMNS, Encoded, draw_pair, name_lost, score_row
 
-PARTS = ("limits", "train", "held-out", "faintest", "upscaling", "speed")
+PARTS = ("limits", "train", "held-out", "faintest", "upscaling", "speed", "twos")
 TRIED = (
     *(Limits(peak=peak) for peak in (5, 6, 7, 8, 9)),
     *(Limits(chroma=chroma) for chroma in (1.5, 2.5, 3)),
@@ -156,6 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print_upscaling(options.art, comparison)
             elif part == "speed":
                 print_speed(comparison)
+            elif part == "twos":
+                columns = ("", "steps", "off, frames per s", "skip, frames per s", "ratio", "of each round")
+                print(format_rows(columns, [twos.measure(options.art, comparison)]), end="\n\n")
             elif part == "faintest":
                 columns = ("motion", "held", "second frame, times the limits")
                 print(format_rows(columns, faintest.measure(options.art, comparison)), end="\n\n")

@@ -44,12 +44,14 @@ class Frame(ctypes.Structure):
 
 
 class Difference(NamedTuple):
-    """`Difference` of native/holds.h."""
+    """`Difference` of native/holds.h, and the shift."""
 
     peak: float
+    unmasked: float
     chroma: float
     drift: float
     typical: float
+    shift: float
 
 
 def view(planes: Planes, bits: int, *, has_chroma: bool) -> Frame:
@@ -72,7 +74,7 @@ class Comparison:
         self._c.holds_is_held.restype = ctypes.c_bool
 
     def measure(self, kept: Planes, frame: Planes, bits: int = 8, *, has_chroma: bool = True) -> Difference:
-        numbers = (ctypes.c_float * 4)()
+        numbers = (ctypes.c_float * len(Difference._fields))()
         self._c.holds_measure(*self._views(kept, frame, bits, has_chroma), numbers)
         return Difference(*numbers)
 

@@ -25,11 +25,13 @@ class Limits:
     chroma: float = 2.0
     drift: float = 0.35
     drift_of_noise: float = 0.04
+    shift: float = 0.15
 
     def excess(self, difference: Difference) -> float:
-        """Return the difference as a multiple of the limits: the largest of the three."""
+        """Return the difference as a multiple of the limits: the largest of them."""
         drift = self.drift + self.drift_of_noise * difference.typical
-        return max(difference.peak / self.peak, difference.chroma / self.chroma, difference.drift / drift)
+        peak = min(difference.peak / self.peak, max(difference.unmasked / self.peak, difference.shift / self.shift))
+        return max(peak, difference.chroma / self.chroma, difference.drift / drift)
 
     def allow(self, difference: Difference) -> bool:
         return self.excess(difference) <= 1

@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 
 from scripts.studies.drawing import characters, scene, shows
 from scripts.studies.drawing.places import Place
+from scripts.studies.drawing.render import paste
 from scripts.studies.drawing.renpy_art import CAMPUS
 from scripts.studies.drawing.scene import Drawing, Pose
 
@@ -141,24 +142,6 @@ def paint(drawing: Drawing, art: Path) -> Image.Image:
     picture = drawing.paint(art)
     factor = max(1, round(picture.height / 900))
     return picture.reduce(factor)
-
-
-def paste(canvas: Image.Image, picture: Image.Image, pose: Pose) -> None:
-    """Composite a picture onto a canvas whose pixels are not square: a scene's 640x360 fill it."""
-    across, down = canvas.width / scene.WIDTH, canvas.height / scene.HEIGHT
-    width, height = across * pose.height * picture.width / picture.height, down * pose.height
-    left, top = across * pose.x - width / 2, down * pose.y - height / 2
-    x, right = max(math.ceil(left), 0), min(math.floor(left + width), canvas.width)
-    y, bottom = max(math.ceil(top), 0), min(math.floor(top + height), canvas.height)
-    if x >= right or y >= bottom:
-        return
-    box = (
-        (x - left) * picture.width / width,
-        (y - top) * picture.height / height,
-        (right - left) * picture.width / width,
-        (bottom - top) * picture.height / height,
-    )
-    canvas.alpha_composite(picture.resize((right - x, bottom - y), Image.Resampling.BICUBIC, box), (x, y))
 
 
 # Exposure sheets: the number of a drawing for each frame.
