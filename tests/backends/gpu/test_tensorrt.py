@@ -144,10 +144,9 @@ def test_messages_of_tensorrt_go_to_the_log_and_not_to_stdout(
 def test_without_a_driver_the_error_says_so(trt: Any) -> None:
     if has_gpu():
         pytest.skip("there is a driver")
-    assert TensorRTRTXBackend.availability() == Availability(
-        False, "there is no NVIDIA driver", "install one, or use backend='openvino'"
-    )
-    with pytest.raises(BackendError, match="there is no NVIDIA driver; install one, or use backend='openvino'"):
+    remedy = "install driver R580 or newer, or use backend='openvino'"
+    assert TensorRTRTXBackend.availability() == Availability(False, "there is no NVIDIA driver", remedy)
+    with pytest.raises(BackendError, match=f"there is no NVIDIA driver; {remedy}"):
         open_backend("tensorrt_rtx", make_setup("tensorrt_rtx", *SIZE))
 
 
@@ -205,7 +204,7 @@ def test_a_program_binds_and_runs() -> None:
     engine = FakeEngine(describe(step_tensors(*SIZE, "fp16")))
     program = make_program(engine)
     program.bind("cur", Buffer(4096, 8))
-    assert program.can_capture(Stream(7)) is True
+    assert program.capture_obstacle(Stream(7)) == ""
     program.enqueue(Stream(7))
     program.close()
     program.close()
@@ -245,7 +244,7 @@ def test_a_refusal_of_tensorrt_is_an_error_with_its_reason() -> None:
         program.bind("cur", Buffer(4096, 8))
     with pytest.raises(DeviceError, match="a step cannot be queued: no idea why"):
         program.enqueue(Stream(7))
-    assert program.can_capture(Stream(7)) is False
+    assert "does not allow it for this engine (no idea why)" in program.capture_obstacle(Stream(7))
     engine.works = None  # type: ignore[assignment]
     with pytest.raises(DeviceError, match="execution context cannot be created: no idea why; close other programs"):
         make_program(engine)

@@ -162,9 +162,11 @@ class TensorRTProgram(Program):
         if not self._context.execute_async_v3(stream):
             raise DeviceError(f"a step cannot be queued: {self._logger.last}")
 
-    def can_capture(self, stream: Stream) -> bool:
+    def capture_obstacle(self, stream: Stream) -> str:
         is_capturable = getattr(self._context, "is_stream_capturable", None)  # TensorRT-RTX only
-        return is_capturable is None or bool(is_capturable(stream))
+        if is_capturable is None or is_capturable(stream):
+            return ""
+        return f"TensorRT-RTX does not allow it for this engine ({self._logger.last})"
 
     def close(self) -> None:
         self._context = self._engine = self._runtime = None  # in this order: each needs the next
