@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.terminal import run_in_terminal
 from vsanimesr import cache
+from vsanimesr.backends.gpu import runtimes
 from vsanimesr.backends.gpu import tensorrt_build as builder
 from vsanimesr.cli import main
 from vsanimesr.network.colour import Colour
@@ -38,7 +39,7 @@ def key(
         size=size,
         precision="fp16",
         colour=colour,
-        targets=builder.select_targets(targets, "fp16"),
+        targets=runtimes.select_targets(targets, "fp16"),
         options=builder.TensorRTRTXOptions(),
     )
     return builder.engine_key(request, read_weights("v2"))
@@ -144,6 +145,7 @@ def test_a_terminal_shows_the_progress(engines: Path) -> None:
 PRESS_CTRL_C = """
 import os, signal, sys
 from vsanimesr.cli import main
+from vsanimesr.backends.gpu import runtimes
 from vsanimesr.backends.gpu import tensorrt_build as builder
 
 build = builder.build

@@ -23,6 +23,7 @@ from .. import cache
 from ..backends import parse_options
 from ..backends.gpu import tensorrt_build as builder
 from ..backends.gpu.cuda import Gpu, find_gpu, load_runtime
+from ..backends.gpu.runtimes import import_package, refusal, select_targets
 from ..errors import BackendError, OptionError
 from ..files import write_atomic
 from ..network.colour import Colour
@@ -117,7 +118,9 @@ def build_engines(
     if output and len(sizes) > 1 and not output.is_dir():
         raise OptionError(f"-o {output} is not a folder; use an existing folder for {len(sizes)} engines")
     targets = _select_targets(backend, gpu, precision)
-    builder.import_package(backend)
+    import_package(backend)
+    if backend == "tensorrt" and (reason := refusal(backend, _gpu(), builder.resolve_precision(precision))):
+        raise BackendError(reason)
     parsed = cast(builder.TensorRTRTXOptions, parse_options(backend, options))
     weights = read_weights(model)
     for size in sizes or (None,):
@@ -162,7 +165,7 @@ def _select_targets(backend: str, gpu: str, precision: str) -> tuple[str, ...]:
             raise OptionError(f"--gpu {gpu} is for tensorrt_rtx; tensorrt builds for the GPU of this machine")
         return ()
     texts = () if gpu == "all" else (_gpu().target,) if gpu == "current" else tuple(gpu.split(","))
-    return builder.select_targets(texts, builder.resolve_precision(precision))
+    return select_targets(texts, builder.resolve_precision(precision))
 
 
 def _gpu() -> Gpu:

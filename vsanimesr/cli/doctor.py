@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from importlib.metadata import packages_distributions, version
 
 from .. import cache
-from ..backends import BACKENDS, availability, resolve_backend
+from ..backends import BACKENDS, availability, candidates
 from ..backends.base import Availability
 from ..backends.gpu.cuda import list_gpus, load_runtime
 from ..backends.gpu.pipeline import bytes_needed
@@ -43,12 +43,13 @@ def run(args: argparse.Namespace) -> int:
     """Print the report."""
     with stdout_to_stderr():
         found = {name: availability(name) for name in BACKENDS}
-        auto = resolve_backend("auto")
+        auto, *others = candidates("auto")
         vapoursynth = _vapoursynth()
     print(f"AnimeSR {version(DISTRIBUTION)}, VapourSynth {vapoursynth}, Python {platform.python_version()}")
     print(f"{platform.system()} {platform.machine()}; GPU: {_gpus()}\n")
     print(_table(found))
-    print(f'\nbackend="auto" selects {auto} here.')
+    spare = f", and if that cannot be opened, {', then '.join(others)}" if others else ""
+    print(f'\nbackend="auto" selects {auto} here{spare}.')
     print(_memory(*args.size))
     print(_cache())
     return 0

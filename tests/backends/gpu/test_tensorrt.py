@@ -15,7 +15,7 @@ from tests.backends.gpu.random_runs import Reference, assert_same, read_frame, s
 from tests.backends.gpu.simulator import SimulatedDevice, SimulatedProgram, is_output
 from tests.backends.gpu.test_pipeline import network_parts
 from tests.backends.runner import make_setup
-from vsanimesr.backends import open_backend
+from vsanimesr.backends import availability, open_backend
 from vsanimesr.backends.base import Availability
 from vsanimesr.backends.gpu import tensorrt
 from vsanimesr.backends.gpu.cuda import Gpu
@@ -24,7 +24,6 @@ from vsanimesr.backends.gpu.tensorrt import (
     TYPES,
     LoadedEngine,
     TensorRTProgram,
-    TensorRTRTXBackend,
     check_tensors,
     load_engine,
 )
@@ -145,7 +144,7 @@ def test_without_a_driver_the_error_says_so(trt: Any) -> None:
     if has_gpu():
         pytest.skip("there is a driver")
     remedy = "install driver R580 or newer, or use backend='openvino'"
-    assert TensorRTRTXBackend.availability() == Availability(False, "there is no NVIDIA driver", remedy)
+    assert availability("tensorrt_rtx") == Availability(False, "there is no NVIDIA driver", remedy)
     with pytest.raises(BackendError, match=f"there is no NVIDIA driver; {remedy}"):
         open_backend("tensorrt_rtx", make_setup("tensorrt_rtx", *SIZE))
 

@@ -18,16 +18,15 @@ from ..base import Availability, Backend, Frame, Setup, State, Ticket
 from .cuda import CudaDevice, Gpu, find_gpu, list_gpus, load_runtime
 from .device import Buffer, DeviceError, Program, Stream
 from .pipeline import DEPTH, Pipeline
+from .runtimes import import_package, refusal, select_targets
 from .tensorrt_build import (
     BuildRequest,
     TensorRTOptions,
     TensorRTRTXOptions,
     build,
     engine_key,
-    import_package,
     make_logger,
     resolve_precision,
-    select_targets,
 )
 
 _log = logging.getLogger(__name__)
@@ -71,13 +70,14 @@ class _TensorRT(Backend):
 
     @classmethod
     def availability(cls) -> Availability:
-        cudart = load_runtime()
-        try:
-            gpus = list_gpus(cudart)
-        except DeviceError as error:
-            detail, _, remedy = str(error).partition("; ")
-            return Availability(False, detail, remedy)
-        return Availability(True, ", ".join(gpu.description for gpu in gpus), gpu=True)
+        import_package(cls.name)
+        gpus = list_gpus(load_runtime())
+        reasons = {gpu.number: refusal(cls.name, gpu) for gpu in gpus}
+        detail, _, remedy = next((reason for reason in reasons.values() if reason), "").partition("; ")
+        usable = [gpu.description for gpu in gpus if not reasons[gpu.number]]
+        if usable:
+            return Availability(True, ", ".join(usable) + (detail and f"; {detail}"), gpu=True)
+        return Availability(False, detail, remedy)
 
     @classmethod
     def memory(cls, device: int) -> int | None:
@@ -219,17 +219,12 @@ def _plan_build(backend: str, setup: Setup, precision: GraphPrecision, gpu: Gpu)
     """Return the engine to build for a setup and a GPU. TensorRT-RTX builds one for all GPUs that it supports.
 
     Raises:
-        BackendError: TensorRT-RTX does not support the GPU.
+        BackendError: the package does not support the GPU.
     """
+    if reason := refusal(backend, gpu, precision):
+        raise BackendError(reason)
     options = cast(TensorRTRTXOptions, setup.options)
-    targets: tuple[str, ...] = ()
-    if backend == "tensorrt_rtx":
-        targets = select_targets((), precision)
-        if gpu.target not in targets:
-            raise BackendError(
-                f"backend='tensorrt_rtx' does not run in {precision} on {gpu.name} ({gpu.target}), only on "
-                f"{', '.join(targets)}; use backend='tensorrt', or precision='fp16'"
-            )
+    targets = select_targets((), precision) if backend == "tensorrt_rtx" else ()
     size = None if options.shapes == "dynamic" else (setup.width, setup.height)
     request = BuildRequest(
         backend=backend, size=size, precision=precision, colour=setup.colour, targets=targets, options=options
