@@ -18,14 +18,11 @@ from .. import cache
 from ..backends import BACKENDS, availability, candidates
 from ..backends.base import Availability
 from ..backends.gpu.cuda import list_gpus, load_runtime
-from ..backends.gpu.pipeline import bytes_needed
+from ..backends.gpu.memory import GB, estimate_bytes
 from ..errors import AnimeSRError
 from ..installation import DISTRIBUTION
-from ..network.shapes import RELEASED_SHAPE
 from ..quiet import stdout_to_stderr
 from .sizes import parse_size
-
-GB = 1e9
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,20 +89,14 @@ def _gpus() -> str:
 
 
 def _memory(width: int, height: int) -> str:
-    """Estimate the GPU memory that TensorRT needs. The exact amount is known only when an engine is loaded."""
-    widest = (
-        3 * RELEASED_SHAPE.features + 2 * RELEASED_SHAPE.state_channels
-    )  # input and output channels of a convolution
-    activations = 2 * width * height * widest
-    total = bytes_needed(width, height, "fp16") + activations
-    needed = f"{total / GB:.1f} GB of GPU memory"
+    needed = f"{estimate_bytes(width, height, 'fp16') / GB:.1f} GB of GPU memory"
     return f"With TensorRT in fp16, {width}x{height} takes about {needed} (computed, not measured)."
 
 
 def _cache() -> str:
     files = cache.files()
     total = sum(path.stat().st_size for path in files)
-    return f"{cache.folder()} holds {len(files)} built engines, {total / 1e6:.0f} MB."
+    return f"{cache.folder()} holds {len(files)} files of engines, {total / 1e6:.0f} MB."
 
 
 def _version(package: str) -> str:

@@ -200,7 +200,8 @@ def test_a_graph_that_cannot_be_read_is_told_with_the_node_and_the_reason(monkey
 
     said = parse_damaged(rename_an_operator, monkeypatch)
     assert said.startswith("backend='tensorrt_rtx' cannot read the graph: DepthToNowhere (frame): ")
-    assert "Plugin not found" in said  # the parser takes an unknown operator for that of a plugin
+    # The parser takes an unknown operator for that of a plugin.
+    assert said.endswith('"Plugin not found, are the plugin name, version, and namespace correct?"')
 
 
 def test_a_graph_without_nodes_that_cannot_be_read_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,47 @@
+"""Memory of the GPU that a clip takes: an estimate, and what to do where there is too little."""
+
+from __future__ import annotations
+
+import math
+
+from ...network.graph import GraphPrecision
+from ...network.shapes import MULTIPLE, RELEASED_SHAPE
+from .cuda import Gpu
+from .pipeline import bytes_needed
+
+GB = 1e9
+SMALLEST_TILE = 64
+"""Side in LR pixels, with the default overlap of 48."""
+
+
+def estimate_bytes(width: int, height: int, precision: GraphPrecision) -> int:
+    """Return about how many bytes TensorRT and the pipeline take for LR frames of a size.
+
+    The exact number is known only when an engine is loaded.
+    """
+    widest = 3 * RELEASED_SHAPE.features + 2 * RELEASED_SHAPE.state_channels  # in and out of a convolution
+    activations = (4 if precision == "fp32" else 2) * width * height * widest
+    return bytes_needed(width, height, precision) + activations
+
+
+def too_little_memory(gpu: Gpu, free: int, width: int, height: int, precision: GraphPrecision) -> str:
+    """Return the error for a GPU on which frames of a size have just failed to find memory.
+
+    Args:
+        free: bytes of its memory that were free before.
+    """
+    needed = estimate_bytes(width, height, precision)
+    tile = fitting_tile(width, height, min(free / needed, 0.75))  # what did not fit is more than the estimate
+    remedy = f"use tiles={list(tile)} or smaller ones" if tile else "use backend='openvino'"
+    return (
+        f"device={gpu.number} ({gpu.description}) has too little memory for frames of {width}x{height} in {precision}: "
+        f"about {needed / GB:.1f} GB are needed, and {free / GB:.1f} GB are free; {remedy}, or close other programs "
+        "that use the GPU"
+    )
+
+
+def fitting_tile(width: int, height: int, share: float) -> tuple[int, int] | None:
+    """Return width and height of tiles that have this share of a frame's pixels and its shape, or None if too small."""
+    scale = math.sqrt(share)
+    sides = (int(width * scale) // MULTIPLE * MULTIPLE, int(height * scale) // MULTIPLE * MULTIPLE)
+    return sides if min(sides) >= SMALLEST_TILE else None
