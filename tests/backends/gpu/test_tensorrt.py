@@ -16,7 +16,13 @@ import pytest
 from tests.backends.gpu.random_runs import Reference, assert_same, read_frame, submit
 from tests.backends.gpu.simulator import SimulatedDevice, SimulatedProgram, is_output
 from tests.backends.gpu.test_pipeline import network_parts
-from tests.backends.runner import make_setup
+from tests.backends.runner import (
+    Picture,
+    import_onnxruntime_or_skip,
+    make_setup,
+    psnr,
+    run_steps,
+)
 from vsanimesr import cache
 from vsanimesr.backends import availability, open_backend
 from vsanimesr.backends.base import Availability
@@ -34,6 +40,7 @@ from vsanimesr.backends.gpu.tensorrt import (
 )
 from vsanimesr.backends.gpu.tensorrt_build import BuildRequest, TensorRTRTXOptions, build, make_logger
 from vsanimesr.errors import BackendError
+from vsanimesr.network import bfloat16
 from vsanimesr.network.graph import GraphPrecision, build_graph
 from vsanimesr.network.tensors import Tensor, step_tensors
 from vsanimesr.options import Options
@@ -547,16 +554,55 @@ def test_too_little_memory_names_what_fits(
 # On a GPU
 
 
+def skip_unless_usable(backend: str) -> None:
+    found = availability(backend)
+    if not (found.usable and found.gpu):
+        pytest.skip(f"{backend}: {found.detail}")
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("options", [(), ("graphs=no",), ("shapes=dynamic",)], ids=["graphs", "enqueue", "dynamic"])
-def test_frames_on_a_gpu_are_those_of_the_network(trt: Any, options: tuple[str, ...]) -> None:
-    if not has_gpu():
-        pytest.skip("there is no GPU")
+@pytest.mark.parametrize("backend", ["tensorrt_rtx", "tensorrt"])
+def test_frames_on_a_gpu_are_those_of_the_network(backend: str, options: tuple[str, ...]) -> None:
+    skip_unless_usable(backend)
     parts, sr = network_parts(64, 48), (3, 192, 256)
-    with open_backend("tensorrt_rtx", make_setup("tensorrt_rtx", 64, 48, precision="fp32", options=options)) as backend:
+    with open_backend(backend, make_setup(backend, 64, 48, precision="fp32", options=options)) as opened:
         for _ in range(2):
             reference = Reference(parts)
-            backend.reset()
+            opened.reset()
             for numbers in [(max(n - 1, 0), n, n + 1) for n in range(8)]:
-                found = read_frame(submit(backend, parts, numbers), sr)  # type: ignore[arg-type]
+                found = read_frame(submit(opened, parts, numbers), sr)  # type: ignore[arg-type]
                 np.testing.assert_allclose(found, reference.step(numbers), atol=2e-3)
+
+
+GATES = {"fp16": 70, "bf16": 50}
+"""Least PSNR to fp32, in dB. Kernels may add in fp16, and units of -1/10 make the sums larger (network/graph.py)."""
+
+
+def passes_gate(precision: str, frames: list[Picture], exact: list[Picture]) -> bool:
+    return min(map(psnr, frames, exact)) >= GATES[precision]
+
+
+def run_on_cpu(precision: str, size: tuple[int, int] = (64, 48)) -> list[Picture]:
+    return run_steps("onnxruntime", "provider=cpu", precision=precision, size=size, steps=8)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("graphs", ["yes", "no"])
+@pytest.mark.parametrize("precision", GATES)
+@pytest.mark.parametrize("backend", ["tensorrt_rtx", "tensorrt"])
+def test_16_bits_on_a_gpu_are_close_to_fp32(backend: str, precision: str, graphs: str) -> None:
+    skip_unless_usable(backend)
+    frames = run_steps(backend, f"graphs={graphs}", precision=precision, size=(64, 48), steps=8)
+
+    assert passes_gate(precision, frames, run_on_cpu("fp32"))
+
+
+def test_the_gate_of_fp16_lets_fp16_pass_and_bf16_not() -> None:
+    import_onnxruntime_or_skip()
+    exact = run_on_cpu("fp32", SIZE)
+    rounded = [bfloat16.to_float32(bfloat16.from_float32(frame)) for frame in exact]
+
+    assert passes_gate("fp16", run_on_cpu("fp16", SIZE), exact)
+    assert not passes_gate("fp16", rounded, exact)
+    assert passes_gate("bf16", rounded, exact)
