@@ -58,8 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gpu",
         default="all",
         metavar="LIST",
-        help="for tensorrt_rtx: compute capabilities such as sm75,sm89; 'all' (default) for one engine that runs on "
-        "all of them; or 'current' for the GPU of this machine. tensorrt always builds for the GPU of this machine",
+        help="for tensorrt_rtx: compute capabilities such as sm86,sm89; 'all' (default) for one engine that runs on "
+        "all of them from Ampere on (Turing has its own: sm75); or 'current' for the GPU of this machine. tensorrt "
+        "always builds for the GPU of this machine",
     )
     parser.add_argument("--backend", choices=BACKENDS, default=BACKENDS[0], help=f"default: {BACKENDS[0]}")
     parser.add_argument(

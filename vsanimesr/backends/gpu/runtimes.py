@@ -48,7 +48,7 @@ def supported_targets(precision: GraphPrecision) -> tuple[str, ...]:
 
 
 def select_targets(texts: tuple[str, ...], precision: GraphPrecision) -> tuple[str, ...]:
-    """Check targets and return them in order. Without `texts`, return all.
+    """Check targets and return them in order. Without `texts`, return all from Ampere on (see `shared_targets`).
 
     Raises:
         BackendError: a target does not exist, or does not compute in the precision.
@@ -60,7 +60,17 @@ def select_targets(texts: tuple[str, ...], precision: GraphPrecision) -> tuple[s
         if text in supported_targets("fp32"):
             raise BackendError(f"gpu={text!r} does not compute in precision={precision!r}; use 'fp16', or leave it out")
         raise BackendError(f"gpu={text!r} is not known to TensorRT-RTX; use {', '.join(supported)}")
-    return tuple(name for name in supported if name in texts or not texts)
+    return tuple(name for name in supported if name in texts) or shared_targets("", precision)
+
+
+def shared_targets(target: str, precision: GraphPrecision) -> tuple[str, ...]:
+    """Return the compute capabilities that a GPU of one of them shares an engine with.
+
+    Turing has an engine of its own. One with Turing has 22 MB instead of 6 at 640x480, and NVIDIA says that it may be
+    slower on the others.
+    """
+    turing = f"sm{TURING}"
+    return tuple(name for name in supported_targets(precision) if (name == turing) == (target == turing))
 
 
 def refusal(backend: str, gpu: Gpu, precision: GraphPrecision = "fp32") -> str:

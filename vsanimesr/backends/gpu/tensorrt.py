@@ -20,7 +20,7 @@ from .device import Buffer, Device, DeviceError, OutOfMemoryError, Program, Stre
 from .kernels import KernelCache, kernel_key
 from .memory import too_little_memory
 from .pipeline import DEPTH, Pipeline
-from .runtimes import import_package, refusal, select_targets
+from .runtimes import import_package, refusal, shared_targets
 from .tensorrt_build import (
     BuildRequest,
     TensorRTOptions,
@@ -293,7 +293,7 @@ def _open_program(backend: str, trt: Any, setup: Setup, gpu: Gpu, device: Device
 
 
 def _plan_build(backend: str, setup: Setup, precision: GraphPrecision, gpu: Gpu) -> tuple[BuildRequest, WeightsFile]:
-    """Return the engine to build for a setup and a GPU. TensorRT-RTX builds one for all GPUs that it supports.
+    """Return the engine to build for a setup and a GPU. TensorRT-RTX builds one for many GPUs.
 
     Raises:
         BackendError: the package does not support the GPU.
@@ -301,7 +301,7 @@ def _plan_build(backend: str, setup: Setup, precision: GraphPrecision, gpu: Gpu)
     if reason := refusal(backend, gpu, precision):
         raise BackendError(reason)
     options = cast(TensorRTRTXOptions, setup.options)
-    targets = select_targets((), precision) if backend == "tensorrt_rtx" else ()
+    targets = shared_targets(gpu.target, precision) if backend == "tensorrt_rtx" else ()
     size = None if options.shapes == "dynamic" else (setup.width, setup.height)
     request = BuildRequest(
         backend=backend, size=size, precision=precision, colour=setup.colour, targets=targets, options=options
