@@ -18,6 +18,7 @@ from ...cache import Key, network_key
 from ...errors import BackendError
 from ...network.colour import Colour
 from ...network.graph import GraphPrecision, build_graph
+from ...network.int8 import load_ranges
 from ...network.tensors import STATE, WINDOW, step_tensors
 from ...weights.load import WeightsFile
 from ..base import BackendOptions, whole_number
@@ -95,6 +96,7 @@ def resolve_precision(precision: str) -> GraphPrecision:
     if precision == "auto":
         return "fp16"
     if precision == "int8":
+        # Graph and engine can be built, but nobody has measured how fast and how good they are.
         raise BackendError("precision='int8' is not available with TensorRT; use 'fp16' or 'auto'")
     return cast(GraphPrecision, precision)
 
@@ -149,7 +151,8 @@ def parse_network(trt: Any, logger: Any, builder: Any, request: BuildRequest, we
     """Parse the graph with TensorRT and return a strongly typed `INetworkDefinition`."""
     network = builder.create_network(0)
     parser = trt.OnnxParser(network, logger)
-    graph = build_graph(weights.load(), request.size, request.precision, colour=request.colour)
+    ranges = load_ranges(weights.digest) if request.precision == "int8" else None
+    graph = build_graph(weights.load(), request.size, request.precision, ranges, request.colour, symmetric=True)
     if not parser.parse(graph.SerializeToString()):
         errors = "; ".join(_describe(parser.get_error(i), graph) for i in range(parser.num_errors))
         raise BackendError(f"backend={request.backend!r} cannot read the graph: {errors}")
