@@ -97,7 +97,7 @@ def make_pattern(n: int) -> Array:
 
 
 def spell_out(model: Any) -> Any:
-    """Write quantisation in floating point. OpenVINO's own gave 25 dB with signed inputs, on a processor without VNNI."""
+    """Write quantisation in floating point. OpenVINO's own gave 25 dB with signed inputs, without VNNI."""
     constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     nodes: list[onnx.NodeProto] = []
     steps: dict[str, str] = {}
