@@ -75,6 +75,20 @@ def test_nothing_is_built_twice(engines: Path, capsys: pytest.CaptureFixture[str
     assert cache.entry_path(key()).stat() == before
 
 
+def test_a_report_tells_what_an_engine_is_made_of(capsys: pytest.CaptureFixture[str]) -> None:
+    reports = []
+    for _ in range(2):  # built, and from the cache
+        assert main(["build", *SMALL, "--report"]) == 0
+        reports.append([line for line in capsys.readouterr().err.splitlines() if line.startswith("  ")])
+
+    kernels, layouts, memory, graphs = reports[0]
+    assert re.search(r"kernels: \d+ convolutions, \d+ convolutions with what follows, \d+ other kernels", kernels)
+    assert "prev planar, cur planar, next planar" in layouts
+    assert re.search(r"memory: \d\d MB of intermediate results, \d+\.\d MB of constants", memory)
+    assert graphs == "  CUDA graphs: yes"
+    assert reports[1] == reports[0]
+
+
 def test_several_sizes_and_any_size(engines: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--size", "16x16", "20x12", "--gpu", "sm89,sm75"]) == 0
     assert main(["build"]) == 0
@@ -112,6 +126,7 @@ def test_engines_can_be_written_to_files(
         (["--option", "level=3"], ["'level'", "'tensorrt_rtx'"]),
         (["--backend", "tensorrt"], ["needs the package tensorrt", "pip install"]),
         (["--backend", "tensorrt", "--gpu", "sm89"], ["--gpu sm89", "tensorrt_rtx"]),
+        (["--backend", "tensorrt", "--report"], ["--report", "tensorrt_rtx"]),
         (["--model", "v3"], ["model='v3'", "'v1', 'v2'"]),
         (["-o", "/nowhere/at/all"], ["/nowhere/at/all", "cannot be written", "-o"]),
     ],

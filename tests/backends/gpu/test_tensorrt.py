@@ -31,6 +31,7 @@ from vsanimesr.backends.gpu.cuda import Gpu
 from vsanimesr.backends.gpu.device import Buffer, DeviceError, OutOfMemoryError, Stream
 from vsanimesr.backends.gpu.kernels import kernel_key
 from vsanimesr.backends.gpu.memory import estimate_bytes
+from vsanimesr.backends.gpu.pipeline import bytes_needed
 from vsanimesr.backends.gpu.tensorrt import (
     TYPES,
     LoadedEngine,
@@ -519,7 +520,7 @@ def test_too_little_memory_names_what_fits(
 ) -> None:
     width, height = 640, 480
     needed = estimate_bytes(width, height, "fp16")
-    free = needed // 2 if at == "pipeline" else CONTEXT_BYTES - 1
+    free = bytes_needed(width, height, "fp16") // 2 if at == "pipeline" else CONTEXT_BYTES - 1
 
     def make_device(number: int, cudart: Any) -> SimulatedDevice:
         simulated.append(SimulatedDevice(memory=free))

@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 
 from ...network.graph import GraphPrecision
-from ...network.shapes import MULTIPLE, RELEASED_SHAPE
+from ...network.shapes import MULTIPLE
 from .cuda import Gpu
 from .pipeline import bytes_needed
 
 GB = 1e9
+ACTIVATIONS: dict[GraphPrecision, int] = {"fp32": 3750, "bf16": 2000, "fp16": 2000}
+"""Bytes of intermediate results for each LR pixel, in an engine of TensorRT-RTX for many GPUs. One for one GPU has a
+quarter less. Read from plans of the released network (`animesr build --report`)."""
+WORKSPACE = 26_000_000
+"""Bytes that kernels take besides, whatever the size."""
 SMALLEST_TILE = 64
 """Side in LR pixels, with the default overlap of 48."""
 
@@ -19,9 +24,8 @@ def estimate_bytes(width: int, height: int, precision: GraphPrecision) -> int:
 
     The exact number is known only when an engine is loaded.
     """
-    widest = 3 * RELEASED_SHAPE.features + 2 * RELEASED_SHAPE.state_channels  # in and out of a convolution
-    activations = (4 if precision == "fp32" else 2) * width * height * widest
-    return bytes_needed(width, height, precision) + activations
+    activations = ACTIVATIONS[precision] * width * height
+    return bytes_needed(width, height, precision) + activations + WORKSPACE
 
 
 def too_little_memory(gpu: Gpu, free: int, width: int, height: int, precision: GraphPrecision) -> str:
@@ -31,7 +35,8 @@ def too_little_memory(gpu: Gpu, free: int, width: int, height: int, precision: G
         free: bytes of its memory that were free before.
     """
     needed = estimate_bytes(width, height, precision)
-    tile = fitting_tile(width, height, min(free / needed, 0.75))  # what did not fit is more than the estimate
+    share = (free - WORKSPACE) / (needed - WORKSPACE)
+    tile = fitting_tile(width, height, min(max(share, 0), 0.75))  # more was needed than estimated if free is enough
     remedy = f"use tiles={list(tile)} or smaller ones" if tile else "use backend='openvino'"
     return (
         f"device={gpu.number} ({gpu.description}) has too little memory for frames of {width}x{height} in {precision}: "
