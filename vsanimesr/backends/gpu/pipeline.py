@@ -330,7 +330,10 @@ class Pipeline:
         """Return the staging buffer of a tensor of the state, as `State` has it."""
         tensor = self._program.tensors[name]
         dtype = np.float32 if tensor.type == "fp32" else np.uint16
-        return self._state_staging.pinned[name].data.view(dtype).reshape(tensor.shape[1:])
+        data, (channels, height, width) = self._state_staging.pinned[name].data.view(dtype), tensor.shape[1:]
+        if tensor.channels_last:
+            return data.reshape(height, width, channels).transpose(2, 0, 1)
+        return data.reshape(channels, height, width)
 
     def _recover(self) -> None:
         """Make the pipeline usable after a failure that was not fatal, or do nothing if there was none.
