@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from vsanimesr.backends.base import Frame
 from vsanimesr.errors import BackendError, MissingDependencyError
 
 gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")]
+cudnn: Any = torch.backends.cudnn  # its types lack the settings of PyTorch 2.9
 NO_GPU = not torch.cuda.is_available() and not torch.backends.mps.is_available()
 
 
@@ -117,6 +120,39 @@ def test_settings_of_the_process_are_restored() -> None:
             assert not torch.is_inference_mode_enabled()
         finally:
             torch.backends.cudnn.benchmark = False
+
+
+@pytest.fixture
+def conv_precision() -> Iterator[None]:
+    conv = cudnn.conv
+    before = conv.fp32_precision
+    yield
+    conv.fp32_precision = before
+
+
+@pytest.mark.usefixtures("conv_precision")
+def test_settings_of_a_script_that_pytorch_does_not_take_are_an_error_of_the_backend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PyTorch refuses to tell its old settings once a script has used the new ones. On a GPU they are set at a step."""
+    from vsanimesr.backends import torch as module
+
+    monkeypatch.setattr(module, "_make_stream", lambda device: object())
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    reason = "PyTorch is checking whether allow_tf32 is enabled"
+    with start_backend("torch", "graphs=no") as backend:
+        state = backend.save_state()
+        cudnn.conv.fp32_precision = "ieee"
+        for call, problem in (
+            (lambda: submit_step(backend, 0), "failed at a step"),
+            (backend.reset, "cannot be reset"),
+            (lambda: backend.load_state(state), "cannot copy its state"),
+            (backend.save_state, "failed at a step"),
+        ):
+            with pytest.raises(BackendError, match=f"backend='torch' {problem}: {reason}"):
+                call()
+    with pytest.raises(BackendError, match=f"cannot be opened for 41x30: {reason}"), start_backend("torch"):
+        pass
 
 
 @pytest.mark.parametrize("precision", [pytest.param("fp32", marks=gpu), pytest.param("fp16", marks=gpu)])

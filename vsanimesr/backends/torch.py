@@ -69,7 +69,7 @@ class TorchBackend(Backend):
         self._uploads: dict[int, Tensor] = {}
         self._failure: BackendError | None = None
         tensors = {key: torch.from_numpy(value) for key, value in setup.read_weights().load().items()}
-        with self._torch_settings(), _errors(f"cannot be opened for {setup.width}x{setup.height}"):
+        with _errors(f"cannot be opened for {setup.width}x{setup.height}"), self._torch_settings():
             network = build_network(tensors)
             network.to(self._device, self._dtype).to(memory_format=torch.channels_last)
             network.eval().requires_grad_(False)
@@ -103,14 +103,14 @@ class TorchBackend(Backend):
 
     def reset(self) -> None:
         self._failure = None
-        with self._torch_settings():
+        with _errors("cannot be reset"), self._torch_settings():
             self._recurrence.reset()
 
     def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
         if self._failure:
             raise self._failure
         try:
-            with self._torch_settings(), _errors("failed at a step"):
+            with _errors("failed at a step"), self._torch_settings():
                 frame = self._recurrence.step(*self._load_window(prev, cur, next))
                 width, height = self._size
                 return _Download(frame[0, :, : SCALE * height, : SCALE * width]) if output else None
@@ -122,7 +122,7 @@ class TorchBackend(Backend):
         if self._failure:
             raise self._failure
         try:
-            with self._torch_settings(), _errors("failed at a step"):
+            with _errors("failed at a step"), self._torch_settings():
                 return tuple(_to_array(tensor) for tensor in self._recurrence.state)
         except BackendError as error:
             self._failure = error
@@ -130,7 +130,7 @@ class TorchBackend(Backend):
 
     def load_state(self, state: State) -> None:
         self._failure = None
-        with self._torch_settings(), _errors("cannot copy its state"):
+        with _errors("cannot copy its state"), self._torch_settings():
             self._recurrence.load(tuple(self._from_array(array) for array in state))
 
     def close(self) -> None:
