@@ -235,12 +235,19 @@ def test_other_code_that_allocates_and_frees_disturbs_no_step(graphs: str) -> No
 
 
 @pytest.mark.parametrize("graphs", parameters("yes", "no"))
-def test_backends_run_on_two_threads_at_once(graphs: str) -> None:
-    expected = run_steps("torch", steps=8)
+def test_backends_open_and_run_on_two_threads_at_once(graphs: str, caplog: pytest.LogCaptureFixture) -> None:
+    setup = make_setup("torch", *SIZE, precision="fp32", options=(f"graphs={graphs}",))
+
+    def open_and_run() -> list[Picture]:
+        with backend_class("torch")(setup) as backend:
+            return [read_frame(submit_step(backend, n)) for n in range(8)]
+
+    expected = open_and_run()
     with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(run_steps, "torch", f"graphs={graphs}", steps=8) for _ in range(2)]
+        runs = [pool.submit(open_and_run) for _ in range(6)]
 
         assert all(np.array_equal(run.result(), expected) for run in runs)
+    assert not caplog.records, "no graph was captured"
 
 
 @pytest.mark.parametrize("graphs", parameters("yes", "no"))

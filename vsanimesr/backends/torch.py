@@ -142,7 +142,8 @@ def _build_step(setup: Setup, device: torch.device, precision: GraphPrecision) -
         module = network if setup.colour == "network" else RestoringColours(network, size)
         step = _compile(module, options.compile, (blank, blank, blank, *zero))
         if device.type == "cuda":
-            torch.cuda.synchronize(device)  # steps run on another stream than this work
+            # Steps run on another stream than this work. Waiting for the whole device would break a capture elsewhere.
+            torch.cuda.current_stream(device).synchronize()
     return step, zero
 
 

@@ -15,6 +15,7 @@ A replay does not involve PyTorch at all: the device launches the graph.
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -35,6 +36,10 @@ def torch_tensors(width: int, height: int, precision: GraphPrecision, features: 
     state = {name for each in STATE for name in (each, f"{each}_out")}
     found = step_tensors(width, height, precision, features)
     return {name: replace(tensor, channels_last=name in state) for name, tensor in found.items()}
+
+
+_capturing = threading.Lock()
+"""Held during a capture. PyTorch waits for the whole device before each, which would break another one."""
 
 
 class TorchDevice(ABC):
@@ -136,14 +141,15 @@ class TorchCuda(TorchDevice):
             work()
 
     def capture(self, work: Callable[[], None], stream: Stream) -> Graph:
-        # The graph is kept as captured, for the device to make it executable, launch it and destroy it, like any other.
-        graph = torch.cuda.CUDAGraph(keep_graph=True)
-        pool = self._graphs[0].pool() if self._graphs else None
-        # thread_local: calls of other threads to the GPU are not captured, and are no error.
-        with torch.cuda.graph(graph, pool=pool, stream=self._wrap(stream), capture_error_mode="thread_local"):
-            work()
-        self._graphs.append(graph)
-        return self._device.instantiate(graph.raw_cuda_graph())
+        with _capturing:
+            # The graph is kept as captured. The device makes it executable, launches and destroys it, like any other.
+            graph = torch.cuda.CUDAGraph(keep_graph=True)
+            pool = self._graphs[0].pool() if self._graphs else None
+            # thread_local: calls of other threads to the GPU are not captured, and are no error.
+            with torch.cuda.graph(graph, pool=pool, stream=self._wrap(stream), capture_error_mode="thread_local"):
+                work()
+            self._graphs.append(graph)
+            return self._device.instantiate(graph.raw_cuda_graph())
 
     def close(self) -> None:
         while self._graphs:
