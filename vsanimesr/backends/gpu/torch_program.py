@@ -28,7 +28,7 @@ from ...network.graph import GraphPrecision
 from ...network.tensors import STATE, WINDOW, Tensor, step_tensors
 from ..torch_steps import DTYPES, Step, prepare, refuse_step, torch_settings
 from .cuda import CudaDevice
-from .device import Buffer, Device, DeviceError, Graph, Program, Stream
+from .device import Buffer, Device, DeviceError, Graph, OutOfMemoryError, Program, Stream
 
 
 def torch_tensors(width: int, height: int, precision: GraphPrecision, features: int) -> dict[str, Tensor]:
@@ -91,8 +91,8 @@ class TorchProgram(Program):
         with _device_errors("a step cannot be queued"):
             self._device.run(self._make_work(), stream)
 
-    def can_capture(self, stream: Stream) -> bool:
-        return not self._obstacle
+    def capture_obstacle(self, stream: Stream) -> str:
+        return self._obstacle
 
     def capture(self, device: Device, stream: Stream) -> Graph:
         with _device_errors("a step cannot be captured"):
@@ -193,14 +193,14 @@ def _device_errors(problem: str) -> Iterator[None]:
     """Turn PyTorch's exceptions into DeviceError. Whether one is fatal is found when the pipeline waits for the device.
 
     Raises:
-        DeviceError: PyTorch raised an exception.
+        OutOfMemoryError: there is too little memory.
+        DeviceError: PyTorch raised another exception.
     """
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            "the GPU has too little memory for intermediate results; close other programs that use it, or use tiles, "
-            "or a smaller clip"
+        raise OutOfMemoryError(
+            "there is too little memory for intermediate results; close other programs, or use tiles or a smaller clip"
         ) from error
     except RuntimeError as error:
         lines: list[Any] = str(error).strip().splitlines() or [type(error).__name__]
