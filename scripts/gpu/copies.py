@@ -34,8 +34,8 @@ class EmptyProgram(Program):
     def enqueue(self, stream: Stream) -> None:
         """Do nothing."""
 
-    def can_capture(self, stream: Stream) -> bool:
-        return False
+    def capture_obstacle(self, stream: Stream) -> str:
+        return "there is nothing to capture"
 
     def close(self) -> None:
         """Do nothing."""
@@ -45,7 +45,8 @@ def report() -> None:
     """Print the tables."""
     cudart = load_runtime()
     device = CudaDevice(0, cudart)
-    rows = [(f"{size} MB", *measure_copies(device, size * 10**6, SECONDS)) for size in MEGABYTES]
+    with device.attached():
+        rows = [(f"{size} MB", *measure_copies(device, size * 10**6, SECONDS)) for size in MEGABYTES]
     device.close()
     print(format_rows(("pinned memory", "up, GB/s", "down, GB/s", "both at once, GB/s"), rows))
     print()
@@ -56,8 +57,7 @@ def report() -> None:
 
 
 def measure_copies(device: Device, size: int, seconds: float) -> tuple[str, str, str]:
-    """Return GB/s of copies of `size` bytes up, down, and in both directions at once."""
-    device.attach()
+    """Return GB/s of copies of `size` bytes up, down, and both ways at once. The device is attached."""
     above, below = device.allocate(size), device.allocate(size)
     source, target = device.allocate_pinned(size), device.allocate_pinned(size)
     source.data[:] = 1

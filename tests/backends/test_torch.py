@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,13 +18,18 @@ import pytest
 import torch
 
 from scripts.studies.psnr import compute_psnr
-from tests.backends.runner import SIZE, make_setup, read_frame, run_steps, start_backend, submit_step
-from vsanimesr.backends import backend_class
+from tests.backends.gpu.host_torch import HostTorch
+from tests.backends.gpu.simulator import SimulatedDevice
+from tests.backends.runner import SIZE, Picture, make_setup, read_frame, run_steps, start_backend, submit_step
+from vsanimesr.backends import availability, backend_class
+from vsanimesr.backends import torch as module
 from vsanimesr.backends.base import Frame
+from vsanimesr.backends.gpu import cuda, torch_program
+from vsanimesr.backends.gpu.pipeline import DEPTH, Pipeline
+from vsanimesr.backends.torch_steps import SerialSteps
 from vsanimesr.errors import BackendError, MissingDependencyError
+from vsanimesr.network.graph import GraphPrecision
 
-gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")]
-cudnn: Any = torch.backends.cudnn  # its types lack the settings of PyTorch 2.9
 NO_GPU = not torch.cuda.is_available() and not torch.backends.mps.is_available()
 
 
@@ -103,66 +112,180 @@ def test_torch_tensorrt_is_not_installed() -> None:
 
 @pytest.mark.skipif(not NO_GPU, reason="it works with a GPU")
 def test_torch_tensorrt_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vsanimesr.backends import torch as module
-
     monkeypatch.setattr(module, "find_spec", lambda name: object())
     with pytest.raises(BackendError, match=r"compile='tensorrt'.*NVIDIA GPU.*compile=no"):
         backend_class("torch")(make_setup("torch", *SIZE, options=("compile=tensorrt",)))
 
 
-def test_settings_of_the_process_are_restored() -> None:
-    with start_backend("torch", "graphs=no") as backend:
-        torch.backends.cudnn.benchmark = True
-        try:
-            read_frame(submit_step(backend, 0))
-            assert torch.backends.cudnn.benchmark
-            assert torch.backends.cudnn.allow_tf32
-            assert not torch.is_inference_mode_enabled()
-        finally:
-            torch.backends.cudnn.benchmark = False
-
-
 @pytest.fixture
-def conv_precision() -> Iterator[None]:
-    conv = cudnn.conv
-    before = conv.fp32_precision
-    yield
-    conv.fp32_precision = before
+def simulated_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the backend find an NVIDIA GPU, which is simulated."""
+    monkeypatch.setattr(module, "_has_pipeline", lambda device: True)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(cuda, "load_runtime", lambda oldest: None)
+    monkeypatch.setattr(cuda, "CudaDevice", lambda number, cudart: SimulatedDevice(number))
+    monkeypatch.setattr(torch_program, "TorchCuda", lambda device, torch_device: HostTorch(device))
 
 
-@pytest.mark.usefixtures("conv_precision")
-def test_settings_of_a_script_that_pytorch_does_not_take_are_an_error_of_the_backend(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.skipif(not NO_GPU, reason="the simulated GPU has host memory")
+@pytest.mark.usefixtures("simulated_gpu")
+@pytest.mark.parametrize("option", ["graphs=yes", "graphs=no"])
+def test_steps_in_the_pipeline_give_the_frames_of_the_cpu(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with start_backend("torch", option) as backend:
+        frames = [read_frame(submit_step(backend, n)) for n in range(3)]
+        assert isinstance(backend._steps, Pipeline)  # type: ignore[attr-defined]
+        assert (backend.depth, backend.precision) == (DEPTH, "fp32")
+        assert backend.state_bytes == sum(array.nbytes for array in backend.save_state())
+        assert all(buffers.graph for buffers in backend._steps._buffer_sets) == (option == "graphs=yes")  # type: ignore[attr-defined]
+    monkeypatch.undo()
+
+    assert np.array_equal(frames, run_steps("torch", steps=3))
+
+
+@pytest.mark.parametrize("installed", [None, 11080, 12090, 13000])
+def test_on_a_gpu_cuda_bindings_are_as_new_as_pytorch(installed: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = installed and SimpleNamespace(cudaRuntimeGetVersion=lambda: (0, installed))
+    monkeypatch.setattr(module, "_has_pipeline", lambda device: True)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", runtime)
+
+    found = availability("torch")
+    assert found.usable == (installed in (12090, 13000))
+    if not found.usable:
+        assert (found.gpu, found.remedy) == (False, 'pip install "cuda-bindings==12.*"')
+        assert found.detail == "backend='torch' needs the package cuda-bindings for CUDA 12 on an NVIDIA GPU"
+        with pytest.raises(MissingDependencyError, match=r"backend='torch' .*; pip install \"cuda-bindings==12\.\*\""):
+            backend_class("torch")(make_setup("torch", *SIZE))
+
+
+@pytest.mark.parametrize(
+    ("kind", "hip", "expected"), [("cuda", None, True), ("cuda", "6.4", False), ("cpu", None, False)]
+)
+def test_steps_run_in_the_pipeline_on_the_gpus_of_nvidia(
+    kind: str, hip: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PyTorch refuses to tell its old settings once a script has used the new ones. On a GPU they are set at a step."""
-    from vsanimesr.backends import torch as module
+    monkeypatch.setattr(torch.version, "hip", hip)
 
-    monkeypatch.setattr(module, "_make_stream", lambda device: object())
-    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
-    reason = "PyTorch is checking whether allow_tf32 is enabled"
-    with start_backend("torch", "graphs=no") as backend:
-        state = backend.save_state()
-        cudnn.conv.fp32_precision = "ieee"
-        for call, problem in (
-            (lambda: submit_step(backend, 0), "failed at a step"),
-            (backend.reset, "cannot be reset"),
-            (lambda: backend.load_state(state), "cannot copy its state"),
-            (backend.save_state, "failed at a step"),
-        ):
-            with pytest.raises(BackendError, match=f"backend='torch' {problem}: {reason}"):
-                call()
-    with pytest.raises(BackendError, match=f"cannot be opened for 41x30: {reason}"), start_backend("torch"):
-        pass
+    assert module._has_pipeline(torch.device(kind)) == expected
 
 
-@pytest.mark.parametrize("precision", [pytest.param("fp32", marks=gpu), pytest.param("fp16", marks=gpu)])
-def test_cuda_graphs_do_not_change_frames(precision: str) -> None:
-    with_graphs, without = (run_steps("torch", f"graphs={graphs}", precision=precision) for graphs in ("yes", "no"))
+# On a GPU
 
-    assert np.array_equal(with_graphs, without)
+on_gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")]
 
 
-@pytest.mark.parametrize("precision", [pytest.param("fp16", marks=gpu), pytest.param("bf16", marks=gpu)])
+def parameters(*values: str) -> list[Any]:
+    return [pytest.param(value, marks=on_gpu) for value in values]
+
+
+def open_serial(precision: GraphPrecision) -> SerialSteps:
+    """Open steps that run one after the other on the GPU, as on those of AMD."""
+    steps, _ = module._open_serial(make_setup("torch", *SIZE), module._find_device(0), precision)
+    return steps
+
+
+@pytest.mark.parametrize("precision", parameters("fp32", "fp16", "bf16"))
+@pytest.mark.parametrize("graphs", ["yes", "no"])
+def test_steps_in_any_order_have_the_bits_of_serial_steps(graphs: str, precision: GraphPrecision) -> None:
+    """Steps with and without output, resets and snapshots, with up to `depth` tickets waited for late."""
+    choose = random.Random(7)
+    serial: Any = open_serial(precision)
+    with start_backend("torch", f"graphs={graphs}", precision=precision) as backend:
+        assert all(buffers.graph for buffers in backend._steps._buffer_sets) == (graphs == "yes")  # type: ignore[attr-defined]
+        pending: list[tuple[Any, Picture]] = []
+        states = [(backend.save_state(), serial.save_state())]
+        for _ in range(200):
+            n = choose.randrange(12)
+            if choose.random() < 0.1:
+                backend.reset()
+                serial.reset()
+            if choose.random() < 0.1:
+                states.append((backend.save_state(), serial.save_state()))
+            if choose.random() < 0.1:
+                state, expected_state = choose.choice(states)
+                backend.load_state(state)
+                serial.load_state(expected_state)
+            if len(pending) == backend.depth:
+                ticket, expected = pending.pop(0)
+                assert np.array_equal(read_frame(ticket), expected)
+            expected = read_frame(submit_step(serial, n))
+            if ticket := submit_step(backend, n, output=choose.random() < 0.7):
+                pending.append((ticket, expected))
+        assert all(np.array_equal(read_frame(ticket), expected) for ticket, expected in pending)
+    serial.close()
+
+
+@pytest.mark.parametrize("graphs", parameters("yes", "no"))
+def test_other_code_that_allocates_and_frees_disturbs_no_step(graphs: str) -> None:
+    """While a backend opens and runs, another thread fills memory of the same GPU with NaN and frees it."""
+    expected = run_steps("torch", steps=8)
+    stop = threading.Event()
+
+    def disturb() -> int:
+        count = 0
+        while not stop.is_set():
+            blocks = [torch.full((1 << size,), float("nan"), device="cuda") for size in range(8, 22)]
+            count += len(blocks)
+        return count
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(disturb)
+        try:
+            with start_backend("torch", f"graphs={graphs}") as backend:
+                for n in range(8):
+                    torch.full((1 << 22,), float("nan"), device="cuda")
+                    assert np.array_equal(read_frame(submit_step(backend, n)), expected[n])
+                assert all(buffers.graph for buffers in backend._steps._buffer_sets) == (graphs == "yes")  # type: ignore[attr-defined]
+        finally:
+            stop.set()
+        assert other.result() > 0
+
+
+@pytest.mark.parametrize("graphs", parameters("yes", "no"))
+def test_backends_open_and_run_on_two_threads_at_once(graphs: str, caplog: pytest.LogCaptureFixture) -> None:
+    setup = make_setup("torch", *SIZE, precision="fp32", options=(f"graphs={graphs}",))
+
+    def open_and_run() -> list[Picture]:
+        with backend_class("torch")(setup) as backend:
+            return [read_frame(submit_step(backend, n)) for n in range(8)]
+
+    expected = open_and_run()
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(open_and_run) for _ in range(6)]
+
+        assert all(np.array_equal(run.result(), expected) for run in runs)
+    assert not caplog.records, "no graph was captured"
+
+
+@pytest.mark.parametrize("graphs", parameters("yes", "no"))
+def test_a_closed_backend_leaves_no_memory_on_the_gpu(graphs: str) -> None:
+    free = []
+    for _ in range(4):
+        run_steps("torch", f"graphs={graphs}", size=(320, 240), steps=2)
+        free.append((torch.cuda.mem_get_info()[0], torch.cuda.memory_reserved()))
+
+    assert len(set(free[1:])) == 1  # the first run loads libraries
+
+
+@pytest.mark.parametrize("graphs", parameters("yes", "no"))
+def test_too_little_memory_is_an_error_with_a_remedy(graphs: str) -> None:
+    expected = run_steps("torch", f"graphs={graphs}", steps=1)
+    blocks = []
+    for size in (1 << 30, 1 << 24, 1 << 20):
+        with suppress(torch.OutOfMemoryError):
+            while True:
+                blocks.append(torch.empty(size, dtype=torch.uint8, device="cuda"))
+    try:
+        with pytest.raises(BackendError, match=r"backend='torch' .*(close other programs|free some)"):
+            run_steps("torch", f"graphs={graphs}", size=(640, 480), steps=1)
+    finally:
+        del blocks
+        torch.cuda.empty_cache()
+
+    assert np.array_equal(run_steps("torch", f"graphs={graphs}", steps=1), expected)
+
+
+@pytest.mark.parametrize("precision", parameters("fp16", "bf16"))
 def test_16_bits_on_a_gpu_are_close_to_fp32(precision: str) -> None:
     worst = min(map(compute_psnr, run_steps("torch", precision=precision), run_steps("torch")))
 

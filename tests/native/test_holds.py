@@ -251,7 +251,8 @@ def test_a_slow_fade_is_not_held(comparison: Comparison, plane: int) -> None:
 def stripes(shift: float, angle: float) -> NDArray[np.float64]:
     """Return soft stripes of a strong contrast, 16 pixels wide, moved by `shift` pixels."""
     y, x = np.mgrid[:96, :160]
-    return 128 + 110 * np.sin((np.cos(angle) * x + np.sin(angle) * y - shift) * math.tau / 16)
+    waves: NDArray[np.float64] = np.sin((np.cos(angle) * x + np.sin(angle) * y - shift) * math.tau / 16)
+    return 128 + 110 * waves
 
 
 @settings(max_examples=50, deadline=None)
@@ -263,8 +264,7 @@ def test_strong_contrast_hides_errors_but_no_motion(comparison: Comparison, angl
     errors[32:48, 64:80] = rng.permuted(np.tile([8, -8], 128)).reshape(16, 16)
 
     def is_held(kept: NDArray[np.float64], frame: NDArray[np.float64]) -> bool:
-        planes = ([np.rint(plane).astype(np.uint8)] for plane in (kept, frame))
-        return comparison.is_held(*planes, has_chroma=False)
+        return comparison.is_held([np.rint(kept).astype(np.uint8)], [np.rint(frame).astype(np.uint8)], has_chroma=False)
 
     still, plain = stripes(0, angle), np.full((96, 160), 128.0)
     assert is_held(still, still + errors)

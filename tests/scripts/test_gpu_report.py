@@ -91,7 +91,8 @@ def test_copies_are_counted_in_both_directions(monkeypatch: pytest.MonkeyPatch) 
     clock = iter(range(1000))
     monkeypatch.setattr("time.perf_counter", lambda: next(clock) / 2)
     device = SimulatedDevice()
-    up, down, both = copies.measure_copies(device, 10**9 // 16, seconds=1.0)
+    with device.attached():
+        up, down, both = copies.measure_copies(device, 10**9 // 16, seconds=1.0)
     # Two copies until a second has passed, and half a second until the last reading: 1/8 GB in 1.5 s.
     assert (up, down, both) == ("0.1", "0.1", "0.2")
     kinds = [kind for kind, _ in device.log]

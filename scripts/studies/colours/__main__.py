@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from scripts.benchmarks.table import Table
 from vsanimesr.backends.base import SCALE
 
@@ -100,7 +102,9 @@ def find_residue(study: Study) -> list[Table]:
     for _, model, versions in upscale_all(study, folders, [*RESIDUE, *UNCLAMPED]):
         shown = versions[: -len(UNCLAMPED)]
         (twice,) = (version for version in shown if version.name == str(Correction()))
-        shown.append(replace(twice, name=f"{twice.name}, 8 bits", sr=(255 * twice.sr.clip(0, 1)).round() / 255))
+        shown.append(
+            replace(twice, name=f"{twice.name}, 8 bits", sr=np.rint(255 * twice.sr.clip(0, 1)) / np.float32(255))
+        )
         rows.add(model, shown)
         rows.add(model, versions[-len(UNCLAMPED) :], clamped=False)
     return rows.tables("What is left, train clips")

@@ -158,8 +158,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             elif part == "speed":
                 print_speed(comparison)
             elif part == "twos":
-                columns = ("", "steps", "off, frames per s", "skip, frames per s", "ratio", "of each round")
-                print(format_rows(columns, [twos.measure(options.art, comparison)]), end="\n\n")
+                head = ("", "steps", "off, frames per s", "skip, frames per s", "ratio", "of each round")
+                print(format_rows(head, [twos.measure(options.art, comparison)]), end="\n\n")
             elif part == "faintest":
                 columns = ("motion", "held", "second frame, times the limits")
                 print(format_rows(columns, faintest.measure(options.art, comparison)), end="\n\n")

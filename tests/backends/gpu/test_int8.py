@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from tests.backends.runner import psnr
+from scripts.studies.psnr import compute_psnr
 from vsanimesr.backends.gpu import tensorrt_build as builder
 from vsanimesr.backends.gpu.tensorrt_build import BuildRequest, TensorRTRTXOptions
 from vsanimesr.errors import BackendError
@@ -60,7 +60,13 @@ def test_steps_around_zero_cost_little() -> None:
     ranges = load_ranges(weights.digest)
     exact = run(build_graph(weights.load(), SIZE))
     full, around_zero = (
-        min(map(psnr, run(spell_out(build_graph(weights.load(), SIZE, "int8", ranges, symmetric=symmetric))), exact))
+        min(
+            map(
+                compute_psnr,
+                run(spell_out(build_graph(weights.load(), SIZE, "int8", ranges, symmetric=symmetric))),
+                exact,
+            )
+        )
         for symmetric in (False, True)
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scripts.studies.psnr import compute_psnr
 from tests.backends.gpu.random_runs import Reference, assert_same, read_frame, submit
 from tests.backends.gpu.simulator import SimulatedDevice, SimulatedProgram, is_output
 from tests.backends.gpu.test_pipeline import network_parts
@@ -20,7 +21,6 @@ from tests.backends.runner import (
     Picture,
     import_onnxruntime_or_skip,
     make_setup,
-    psnr,
     run_steps,
 )
 from vsanimesr import cache
@@ -605,7 +605,7 @@ GATES = {"fp16": 70, "bf16": 50}
 
 
 def passes_gate(precision: str, frames: list[Picture], exact: list[Picture]) -> bool:
-    return min(map(psnr, frames, exact)) >= GATES[precision]
+    return min(map(compute_psnr, frames, exact)) >= GATES[precision]
 
 
 def run_on_cpu(precision: str, size: tuple[int, int] = (64, 48)) -> list[Picture]:

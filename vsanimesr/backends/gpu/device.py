@@ -161,6 +161,14 @@ class Program(ABC):
     def capture_obstacle(self, stream: Stream) -> str:
         """Return why a step cannot be captured as a graph, or "" if it can. A step has run before."""
 
+    def capture(self, device: Device, stream: Stream) -> Graph:
+        """Make a graph of a step with the current buffers.
+
+        Raises:
+            DeviceError: the step cannot be captured.
+        """
+        return device.capture(stream, lambda: self.enqueue(stream))
+
     @abstractmethod
     def close(self) -> None:
         """Free the memory that it uses on the device. A second call does nothing."""

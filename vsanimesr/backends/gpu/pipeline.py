@@ -173,7 +173,7 @@ class Pipeline:
                 device.download(staging.pinned[name], buffer, self._compute)
             device.record(staging.copied, self._compute)
             device.synchronise(staging.copied)
-            return tuple(self._state_array(name).copy() for name in STATE)
+            return tuple(self._state_array(name).copy("K") for name in STATE)
 
     def load_state(self, state: State) -> None:
         """Set the state to a snapshot, as `Backend.load_state` does, and recover from a failure that was not fatal."""
@@ -226,14 +226,19 @@ class Pipeline:
         self._readbacks = [_Readback(device.allocate_pinned(sr), device.make_event()) for _ in range(DEPTH)]
 
     def _warm_up(self, graphs: bool) -> None:
-        """Run a step with each buffer set, for work that runtimes do at a first step, and make the graphs."""
+        """Run a step with each buffer set, for work that runtimes do at a first step, and then make the graphs.
+
+        In this order, because a graph keeps its memory, which a step without graphs would need beside it.
+        """
         for buffer in self._window.values():
             self._device.zero(buffer, self._compute)
         self._clear_state()
         for buffers in self._buffer_sets:
             self._run(buffers)
-            self._drain()
+        self._drain()
+        for buffers in self._buffer_sets:
             if graphs:
+                self._bind(buffers)
                 buffers.graph = self._capture_graph()
                 graphs = buffers.graph is not None
 
@@ -248,7 +253,7 @@ class Pipeline:
         try:
             if reason := self._program.capture_obstacle(self._compute):
                 raise DeviceError(reason)
-            return self._device.capture(self._compute, lambda: self._program.enqueue(self._compute))
+            return self._program.capture(self._device, self._compute)
         except DeviceError as error:
             if error.fatal:
                 raise
@@ -330,7 +335,8 @@ class Pipeline:
         """Return the staging buffer of a tensor of the state, as `State` has it."""
         tensor = self._program.tensors[name]
         dtype = np.float32 if tensor.type == "fp32" else np.uint16
-        data, (channels, height, width) = self._state_staging.pinned[name].data.view(dtype), tensor.shape[1:]
+        channels, height, width = tensor.shape[1:]
+        data = self._state_staging.pinned[name].data.view(dtype)
         if tensor.channels_last:
             return data.reshape(height, width, channels).transpose(2, 0, 1)
         return data.reshape(channels, height, width)
