@@ -135,7 +135,8 @@ def _build_step(setup: Setup, device: torch.device, precision: GraphPrecision) -
         network.eval().requires_grad_(False)
         zero = zero_state(network, size)
         blank = prepare(torch.zeros(1, 3, setup.height, setup.width, device=device))
-        module = network if setup.colour == "network" else RestoringColours(network, size)
+        padded = (blank.shape[3], blank.shape[2])
+        module = network if setup.colour == "network" else RestoringColours(network, padded)
         step = _compile(module, options.compile, (blank, blank, blank, *zero))
         if device.type == "cuda":
             # Steps run on another stream than this work. Waiting for the whole device would break a capture elsewhere.

@@ -102,9 +102,8 @@ def find_residue(study: Study) -> list[Table]:
     for _, model, versions in upscale_all(study, folders, [*RESIDUE, *UNCLAMPED]):
         shown = versions[: -len(UNCLAMPED)]
         (twice,) = (version for version in shown if version.name == str(Correction()))
-        shown.append(
-            replace(twice, name=f"{twice.name}, 8 bits", sr=np.rint(255 * twice.sr.clip(0, 1)) / np.float32(255))
-        )
+        rounded = (np.rint(255 * twice.sr.clip(0, 1)) / 255).astype(np.float32)
+        shown.append(replace(twice, name=f"{twice.name}, 8 bits", sr=rounded))
         rows.add(model, shown)
         rows.add(model, versions[-len(UNCLAMPED) :], clamped=False)
     return rows.tables("What is left, train clips")
