@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import MissingDependencyError
-from .device import Buffer, Device, DeviceError, Event, Graph, PinnedBuffer, Stream
+from .device import BLOCK, Buffer, Device, DeviceError, Event, Graph, Kernel, PinnedBuffer, Stream
+from .nvrtc import compile_kernels
 
 # CUDA's documentation says of these errors: "the process must be terminated and relaunched".
 FATAL_ERRORS = frozenset(
@@ -121,11 +122,13 @@ class CudaDevice(Device):
     Args:
         number: number of the GPU, as in `Options.device`.
         cudart: module of the CUDA runtime, from `load_runtime`.
+        driver: module of the CUDA driver; by default that of cuda-python.
     """
 
-    def __init__(self, number: int, cudart: Any) -> None:
+    def __init__(self, number: int, cudart: Any, driver: Any = None) -> None:
         self._number = number
         self._cudart = cudart
+        self._driver = driver or import_module("cuda.bindings.driver")
         self._resources: list[tuple[str, int]] = []  # functions that free, and the handles to free
         self.attach()
 
@@ -189,6 +192,21 @@ class CudaDevice(Device):
     def launch(self, graph: Graph, stream: Stream) -> None:
         self._call("cudaGraphLaunch", graph, stream)
 
+    def load_kernels(self, source: str, names: Sequence[str]) -> tuple[Kernel, ...]:
+        properties = self._call("cudaGetDeviceProperties", self._number)
+        image = compile_kernels(source, (properties.major, properties.minor))
+        library = self._call("cudaLibraryLoadData", image, [], [], 0, [], [], 0)
+        handle = self._own("cudaLibraryUnload", library)
+        return tuple(Kernel(int(self._call("cudaLibraryGetKernel", handle, name.encode()))) for name in names)
+
+    def run_kernel(
+        self, kernel: Kernel, blocks: tuple[int, int, int], arguments: ctypes.Structure, stream: Stream
+    ) -> None:
+        parameters = (ctypes.c_void_p * 1)(ctypes.addressof(arguments))
+        addresses = ctypes.addressof(parameters)
+        # The runtime of cuda-python has no such function. The driver takes the runtime's handles.
+        self._call("cuLaunchKernel", kernel, *blocks, *BLOCK, 0, stream, addresses, 0)
+
     def close(self) -> None:
         with suppress(DeviceError):
             self.attach()
@@ -206,19 +224,23 @@ class CudaDevice(Device):
         self._call("cudaMemcpyAsync", target, source, bytes, getattr(self._cudart.cudaMemcpyKind, kind), stream)
 
     def _call(self, function: str, *arguments: Any) -> Any:
-        return _call_runtime(self._cudart, function, *arguments)
+        return _call_runtime(self._cudart if function.startswith("cuda") else self._driver, function, *arguments)
 
 
-def _call_runtime(cudart: Any, function: str, *arguments: Any) -> Any:
-    """Call a function of the CUDA runtime and return its value, or None if it has none.
+def _call_runtime(module: Any, function: str, *arguments: Any) -> Any:
+    """Call a function of the CUDA runtime, or of the driver, and return its first value, or None if it has none.
 
     Raises:
         DeviceError: the function returned an error code.
     """
-    error, *values = getattr(cudart, function)(*arguments)
+    error, *values = getattr(module, function)(*arguments)
     if int(error) != 0:
-        cudart.cudaGetLastError()  # clear the error, or other code in the process would read it as its own
-        name, text = (getattr(cudart, get)(error)[1].decode() for get in ("cudaGetErrorName", "cudaGetErrorString"))
+        prefix = "cu"
+        if function.startswith("cuda"):
+            prefix = "cuda"
+            module.cudaGetLastError()  # clear the error, or other code in the process would read it as its own
+        getters = (f"{prefix}GetErrorName", f"{prefix}GetErrorString")
+        name, text = (getattr(module, getter)(error)[1].decode() for getter in getters)
         fatal = name in FATAL_ERRORS
         remedy = REMEDIES.get(name, "restart the program" if fatal else "")
         raise DeviceError(f"{function}: {name}: {text}{remedy and '; '}{remedy}", fatal=fatal)
