@@ -195,7 +195,7 @@ class Arguments(ctypes.Structure):
 
 KERNEL = """
 struct Arguments { int number; int *address; };
-extern "C" __global__ void write(Arguments a) {
+extern "C" __global__ void number(Arguments a) {
     const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
     if (x < 40 && y < 20)
         a.address[40 * y + x] = a.number + 40 * y + x;
@@ -267,7 +267,7 @@ def test_a_kernel_runs_on_the_simulated_device_in_the_order_of_its_stream() -> N
 def check_kernel(device: Device) -> None:
     """Fill a buffer twice by a kernel, and download it."""
     device.attach()
-    (kernel,) = device.load_kernels(KERNEL, ["write"])
+    (kernel,) = device.load_kernels(KERNEL, ["number"])
     buffer, pinned = device.allocate(3200), device.allocate_pinned(3200)
     stream, event = device.make_stream(), device.make_event()
     for number in (3, 5):
