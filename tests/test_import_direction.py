@@ -24,7 +24,7 @@ RUNTIME = {
     "vsanimesr.network": "",
     "vsanimesr.weights": "errors files network paths",
     "vsanimesr.cache": "errors files network paths weights",
-    "vsanimesr.backends": "cache errors network pixels quiet weights",
+    "vsanimesr.backends": "backends.gpu cache errors network pixels quiet weights",
     "vsanimesr.backends.gpu": "backends cache errors network pixels weights",
     "vsanimesr.scene_file": "errors files",
     "vsanimesr.options": "backends errors network scene_file weights",

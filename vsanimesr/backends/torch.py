@@ -1,33 +1,26 @@
 """The network with PyTorch: on an NVIDIA or AMD GPU, an Apple GPU, or a CPU.
 
-On a CPU a step runs inside `submit`. On a GPU, each backend has a stream, on which uploads, steps and downloads follow
-each other in order; a ticket waits for its own download.
-
-The same steps give the same bits: no algorithm is selected by timing, and cuDNN is set to deterministic algorithms. The
-setting holds while a step is submitted and is then restored, because other code in the process may use PyTorch too.
+On an NVIDIA GPU steps run in the pipeline of all GPU backends, see `gpu.torch_program`; elsewhere one after the other,
+see `torch_steps`. The same steps give the same bits: no algorithm is selected by timing, and cuDNN is set to
+deterministic algorithms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal, cast
 
 from ..errors import BackendError, MissingDependencyError
-from ..network.graph import GraphPrecision, padded_size
-from ..network.shapes import SCALE
-from .base import Availability, Backend, BackendOptions, Frame, Planes, Setup, State, Ticket, wrap_errors
+from ..network.graph import GraphPrecision
+from .base import Availability, Backend, BackendOptions, Frame, Setup, State, Ticket
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from .torch_graphs import Step
+    from .gpu.pipeline import Pipeline
+    from .torch_steps import SerialSteps, Step
 
 BF16_FEATURES = ("avx512_bf16", "amx_bf16")
 """CPU features with which bfloat16 was measured to be 1.5 times as fast as float32."""
@@ -45,49 +38,35 @@ class TorchOptions(BackendOptions):
 
 
 class TorchBackend(Backend):
-    """The network in fp32, bf16 or fp16.
-
-    After a step that failed, the state is lost: nothing can be submitted until the reset.
-    """
+    """The network in fp32, bf16 or fp16."""
 
     options_class = TorchOptions
-    depth = 2
 
     def __init__(self, setup: Setup) -> None:
-        import torch
-
-        from ..network.torch_colour import RestoringColours
-        from ..network.torch_network import build_network
-
         options = cast(TorchOptions, setup.options)
-        self._device = _find_device(setup.device)
-        precision = self.precision = _resolve_precision(setup.precision, self._device)
-        _require_compiler(options, self._device)
-        self._dtype = _dtype(precision)
-        self._size = (setup.width, setup.height)
-        self._stream = _make_stream(self._device)
-        self._uploads: dict[int, Tensor] = {}
-        self._failure: BackendError | None = None
-        tensors = {key: torch.from_numpy(value) for key, value in setup.read_weights().load().items()}
-        with self._torch_settings(), _errors(f"cannot be opened for {setup.width}x{setup.height}"):
-            network = build_network(tensors)
-            network.to(self._device, self._dtype).to(memory_format=torch.channels_last)
-            network.eval().requires_grad_(False)
-            blank = self._prepare(torch.zeros(1, 3, setup.height, setup.width))
-            zero = _to_channels_last(network.initial_state(blank))
-            self.state_bytes = sum(tensor.nbytes for tensor in zero)
-            module = network if setup.colour == "network" else RestoringColours(network, self._size)
-            step = _compile(module, options.compile, (blank, blank, blank, *zero))
-            self._recurrence = _make_recurrence(step, zero, blank, options)
-            if options.compile != "no" or self._device.type != "cpu":
-                self._recurrence.step(blank, blank, blank)  # compilers that work at the first step do so now
-            self._recurrence.reset()
+        device = _find_device(setup.device)
+        self.precision = precision = _resolve_precision(setup.precision, device)
+        _require_compiler(options, device)
+        self._steps: Pipeline | SerialSteps
+        if _has_pipeline(device):
+            self._steps, self.depth = _open_pipeline(setup, device, precision)
+        else:
+            self._steps, self.depth = _open_serial(setup, device, precision)
+        self.state_bytes = self._steps.state_bytes
 
     @classmethod
     def availability(cls) -> Availability:
         import torch
 
         device = _find_device(0)
+        if _has_pipeline(device):
+            from .gpu.cuda import load_runtime
+
+            try:
+                load_runtime()
+            except MissingDependencyError as error:
+                detail, _, remedy = str(error).rpartition("; ")
+                return Availability(False, detail, remedy)
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         return Availability(True, f"{name} (auto: {_resolve_precision('auto', device)})", gpu=device.type != "cpu")
 
@@ -101,139 +80,83 @@ class TorchBackend(Backend):
         return super().memory(device) if kind == "cpu" else None
 
     def reset(self) -> None:
-        self._failure = None
-        with self._torch_settings():
-            self._recurrence.reset()
+        self._steps.reset()
 
     def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
-        if self._failure:
-            raise self._failure
-        try:
-            with self._torch_settings(), _errors("failed at a step"):
-                frame = self._recurrence.step(*self._load_window(prev, cur, next))
-                width, height = self._size
-                return _Download(frame[0, :, : SCALE * height, : SCALE * width]) if output else None
-        except BackendError as error:
-            self._failure = error
-            raise
+        return self._steps.submit(prev, cur, next, output=output)
 
     def save_state(self) -> State:
-        if self._failure:
-            raise self._failure
-        try:
-            with self._torch_settings(), _errors("failed at a step"):
-                return tuple(_to_array(tensor) for tensor in self._recurrence.state)
-        except BackendError as error:
-            self._failure = error
-            raise
+        return self._steps.save_state()
 
     def load_state(self, state: State) -> None:
-        self._failure = None
-        with self._torch_settings(), _errors("cannot copy its state"):
-            self._recurrence.load(tuple(self._from_array(array) for array in state))
+        self._steps.load_state(state)
 
     def close(self) -> None:
-        self._failure = BackendError("backend='torch' is closed; open another")
-        self._recurrence = _Recurrence(_refuse_step, ())
-        self._uploads = {}
-
-    def _load_window(self, *window: Frame) -> list[Tensor]:
-        """Return the frames on the device. A frame is uploaded once for all the steps that use it."""
-        uploads: dict[int, Tensor] = {}
-        for frame in window:
-            if frame.number not in uploads:
-                known = self._uploads.get(frame.number)
-                uploads[frame.number] = self._upload(frame) if known is None else known
-        self._uploads = uploads
-        return [uploads[frame.number] for frame in window]
-
-    def _upload(self, frame: Frame) -> Tensor:
-        import torch
-
-        width, height = self._size
-        # PyTorch does not reuse pinned memory before the copy from it has ended.
-        staging = torch.empty(1, 3, height, width, pin_memory=self._device.type == "cuda")
-        np.stack(frame.planes, out=staging.numpy()[0])
-        return self._prepare(staging.to(self._device, non_blocking=True))
-
-    def _prepare(self, frame: Tensor) -> Tensor:
-        """Return a frame as the network takes it: on the device, clamped, and padded by repeating the edge."""
-        import torch
-
-        width, height = self._size
-        pads = (0, padded_size(width) - width, 0, padded_size(height) - height)
-        frame = torch.nn.functional.pad(frame.to(self._device).clamp(0, 1), pads, mode="replicate")
-        return frame.contiguous(memory_format=torch.channels_last)
-
-    def _from_array(self, array: NDArray[Any]) -> Tensor:
-        """Return a tensor of the state."""
-        import torch
-
-        copy = torch.from_numpy(array).view(self._dtype)[None].to(self._device, copy=True)
-        return copy.contiguous(memory_format=torch.channels_last)
-
-    @contextmanager
-    def _torch_settings(self) -> Iterator[None]:
-        """Set PyTorch's stream and cuDNN's algorithms for this backend, and restore them afterwards."""
-        import torch
-
-        with ExitStack() as stack:
-            stack.enter_context(torch.inference_mode())
-            if self._stream is not None:
-                stack.enter_context(torch.cuda.stream(self._stream))
-                flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-                stack.enter_context(flags)
-            yield
+        self._steps.close()
 
 
-class _Recurrence:
-    """A step and the state that it updates."""
+def _open_serial(setup: Setup, device: torch.device, precision: GraphPrecision) -> tuple[SerialSteps, int]:
+    """Return steps that run one after the other, and how many may be unfinished at once."""
+    from .torch_steps import SerialSteps, torch_errors
 
-    def __init__(self, step: Step, zero: tuple[Tensor, ...]) -> None:
-        self._step = step
-        self._zero = self.state = zero
-
-    def reset(self) -> None:
-        self.state = self._zero
-
-    def load(self, state: tuple[Tensor, ...]) -> None:
-        """Set the state. No step writes to these tensors."""
-        self.state = state
-
-    def step(self, prev: Tensor, cur: Tensor, next: Tensor) -> Tensor:
-        frame, *state = self._step(prev, cur, next, *self.state)
-        self.state = tuple(state)
-        return frame
+    options = cast(TorchOptions, setup.options)
+    with torch_errors(_opening_problem(setup)):
+        step, zero = _build_step(setup, device, precision)
+        warm = options.compile != "no" or device.type != "cpu"
+        return SerialSteps(step, zero, (setup.width, setup.height), warm=warm), 2
 
 
-class _Download(Ticket):
-    """The SR frame of a step, and its copy to ordinary memory."""
+def _open_pipeline(setup: Setup, device: torch.device, precision: GraphPrecision) -> tuple[Pipeline, int]:
+    """Return the pipeline of an NVIDIA GPU, and how many steps may be unfinished at once."""
+    from .gpu.cuda import CudaDevice, load_runtime
+    from .gpu.pipeline import DEPTH, Pipeline
+    from .gpu.torch_program import TorchCuda, TorchProgram, torch_tensors
+    from .torch_steps import torch_errors
 
-    def __init__(self, frame: Tensor) -> None:
-        import torch
-
-        self._ready: torch.cuda.Event | None = None
-        if frame.device.type != "cuda":
-            self._frame = frame.cpu()
-            return
-        self._frame = torch.empty(frame.shape, pin_memory=True).copy_(frame, non_blocking=True)
-        self._ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        self._ready.record()
-
-    def wait(self, out: Planes) -> None:
-        import torch
-
-        if self._ready is not None:
-            with _errors("failed at a step"):
-                self._ready.synchronize()
-        for plane, target in zip(self._frame, out, strict=True):
-            torch.from_numpy(target).copy_(plane)
+    options = cast(TorchOptions, setup.options)
+    cudart = load_runtime()
+    with torch_errors(_opening_problem(setup)):
+        step, (_, hidden) = _build_step(setup, device, precision)
+        tensors = torch_tensors(setup.width, setup.height, precision, hidden.shape[1])
+        del hidden
+        cuda = CudaDevice(setup.device, cudart)
+        obstacle = "torch-tensorrt queues work on streams of its own" if options.compile == "tensorrt" else ""
+        program = TorchProgram(step, tensors, TorchCuda(cuda, device), obstacle=obstacle)
+    return Pipeline(cuda, program, backend="torch", graphs=options.graphs == "yes"), DEPTH
 
 
-def _errors(problem: str) -> AbstractContextManager[None]:
+def _build_step(setup: Setup, device: torch.device, precision: GraphPrecision) -> tuple[Step, tuple[Tensor, Tensor]]:
+    """Return the step on its device, compiled if that was asked for, and the state before the first one."""
     import torch
 
-    return wrap_errors("torch", problem, out_of_memory=(MemoryError, torch.OutOfMemoryError), line=0)
+    from ..network.torch_colour import RestoringColours
+    from ..network.torch_network import build_network
+    from .torch_steps import DTYPES, prepare, torch_settings, zero_state
+
+    options, size = cast(TorchOptions, setup.options), (setup.width, setup.height)
+    weights = {key: torch.from_numpy(value) for key, value in setup.read_weights().load().items()}
+    with torch_settings():
+        network = build_network(weights)
+        network.to(device, DTYPES[precision]).to(memory_format=torch.channels_last)
+        network.eval().requires_grad_(False)
+        zero = zero_state(network, size)
+        blank = prepare(torch.zeros(1, 3, setup.height, setup.width, device=device))
+        module = network if setup.colour == "network" else RestoringColours(network, size)
+        step = _compile(module, options.compile, (blank, blank, blank, *zero))
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # steps run on another stream than this work
+    return step, zero
+
+
+def _opening_problem(setup: Setup) -> str:
+    return f"cannot be opened for {setup.width}x{setup.height}"
+
+
+def _has_pipeline(device: torch.device) -> bool:
+    """Return whether steps run in the pipeline: on NVIDIA's GPUs. AMD's are called `cuda` too."""
+    import torch
+
+    return device.type == "cuda" and torch.version.hip is None
 
 
 def _find_device(number: int) -> torch.device:
@@ -282,18 +205,6 @@ def _resolve_precision(precision: str, device: torch.device) -> GraphPrecision:
     return precision
 
 
-def _dtype(precision: GraphPrecision) -> torch.dtype:
-    import torch
-
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-
-
-def _make_stream(device: torch.device) -> torch.cuda.Stream | None:
-    import torch
-
-    return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-
-
 def _require_compiler(options: TorchOptions, device: torch.device) -> None:
     if options.compile != "tensorrt":
         return
@@ -333,30 +244,3 @@ def _compile(module: torch.nn.Module, compiler: str, inputs: tuple[Tensor, ...])
             min_block_size=1,
         ),
     )
-
-
-def _make_recurrence(step: Step, zero: tuple[Tensor, Tensor], blank: Tensor, options: TorchOptions) -> Any:
-    if blank.device.type != "cuda" or options.graphs == "no" or options.compile == "tensorrt":
-        return _Recurrence(step, zero)
-    from .torch_graphs import GraphRecurrence
-
-    return GraphRecurrence(step, zero, blank)
-
-
-def _to_array(tensor: Tensor) -> NDArray[Any]:
-    """Return a copy of a tensor of the state, as integers, because numpy does not have all floats."""
-    import torch
-
-    integer = {2: torch.int16, 4: torch.int32}[tensor.element_size()]
-    return tensor[0].view(integer).to("cpu", copy=True).numpy()
-
-
-def _to_channels_last(state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    import torch
-
-    sr, hidden = (tensor.contiguous(memory_format=torch.channels_last) for tensor in state)
-    return sr, hidden
-
-
-def _refuse_step(*_: Tensor) -> Any:
-    raise AssertionError("a closed backend runs no steps")

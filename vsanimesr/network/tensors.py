@@ -20,6 +20,8 @@ class Tensor:
 
     shape: tuple[int, ...]
     type: GraphPrecision
+    channels_last: bool = False
+    """Whether the channels of a pixel are next to each other in memory, instead of the pixels of a channel."""
 
     @property
     def bytes(self) -> int:

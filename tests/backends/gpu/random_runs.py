@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.backends.gpu.simulator import Array, Failures, HashProgram, SimulatedDevice, SimulatedProgram, hash_inputs
+from tests.backends.gpu.simulator import Array, Failures, HashProgram, SimulatedDevice, hash_inputs
 from vsanimesr.backends.base import Frame, Planes, State, Ticket
+from vsanimesr.backends.gpu.device import Program
 from vsanimesr.backends.gpu.pipeline import DEPTH, Pipeline
 from vsanimesr.network.tensors import STATE, WINDOW, Tensor, step_tensors
 
@@ -30,7 +31,7 @@ class Parts:
     """Parts of a run. A test plants a fault by replacing one of them."""
 
     pipeline: type[Pipeline] = Pipeline
-    program: Callable[..., SimulatedProgram] = HashProgram
+    program: Callable[..., Program] = HashProgram
     step: Step = lambda inputs: hash_inputs(inputs, TENSORS)
     """The same step as the program's, for the reference."""
     tensors: Mapping[str, Tensor] = field(default_factory=lambda: TENSORS)

@@ -185,9 +185,13 @@ class CudaDevice(Device):
             raise
         graph = self._call("cudaStreamEndCapture", stream)
         try:
-            return Graph(self._own("cudaGraphExecDestroy", self._call("cudaGraphInstantiate", graph, 0)))
+            return self.instantiate(graph)
         finally:
             self._call("cudaGraphDestroy", graph)
+
+    def instantiate(self, captured: Any) -> Graph:
+        """Make a graph of a `cudaGraph_t`, which stays its owner's."""
+        return Graph(self._own("cudaGraphExecDestroy", self._call("cudaGraphInstantiate", captured, 0)))
 
     def launch(self, graph: Graph, stream: Stream) -> None:
         self._call("cudaGraphLaunch", graph, stream)

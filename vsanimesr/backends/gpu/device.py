@@ -163,6 +163,14 @@ class Program(ABC):
     def can_capture(self, stream: Stream) -> bool:
         """Return whether a step can be captured as a graph, after one has run without."""
 
+    def capture(self, device: Device, stream: Stream) -> Graph:
+        """Make a graph of a step with the current buffers.
+
+        Raises:
+            DeviceError: the step cannot be captured.
+        """
+        return device.capture(stream, lambda: self.enqueue(stream))
+
     @abstractmethod
     def close(self) -> None:
         """Free the memory that it uses on the device. A second call does nothing."""

@@ -226,7 +226,7 @@ class Pipeline:
                 device.download(staging.pinned[name], buffer, self._compute)
             device.record(staging.copied, self._compute)
             device.synchronise(staging.copied)
-            return tuple(self._state_array(name).copy() for name in STATE)
+            return tuple(self._state_array(name).copy("K") for name in STATE)
 
     def load_state(self, state: State) -> None:
         """Set the state to a snapshot, as `Backend.load_state` does, and recover from a failure that was not fatal."""
@@ -308,7 +308,7 @@ class Pipeline:
     def _capture_graph(self) -> Graph | None:
         """Return a graph of the step with its current bindings, or None if the device cannot capture it."""
         try:
-            return self._device.capture(self._compute, lambda: self._program.enqueue(self._compute))
+            return self._program.capture(self._device, self._compute)
         except DeviceError as error:
             if error.fatal:
                 raise
@@ -404,7 +404,11 @@ class Pipeline:
         """Return the staging buffer of a tensor of the state, as `State` has it."""
         tensor = self._program.tensors[name]
         dtype = np.float32 if tensor.type == "fp32" else np.uint16
-        return self._state_staging.pinned[name].data.view(dtype).reshape(tensor.shape[1:])
+        channels, height, width = tensor.shape[1:]
+        data = self._state_staging.pinned[name].data.view(dtype)
+        if tensor.channels_last:
+            return data.reshape(height, width, channels).transpose(2, 0, 1)
+        return data.reshape(channels, height, width)
 
     def _recover(self) -> None:
         """Make the pipeline usable after a failure that was not fatal, or do nothing if there was none.
