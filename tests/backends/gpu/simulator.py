@@ -168,25 +168,6 @@ class SimulatedDevice(Device):
                 assert self._run_one(), "the host waits for an event that never happens"
             self._raise_if_fatal()
 
-    def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
-        with self._call(allow_capture=False):
-            assert not self._streams[stream], "other work is still queued"
-            self._capture = (stream, [])
-        try:
-            work()
-        finally:
-            _, operations = self._capture
-            self._capture = None
-        with self._call():
-            graph = Graph(self._new_handle())
-            self._graphs[graph] = operations
-            return graph
-
-    def launch(self, graph: Graph, stream: Stream) -> None:
-        with self._call():
-            for operation in self._graphs[graph]:
-                self.queue(stream, operation)
-
     def load_kernels(self, source: str, names: Sequence[str]) -> tuple[Kernel, ...]:
         with self._call(allow_capture=False):
             kernels = {Kernel(self._new_handle()): kernel for kernel in compile_for_host(source, tuple(names))}
@@ -211,6 +192,25 @@ class SimulatedDevice(Device):
             if kind is ctypes.c_void_p:
                 setattr(arguments, name, self.inside(getattr(arguments, name)).ctypes.data)
         kernel.run(blocks, arguments)
+
+    def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
+        with self._call(allow_capture=False):
+            assert not self._streams[stream], "other work is still queued"
+            self._capture = (stream, [])
+        try:
+            work()
+        finally:
+            _, operations = self._capture
+            self._capture = None
+        with self._call():
+            graph = Graph(self._new_handle())
+            self._graphs[graph] = operations
+            return graph
+
+    def launch(self, graph: Graph, stream: Stream) -> None:
+        with self._call():
+            for operation in self._graphs[graph]:
+                self.queue(stream, operation)
 
     def close(self) -> None:
         with self._lock:

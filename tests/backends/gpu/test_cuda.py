@@ -204,13 +204,14 @@ extern "C" __global__ void number(Arguments a) {
 
 
 def test_kernels_are_compiled_for_the_gpu_and_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    cudart = FakeRuntime({"cudaLibraryLoadData": 7, "cudaLibraryGetKernel": 8})
+    cudart = FakeRuntime({"cudaGetDevice": 1, "cudaLibraryLoadData": 7, "cudaLibraryGetKernel": 8})
     monkeypatch.setattr("vsanimesr.backends.gpu.cuda.compile_kernels", lambda *arguments: repr(arguments).encode())
     device = CudaDevice(1, cudart, driver=FakeRuntime())
     cudart.calls.clear()
 
     assert device.load_kernels("source", ["write"]) == (8,)
     assert cudart.calls == [
+        ("cudaGetDevice",),
         ("cudaGetDeviceProperties", 1),
         ("cudaLibraryLoadData", b"('source', (8, 9))", [], [], 0, [], [], 0),
         ("cudaLibraryGetKernel", 7, b"write"),

@@ -173,6 +173,21 @@ class CudaDevice(Device):
     def synchronise(self, event: Event) -> None:
         self._call("cudaEventSynchronize", event)
 
+    def load_kernels(self, source: str, names: Sequence[str]) -> tuple[Kernel, ...]:
+        properties = self._call("cudaGetDeviceProperties", self._call("cudaGetDevice"))
+        image = compile_kernels(source, (properties.major, properties.minor))
+        library = self._call("cudaLibraryLoadData", image, [], [], 0, [], [], 0)
+        handle = self._own("cudaLibraryUnload", library)
+        return tuple(Kernel(int(self._call("cudaLibraryGetKernel", handle, name.encode()))) for name in names)
+
+    def run_kernel(
+        self, kernel: Kernel, blocks: tuple[int, int, int], arguments: ctypes.Structure, stream: Stream
+    ) -> None:
+        parameters = (ctypes.c_void_p * 1)(ctypes.addressof(arguments))
+        addresses = ctypes.addressof(parameters)
+        # The runtime of cuda-python has no such function. The driver takes the runtime's handles.
+        self._call("cuLaunchKernel", kernel, *blocks, *BLOCK, 0, stream, addresses, 0)
+
     def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
         # ThreadLocal: calls of other threads, such as another filter's allocations, do not break the capture.
         mode = self._cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
@@ -195,21 +210,6 @@ class CudaDevice(Device):
 
     def launch(self, graph: Graph, stream: Stream) -> None:
         self._call("cudaGraphLaunch", graph, stream)
-
-    def load_kernels(self, source: str, names: Sequence[str]) -> tuple[Kernel, ...]:
-        properties = self._call("cudaGetDeviceProperties", self._number)
-        image = compile_kernels(source, (properties.major, properties.minor))
-        library = self._call("cudaLibraryLoadData", image, [], [], 0, [], [], 0)
-        handle = self._own("cudaLibraryUnload", library)
-        return tuple(Kernel(int(self._call("cudaLibraryGetKernel", handle, name.encode()))) for name in names)
-
-    def run_kernel(
-        self, kernel: Kernel, blocks: tuple[int, int, int], arguments: ctypes.Structure, stream: Stream
-    ) -> None:
-        parameters = (ctypes.c_void_p * 1)(ctypes.addressof(arguments))
-        addresses = ctypes.addressof(parameters)
-        # The runtime of cuda-python has no such function. The driver takes the runtime's handles.
-        self._call("cuLaunchKernel", kernel, *blocks, *BLOCK, 0, stream, addresses, 0)
 
     def close(self) -> None:
         with suppress(DeviceError):

@@ -111,14 +111,6 @@ class Device(ABC):
         """Make the calling thread wait for the work that the event stands for now."""
 
     @abstractmethod
-    def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
-        """Make a graph of the operations that `work` queues on a stream, without running them."""
-
-    @abstractmethod
-    def launch(self, graph: Graph, stream: Stream) -> None:
-        """Queue the operations of a graph, with the addresses at the time of its capture."""
-
-    @abstractmethod
     def load_kernels(self, source: str, names: Sequence[str]) -> tuple[Kernel, ...]:
         """Compile CUDA C++ for the device and return the kernels with these names.
 
@@ -135,6 +127,14 @@ class Device(ABC):
         Args:
             arguments: the kernel's only parameter, copied now. Its `c_void_p` are addresses of device memory.
         """
+
+    @abstractmethod
+    def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
+        """Make a graph of the operations that `work` queues on a stream, without running them."""
+
+    @abstractmethod
+    def launch(self, graph: Graph, stream: Stream) -> None:
+        """Queue the operations of a graph, with the addresses at the time of its capture."""
 
     @abstractmethod
     def close(self) -> None:

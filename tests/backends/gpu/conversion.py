@@ -1,0 +1,84 @@
+"""Frames in formats of their own, and their conversion by the kernels alone, compiled for the host."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.backends.gpu.simulator import SimulatedDevice
+from vsanimesr.backends.base import Planes
+from vsanimesr.backends.gpu.convert import Loader, Storer, load_kernels, read_flag
+from vsanimesr.backends.gpu.device import Buffer, Stream
+from vsanimesr.network.tensors import Tensor
+from vsanimesr.pixels import Colours, PixelFormat, Target
+
+
+def draw_planes(format: PixelFormat, width: int, height: int, seed: int) -> Planes:
+    """Return random planes. Their values use the whole range of the format."""
+    random = np.random.default_rng(seed)
+    planes: list[NDArray[Any]] = []
+    for plane, shape in enumerate(format.shapes(width, height)):
+        if format.sample == "integer":
+            planes.append(random.integers(0, 1 << format.bits, shape).astype(format.dtype))
+        else:
+            planes.append(
+                (random.random(shape) - (0.5 if plane and format.family == "yuv" else 0)).astype(format.dtype)
+            )
+    return tuple(planes)
+
+
+def open_device() -> SimulatedDevice:
+    device = SimulatedDevice(lag=0)
+    device.attach()
+    return device
+
+
+def finish(device: SimulatedDevice, stream: Stream) -> None:
+    event = device.make_event()
+    device.record(event, stream)
+    device.synchronise(event)
+
+
+def load(format: PixelFormat, planes: Planes, colours: Colours) -> NDArray[np.float32]:
+    """Return the R, G and B planes, (3, height, width), that the kernel makes."""
+    height, width = planes[0].shape
+    device, stream, loader, target = make_loader(format, width, height)
+    packed = device.at(loader.packed.address)
+    for view, plane in zip(format.views(packed, width, height), planes, strict=True):
+        view[:] = plane
+    loader.run(target, colours)
+    finish(device, stream)
+    return device.at(target.address).view(np.float32).reshape(3, height, width).copy()
+
+
+def store(target: Target, rgb: NDArray[Any], stamp: int = 1) -> tuple[Planes, bool]:
+    """Return the target's planes that the kernel makes, and whether the SR frame is finite."""
+    tensor = Tensor((1, *rgb.shape), "fp16" if rgb.dtype == np.float16 else "fp32")
+    device, stream, storer, source = make_storer(target, tensor)
+    device.at(source.address)[:] = rgb.ravel().view(np.uint8)
+    device.zero(storer.packed, stream)
+    storer.run(source, stamp)
+    finish(device, stream)
+    data = device.at(storer.packed.address).copy()
+    flag = read_flag(data)
+    assert flag in (0, stamp)
+    return target.format.views(data, target.width, target.height), flag == 0
+
+
+@lru_cache
+def make_loader(format: PixelFormat, width: int, height: int) -> tuple[SimulatedDevice, Stream, Loader, Buffer]:
+    device = open_device()
+    kernel, _ = load_kernels(device)
+    stream = device.make_stream()
+    return device, stream, Loader(device, kernel, format, width, height, stream), device.allocate(12 * width * height)
+
+
+@lru_cache
+def make_storer(target: Target, frame: Tensor) -> tuple[SimulatedDevice, Stream, Storer, Buffer]:
+    device = open_device()
+    _, kernel = load_kernels(device)
+    stream = device.make_stream()
+    return device, stream, Storer(device, kernel, target, frame, stream), device.allocate(frame.bytes)
