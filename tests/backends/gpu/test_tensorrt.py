@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from tests.backends.gpu.random_runs import Reference, assert_same, read_frame, submit
-from tests.backends.gpu.simulator import SimulatedDevice, SimulatedProgram, is_output
+from tests.backends.gpu.simulator import SimulatedDevice, is_output
 from tests.backends.gpu.test_pipeline import network_parts
 from tests.backends.runner import make_setup
 from vsanimesr.backends import open_backend
 from vsanimesr.backends.base import Availability
 from vsanimesr.backends.gpu import tensorrt
 from vsanimesr.backends.gpu.cuda import Gpu
-from vsanimesr.backends.gpu.device import Buffer, DeviceError, Stream
+from vsanimesr.backends.gpu.device import Buffer, DeviceError, Program, Stream
 from vsanimesr.backends.gpu.tensorrt import (
     TYPES,
     LoadedEngine,
@@ -281,7 +281,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[
         devices.append(SimulatedDevice(seed=len(devices)))
         return devices[-1]
 
-    def make_network_program(loaded: LoadedEngine, tensors: dict[str, Tensor], logger: Any) -> SimulatedProgram:
+    def make_network_program(loaded: LoadedEngine, tensors: dict[str, Tensor], logger: Any) -> Program:
         return network_parts(*SIZE).program(devices[-1], tensors)
 
     gpu = Gpu(0, "Simulated", (8, 9), 1 << 33, 13010)

@@ -120,14 +120,22 @@ class Loader:
         """Buffer for a source frame."""
         self._chroma, tables = _loader_tables(format, width, height)
         self._tables = tables.upload(device, stream)
+        self._arguments: dict[Colours, LoadArguments] = {}
 
     def run(self, target: Buffer, colours: Colours) -> None:
         """Queue the conversion of the packed frame."""
+        arguments = self._arguments.get(colours)
+        if arguments is None:
+            arguments = self._arguments[colours] = self._make_arguments(colours)
+        arguments.target = target.address
+        blocks = _blocks(self._width, self._height, 1)
+        self._device.run_kernel(self._kernel, blocks, arguments, self._stream)
+
+    def _make_arguments(self, colours: Colours) -> LoadArguments:
         across, down = self._chroma[colours.chroma_location]
         shapes = self._format.shapes(self._width, self._height)
-        arguments = LoadArguments(
+        return LoadArguments(
             source=self.packed.address,
-            target=target.address,
             tables=self._tables.address,
             planes=_plane_starts(shapes),
             plane_count=len(shapes),
@@ -139,8 +147,6 @@ class Loader:
             down=down,
             decoding=AffineArguments.of(decoding(self._format, colours)),
         )
-        blocks = _blocks(self._width, self._height, 1)
-        self._device.run_kernel(self._kernel, blocks, arguments, self._stream)
 
 
 class Storer:
