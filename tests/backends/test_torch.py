@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import random
+import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tests.backends.runner import SIZE, make_setup, psnr, read_frame, run_steps, start_backend, submit_step
-from vsanimesr.backends import backend_class
+from tests.backends.gpu.host_torch import HostTorch
+from tests.backends.gpu.simulator import SimulatedDevice
+from tests.backends.runner import SIZE, Picture, make_setup, psnr, read_frame, run_steps, start_backend, submit_step
+from vsanimesr.backends import availability, backend_class
+from vsanimesr.backends import torch as module
 from vsanimesr.backends.base import Frame
+from vsanimesr.backends.gpu import cuda, torch_program
+from vsanimesr.backends.gpu.pipeline import DEPTH, Pipeline
+from vsanimesr.backends.torch_steps import SerialSteps
 from vsanimesr.errors import BackendError, MissingDependencyError
+from vsanimesr.network.graph import GraphPrecision
 
-gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")]
 NO_GPU = not torch.cuda.is_available() and not torch.backends.mps.is_available()
 
 
@@ -99,33 +110,168 @@ def test_torch_tensorrt_is_not_installed() -> None:
 
 @pytest.mark.skipif(not NO_GPU, reason="it works with a GPU")
 def test_torch_tensorrt_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vsanimesr.backends import torch as module
-
     monkeypatch.setattr(module, "find_spec", lambda name: object())
     with pytest.raises(BackendError, match=r"compile='tensorrt'.*NVIDIA GPU.*compile=no"):
         backend_class("torch")(make_setup("torch", *SIZE, options=("compile=tensorrt",)))
 
 
-def test_settings_of_the_process_are_restored() -> None:
-    with start_backend("torch", "graphs=no") as backend:
-        torch.backends.cudnn.benchmark = True
+@pytest.fixture
+def simulated_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the backend find an NVIDIA GPU, which is simulated."""
+    monkeypatch.setattr(module, "_has_pipeline", lambda device: True)
+    monkeypatch.setattr(cuda, "load_runtime", lambda: None)
+    monkeypatch.setattr(cuda, "CudaDevice", lambda number, cudart: SimulatedDevice(number))
+    monkeypatch.setattr(torch_program, "TorchCuda", lambda device, torch_device: HostTorch(device))
+
+
+@pytest.mark.skipif(not NO_GPU, reason="the simulated GPU has host memory")
+@pytest.mark.usefixtures("simulated_gpu")
+@pytest.mark.parametrize("option", ["graphs=yes", "graphs=no"])
+def test_steps_in_the_pipeline_give_the_frames_of_the_cpu(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with start_backend("torch", option) as backend:
+        frames = [read_frame(submit_step(backend, n)) for n in range(3)]
+        assert isinstance(backend._steps, Pipeline)  # type: ignore[attr-defined]
+        assert (backend.depth, backend.precision) == (DEPTH, "fp32")
+        assert backend.state_bytes == sum(array.nbytes for array in backend.save_state())
+        assert all(buffers.graph for buffers in backend._steps._buffer_sets) == (option == "graphs=yes")  # type: ignore[attr-defined]
+    monkeypatch.undo()
+
+    assert np.array_equal(frames, run_steps("torch", steps=3))
+
+
+def test_without_cuda_bindings_a_gpu_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_has_pipeline", lambda device: True)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
+
+    found = availability("torch")
+    assert (found.usable, found.gpu, found.remedy) == (False, False, 'pip install "cuda-bindings==12.*"')
+    assert found.detail == "backend='torch' needs the package cuda-bindings on an NVIDIA GPU"
+    with pytest.raises(MissingDependencyError, match=r"backend='torch' .*; pip install \"cuda-bindings==12\.\*\""):
+        backend_class("torch")(make_setup("torch", *SIZE))
+
+
+@pytest.mark.parametrize(
+    ("kind", "hip", "expected"), [("cuda", None, True), ("cuda", "6.4", False), ("cpu", None, False)]
+)
+def test_steps_run_in_the_pipeline_on_the_gpus_of_nvidia(
+    kind: str, hip: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.version, "hip", hip)
+
+    assert module._has_pipeline(torch.device(kind)) == expected
+
+
+# On a GPU
+
+on_gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")]
+
+
+def parameters(*values: str) -> list[Any]:
+    return [pytest.param(value, marks=on_gpu) for value in values]
+
+
+def open_serial(precision: GraphPrecision) -> SerialSteps:
+    """Open steps that run one after the other on the GPU, as on those of AMD."""
+    steps, _ = module._open_serial(make_setup("torch", *SIZE), module._find_device(0), precision)
+    return steps
+
+
+@pytest.mark.parametrize("precision", parameters("fp32", "fp16", "bf16"))
+@pytest.mark.parametrize("graphs", ["yes", "no"])
+def test_steps_in_any_order_have_the_bits_of_serial_steps(graphs: str, precision: GraphPrecision) -> None:
+    """Steps with and without output, resets and snapshots, with up to `depth` tickets waited for late."""
+    choose = random.Random(7)
+    serial: Any = open_serial(precision)
+    with start_backend("torch", f"graphs={graphs}", precision=precision) as backend:
+        assert all(buffers.graph for buffers in backend._steps._buffer_sets) == (graphs == "yes")  # type: ignore[attr-defined]
+        pending: list[tuple[Any, Picture]] = []
+        states = [(backend.save_state(), serial.save_state())]
+        for _ in range(200):
+            n = choose.randrange(12)
+            if choose.random() < 0.1:
+                backend.reset()
+                serial.reset()
+            if choose.random() < 0.1:
+                states.append((backend.save_state(), serial.save_state()))
+            if choose.random() < 0.1:
+                state, expected_state = choose.choice(states)
+                backend.load_state(state)
+                serial.load_state(expected_state)
+            if len(pending) == backend.depth:
+                ticket, expected = pending.pop(0)
+                assert np.array_equal(read_frame(ticket), expected)
+            expected = read_frame(submit_step(serial, n))
+            if ticket := submit_step(backend, n, output=choose.random() < 0.7):
+                pending.append((ticket, expected))
+        assert all(np.array_equal(read_frame(ticket), expected) for ticket, expected in pending)
+    serial.close()
+
+
+@pytest.mark.parametrize("graphs", parameters("yes", "no"))
+def test_other_code_that_allocates_and_frees_disturbs_no_step(graphs: str) -> None:
+    """While a backend opens and runs, another thread fills memory of the same GPU with NaN and frees it."""
+    expected = run_steps("torch", steps=8)
+    stop = threading.Event()
+
+    def disturb() -> int:
+        count = 0
+        while not stop.is_set():
+            blocks = [torch.full((1 << size,), float("nan"), device="cuda") for size in range(8, 22)]
+            count += len(blocks)
+        return count
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(disturb)
         try:
-            read_frame(submit_step(backend, 0))
-            assert torch.backends.cudnn.benchmark
-            assert torch.backends.cudnn.allow_tf32
-            assert not torch.is_inference_mode_enabled()
+            with start_backend("torch", f"graphs={graphs}") as backend:
+                for n in range(8):
+                    torch.full((1 << 22,), float("nan"), device="cuda")
+                    assert np.array_equal(read_frame(submit_step(backend, n)), expected[n])
+                assert all(buffers.graph for buffers in backend._steps._buffer_sets) == (graphs == "yes")  # type: ignore[attr-defined]
         finally:
-            torch.backends.cudnn.benchmark = False
+            stop.set()
+        assert other.result() > 0
 
 
-@pytest.mark.parametrize("precision", [pytest.param("fp32", marks=gpu), pytest.param("fp16", marks=gpu)])
-def test_cuda_graphs_do_not_change_frames(precision: str) -> None:
-    with_graphs, without = (run_steps("torch", f"graphs={graphs}", precision=precision) for graphs in ("yes", "no"))
+@pytest.mark.parametrize("graphs", parameters("yes", "no"))
+def test_backends_run_on_two_threads_at_once(graphs: str) -> None:
+    expected = run_steps("torch", steps=8)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(run_steps, "torch", f"graphs={graphs}", steps=8) for _ in range(2)]
 
-    assert np.array_equal(with_graphs, without)
+        assert all(np.array_equal(run.result(), expected) for run in runs)
 
 
-@pytest.mark.parametrize("precision", [pytest.param("fp16", marks=gpu), pytest.param("bf16", marks=gpu)])
+@pytest.mark.parametrize("graphs", parameters("yes", "no"))
+def test_a_closed_backend_leaves_no_memory_on_the_gpu(graphs: str) -> None:
+    free = []
+    for _ in range(4):
+        run_steps("torch", f"graphs={graphs}", size=(320, 240), steps=2)
+        free.append((torch.cuda.mem_get_info()[0], torch.cuda.memory_reserved()))
+
+    assert len(set(free[1:])) == 1  # the first run loads libraries
+
+
+@pytest.mark.parametrize("graphs", parameters("yes", "no"))
+def test_too_little_memory_is_an_error_with_a_remedy(graphs: str) -> None:
+    expected = run_steps("torch", f"graphs={graphs}", steps=1)
+    blocks = []
+    for size in (1 << 30, 1 << 24, 1 << 20):
+        with suppress(torch.OutOfMemoryError):
+            while True:
+                blocks.append(torch.empty(size, dtype=torch.uint8, device="cuda"))
+    try:
+        with pytest.raises(BackendError, match=r"backend='torch' .*(close other programs|free some)"):
+            run_steps("torch", f"graphs={graphs}", size=(640, 480), steps=1)
+    finally:
+        del blocks
+        torch.cuda.empty_cache()
+
+    assert np.array_equal(run_steps("torch", f"graphs={graphs}", steps=1), expected)
+
+
+@pytest.mark.parametrize("precision", parameters("fp16", "bf16"))
 def test_16_bits_on_a_gpu_are_close_to_fp32(precision: str) -> None:
     worst = min(map(psnr, run_steps("torch", precision=precision), run_steps("torch")))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..errors import BackendError, MissingDependencyError
 from ..network.graph import GraphPrecision
@@ -60,10 +60,8 @@ class TorchBackend(Backend):
 
         device = _find_device(0)
         if _has_pipeline(device):
-            from .gpu.cuda import load_runtime
-
             try:
-                load_runtime()
+                _load_cuda()
             except MissingDependencyError as error:
                 detail, _, remedy = str(error).rpartition("; ")
                 return Availability(False, detail, remedy)
@@ -108,13 +106,13 @@ def _open_serial(setup: Setup, device: torch.device, precision: GraphPrecision) 
 
 def _open_pipeline(setup: Setup, device: torch.device, precision: GraphPrecision) -> tuple[Pipeline, int]:
     """Return the pipeline of an NVIDIA GPU, and how many steps may be unfinished at once."""
-    from .gpu.cuda import CudaDevice, load_runtime
+    from .gpu.cuda import CudaDevice
     from .gpu.pipeline import DEPTH, Pipeline
     from .gpu.torch_program import TorchCuda, TorchProgram, torch_tensors
     from .torch_steps import torch_errors
 
     options = cast(TorchOptions, setup.options)
-    cudart = load_runtime()
+    cudart = _load_cuda()
     with torch_errors(_opening_problem(setup)):
         step, (_, hidden) = _build_step(setup, device, precision)
         tensors = torch_tensors(setup.width, setup.height, precision, hidden.shape[1])
@@ -157,6 +155,26 @@ def _has_pipeline(device: torch.device) -> bool:
     import torch
 
     return device.type == "cuda" and torch.version.hip is None
+
+
+def _load_cuda() -> Any:
+    """Import the module of the CUDA runtime, which PyTorch installs on Linux only.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    import torch
+
+    from .gpu.cuda import load_runtime
+
+    try:
+        return load_runtime()
+    except MissingDependencyError as error:
+        major = str(torch.version.cuda).partition(".")[0]  # another one might need another driver than PyTorch
+        raise MissingDependencyError(
+            "backend='torch' needs the package cuda-bindings on an NVIDIA GPU; "
+            f'pip install "cuda-bindings=={major}.*"'
+        ) from error
 
 
 def _find_device(number: int) -> torch.device:

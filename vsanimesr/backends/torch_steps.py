@@ -195,7 +195,8 @@ class _ProcessSettings:
     """Context in which settings of the whole process have our values. Any number of threads may be in it at once.
 
     The first thread keeps what was set before, and the last one restores it. If each did so for itself, one would keep
-    the values of another, and restore them for good.
+    the values of another, and restore them for good. PyTorch does not tell whether a precision was set for convolutions
+    or for everything; it is restored for convolutions.
     """
 
     def __init__(self) -> None:
@@ -245,8 +246,8 @@ def _settings() -> list[tuple[Any, str, Any]]:
 def _read(owner: Any, name: str) -> Any:
     try:
         return getattr(owner, name)
-    except RuntimeError:  # a script has set TF32 in the new way, so that reading the old one fails, also afterwards
-        return True
+    except RuntimeError:  # `allow_tf32` contradicts what a script has set in the new way, and does so again afterwards
+        return torch.backends.cudnn.conv.fp32_precision != "tf32"  # type: ignore[attr-defined]
 
 
 def _set(settings: list[tuple[Any, str, Any]]) -> None:

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.backends.gpu.simulator import Array, Failures, HashProgram, SimulatedDevice, hash_inputs
+from tests.backends.gpu.simulator import Array, Failures, HashProgram, SimulatedDevice, SimulatedProgram, hash_inputs
 from vsanimesr.backends.base import Frame, Planes, State, Ticket
-from vsanimesr.backends.gpu.device import Program
 from vsanimesr.backends.gpu.pipeline import DEPTH, Pipeline
 from vsanimesr.errors import NotFiniteError
 from vsanimesr.network.tensors import STATE, WINDOW, Tensor, step_tensors
@@ -33,7 +32,7 @@ class Parts:
     """Parts of a run. A test plants a fault by replacing one of them."""
 
     pipeline: type[Pipeline] = Pipeline
-    program: Callable[..., Program] = HashProgram
+    program: Callable[..., SimulatedProgram] = HashProgram
     step: Step = lambda inputs: hash_inputs(inputs, TENSORS)
     """The same step as the program's, for the reference."""
     tensors: Mapping[str, Tensor] = field(default_factory=lambda: TENSORS)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,9 +23,10 @@ from tests.backends.gpu.random_runs import Parts, Reference, assert_same, check,
 from tests.backends.gpu.simulator import SimulatedDevice
 from tests.backends.runner import make_frame, run_steps
 from vsanimesr.backends.base import Frame
+from vsanimesr.backends.gpu.cuda import CudaDevice
 from vsanimesr.backends.gpu.device import Buffer, Device, Graph, Stream
 from vsanimesr.backends.gpu.pipeline import Pipeline
-from vsanimesr.backends.gpu.torch_program import torch_tensors
+from vsanimesr.backends.gpu.torch_program import TorchCuda, torch_tensors
 from vsanimesr.backends.torch_steps import DTYPES, SerialSteps, Step, zero_state
 from vsanimesr.errors import BackendError
 from vsanimesr.network.graph import GraphPrecision
@@ -45,10 +50,17 @@ def mix(prev: torch.Tensor, cur: torch.Tensor, next: torch.Tensor, sr: torch.Ten
     return functional.pixel_shuffle(new_sr - past, 4), new_sr, new_hidden
 
 
-def make_parts(step: Step = mix, size: tuple[int, int] = SIZE, features: int = FEATURES) -> Parts:
+def make_parts(
+    step: Step = mix,
+    size: tuple[int, int] = SIZE,
+    features: int = FEATURES,
+    *,
+    program: type[HostProgram] = HostProgram,
+) -> Parts:
     """Return the parts of a run of a step on the simulated device."""
     tensors = torch_tensors(*size, "fp32", features)
-    return Parts(program=partial(HostProgram, step=step), step=make_reference(step, tensors), tensors=tensors)
+    open_program = cast(Any, partial(program, step=step))
+    return Parts(program=open_program, step=make_reference(step, tensors), tensors=tensors)
 
 
 def small_network(features: int = FEATURES) -> AnimeSR:
@@ -90,7 +102,7 @@ def test_a_run_in_16_bits_continues_from_snapshots(precision: GraphPrecision) ->
     zero = zero_state(network, SIZE)
     serial = SerialSteps(network, zero, SIZE, warm=False)
     tensors = torch_tensors(*SIZE, precision, FEATURES)
-    parts = Parts(program=partial(HostProgram, step=network), tensors=tensors)
+    parts = replace(make_parts(network), tensors=tensors)
     frame_shape = tensors["frame"].shape[1:]
 
     def step(runner: Pipeline | SerialSteps, n: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -158,16 +170,15 @@ def test_steps_are_captured_only_if_they_can_be(obstacle: str) -> None:
     captured = []
 
     class Counting(HostProgram):
-        def __init__(self, device: SimulatedDevice, tensors: Mapping[str, Tensor]) -> None:
-            super().__init__(device, tensors, mix)
+        def __init__(self, device: SimulatedDevice, tensors: Mapping[str, Tensor], step: Step) -> None:
+            super().__init__(device, tensors, step)
             self._obstacle = obstacle
 
         def capture(self, device: Device, stream: Stream) -> Graph:
             captured.append(stream)
             return super().capture(device, stream)
 
-    parts = make_parts()
-    parts.program = Counting
+    parts = make_parts(program=Counting)
     with open_pipeline(parts) as (_, pipeline):
         assert_same(read_frame(submit(pipeline, parts, (0, 1, 2)), FRAME), Reference(parts).step((0, 1, 2)))
 
@@ -199,8 +210,7 @@ def test_an_error_of_pytorch_is_a_failure_that_the_reset_overcomes(error: Except
     class Program(HostProgram):
         host_class = Failing
 
-    parts = make_parts()
-    parts.program = partial(Program, step=mix)
+    parts = make_parts(program=Program)
     with open_pipeline(parts, graphs=False) as (_, pipeline):
         Failing.fails = True
         with pytest.raises(BackendError, match=f"backend='simulated' failed at a step: .*{message}"):
@@ -222,8 +232,7 @@ def test_a_capture_that_fails_leaves_steps_without_graphs(caplog: pytest.LogCapt
     class Program(HostProgram):
         host_class = NoCapture
 
-    parts = make_parts()
-    parts.program = partial(Program, step=mix)
+    parts = make_parts(program=Program)
     check(parts, 3)
 
     assert "a step cannot be captured: operation not permitted" in caplog.text
@@ -329,8 +338,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(fault: type[HostProgram]) -> None:
-    parts = make_parts()
-    parts.program = partial(fault, step=mix)
+    parts = make_parts(program=fault)
 
     assert any(fails(parts, seed) for seed in range(60))
 
@@ -341,3 +349,99 @@ def fails(parts: Parts, seed: int) -> bool:
     except (AssertionError, BackendError):
         return True
     return False
+
+
+# On CUDA, without a GPU: the function of PyTorch that each method calls, and its arguments
+
+
+class FakeCuda:
+    """Replacement of `torch.cuda` and of the device that notes what happens, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log: list[tuple[Any, ...]] = []
+        fake = self
+
+        class CUDAGraph:
+            def __init__(self, *, keep_graph: bool) -> None:
+                self.number = sum(entry[0] == "new graph" for entry in fake.log)
+                fake.log.append(("new graph", keep_graph))
+
+            def pool(self) -> str:
+                return f"pool of graph {self.number}"
+
+            def raw_cuda_graph(self) -> str:
+                return f"captured graph {self.number}"
+
+            def reset(self) -> None:
+                fake.log.append(("reset", self.number))
+                raise RuntimeError("a fatal error")
+
+        @contextmanager
+        def note(name: str, *arguments: Any, **keywords: Any) -> Iterator[None]:
+            fake.log.append((name, *arguments, keywords))
+            yield
+            fake.log.append((f"end of {name}",))
+
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", CUDAGraph)
+        monkeypatch.setattr(torch.cuda, "graph", lambda graph, **keywords: note("capture", graph.number, **keywords))
+        monkeypatch.setattr(torch.cuda, "stream", partial(note, "stream"))
+        monkeypatch.setattr(torch.cuda, "ExternalStream", lambda stream, device: f"stream {stream} of {device}")
+        monkeypatch.setattr(torch.cuda, "empty_cache", lambda: fake.log.append(("empty cache",)))
+
+    def instantiate(self, captured: str) -> Graph:
+        """Stand in for `CudaDevice.instantiate`."""
+        self.log.append(("instantiate", captured))
+        return Graph(len(self.log))
+
+    def work(self) -> None:
+        """Note that the work of a step is queued."""
+        self.log.append(("work",))
+
+    def take_log(self) -> list[tuple[Any, ...]]:
+        """Return what has happened since the last call."""
+        log, self.log[:] = self.log[:], []
+        return log
+
+
+def test_cuda_captures_both_graphs_into_one_pool_that_is_freed_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, stream = FakeCuda(monkeypatch), "stream 7 of cuda:1"
+    cuda = TorchCuda(cast(CudaDevice, fake), torch.device("cuda", 1))
+    assert fake.take_log() == [("empty cache",)]
+
+    cuda.run(fake.work, Stream(7))
+    assert fake.take_log() == [("stream", stream, {}), ("work",), ("end of stream",)]
+
+    keywords = {"stream": stream, "capture_error_mode": "thread_local"}
+    graphs = [cuda.capture(fake.work, Stream(7)) for _ in range(2)]
+    first, second = fake.log[:5], fake.log[5:10]
+    assert graphs == [5, 10]
+    assert first == [
+        ("new graph", True),
+        ("capture", 0, {"pool": None, **keywords}),
+        ("work",),
+        ("end of capture",),
+        ("instantiate", "captured graph 0"),
+    ]
+    assert second[1] == ("capture", 1, {"pool": "pool of graph 0", **keywords})
+    fake.take_log()
+
+    cuda.close()
+    cuda.close()
+    assert fake.take_log() == [("reset", 1), ("reset", 0), ("empty cache",), ("empty cache",)]
+
+
+def test_cuda_views_the_bytes_of_a_buffer_without_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Host memory stands in for that of the device: numpy has the same interface, under another name."""
+    memory = np.arange(12, dtype=np.uint8)
+    FakeCuda(monkeypatch)
+
+    def as_tensor(view: Any, device: torch.device) -> torch.Tensor:
+        assert device == torch.device("cuda", 1)
+        return torch.from_numpy(np.asarray(SimpleNamespace(__array_interface__=view.__cuda_array_interface__)))
+
+    monkeypatch.setattr(torch, "as_tensor", as_tensor)
+    cuda = TorchCuda(cast(CudaDevice, None), torch.device("cuda", 1))
+    tensor = cuda.view(Buffer(memory.ctypes.data + 4, 8))
+    tensor[:] = 7
+
+    assert memory.tolist() == [0, 1, 2, 3, 7, 7, 7, 7, 7, 7, 7, 7]
