@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tests.backends.gpu.simulator import SimulatedDevice
 from vsanimesr.backends.base import Planes
 from vsanimesr.backends.gpu.convert import Loader, Storer, load_kernels, read_flag
-from vsanimesr.backends.gpu.device import Buffer, Stream
+from vsanimesr.backends.gpu.device import Buffer, Device, Stream
 from vsanimesr.network.tensors import Tensor
 from vsanimesr.pixels import Colours, PixelFormat, Target
 
@@ -56,8 +56,7 @@ def load(format: PixelFormat, planes: Planes, colours: Colours) -> NDArray[np.fl
 
 def store(target: Target, rgb: NDArray[Any], stamp: int = 1) -> tuple[Planes, bool]:
     """Return the target's planes that the kernel makes, and whether the SR frame is finite."""
-    tensor = Tensor((1, *rgb.shape), "fp16" if rgb.dtype == np.float16 else "fp32")
-    device, stream, storer, source = make_storer(target, tensor)
+    device, stream, storer, source = make_storer(target, frame_tensor(rgb))
     device.at(source.address)[:] = rgb.ravel().view(np.uint8)
     device.zero(storer.packed, stream)
     storer.run(source, stamp)
@@ -82,3 +81,43 @@ def make_storer(target: Target, frame: Tensor) -> tuple[SimulatedDevice, Stream,
     _, kernel = load_kernels(device)
     stream = device.make_stream()
     return device, stream, Storer(device, kernel, target, frame, stream), device.allocate(frame.bytes)
+
+
+def load_on(device: Device, format: PixelFormat, planes: Planes, colours: Colours) -> NDArray[np.float32]:
+    """Return the R, G and B planes that any device makes."""
+    height, width = planes[0].shape
+    kernel, _ = load_kernels(device)
+    stream = device.make_stream()
+    loader = Loader(device, kernel, format, width, height, stream)
+    source, target = device.allocate_pinned(loader.packed.bytes), device.allocate(12 * width * height)
+    for view, plane in zip(format.views(source.data, width, height), planes, strict=True):
+        view[:] = plane
+    device.upload(loader.packed, source, stream)
+    loader.run(target, colours)
+    return download(device, target, stream).view(np.float32).reshape(3, height, width)
+
+
+def store_on(device: Device, target: Target, rgb: NDArray[Any]) -> tuple[Planes, bool]:
+    """Return the target's planes that any device makes, and whether the SR frame is finite."""
+    _, kernel = load_kernels(device)
+    stream = device.make_stream()
+    storer = Storer(device, kernel, target, frame_tensor(rgb), stream)
+    source, frame = device.allocate_pinned(rgb.nbytes), device.allocate(rgb.nbytes)
+    source.data[:] = rgb.ravel().view(np.uint8)
+    device.upload(frame, source, stream)
+    storer.run(frame, 1)
+    data = download(device, storer.packed, stream)
+    return target.format.views(data, target.width, target.height), read_flag(data) != 1
+
+
+def download(device: Device, buffer: Buffer, stream: Stream) -> NDArray[np.uint8]:
+    pinned, event = device.allocate_pinned(buffer.bytes), device.make_event()
+    device.download(pinned, buffer, stream)
+    device.record(event, stream)
+    device.synchronise(event)
+    return pinned.data.copy()
+
+
+def frame_tensor(rgb: NDArray[Any]) -> Tensor:
+    """Return shape and type of an SR frame."""
+    return Tensor((1, *rgb.shape), "fp16" if rgb.dtype == np.float16 else "fp32")

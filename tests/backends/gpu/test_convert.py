@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -14,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.backends.gpu.conversion import draw_planes, load, store
+from tests.backends.gpu.conversion import draw_planes, load, load_on, store, store_on
+from tests.backends.gpu.simulator import SimulatedDevice
 from tests.video import core
 from vsanimesr.backends.base import Planes
 from vsanimesr.backends.gpu.convert import SOURCE, target_layers
-from vsanimesr.backends.gpu.device import DeviceError
+from vsanimesr.backends.gpu.cuda import CudaDevice, load_runtime
+from vsanimesr.backends.gpu.device import Device, DeviceError
 from vsanimesr.backends.gpu.nvrtc import compile_kernels
 from vsanimesr.backends.gpu.resampling import KERNELS, resample
 from vsanimesr.errors import MissingDependencyError
@@ -254,6 +257,42 @@ def test_clipping_at_the_ends_of_the_range() -> None:
         assert is_finite
         assert (red == 0).all()
         assert (blue == (1 << bits) - 1).all()
+
+
+# Devices
+
+
+@pytest.mark.gpu
+def test_a_gpu_converts_as_the_host_does() -> None:
+    cudart = load_runtime()
+    if not cudart.cudaDriverGetVersion()[1]:
+        pytest.skip("there is no GPU")
+    check_conversions(lambda: CudaDevice(0, cudart))
+
+
+def test_a_device_that_runs_late_converts_as_one_that_runs_at_once() -> None:
+    check_conversions(lambda: SimulatedDevice(lag=1))
+
+
+def check_conversions(open_device: Callable[[], Device]) -> None:
+    """Compare a device with the kernels on the host. A GPU may add products without rounding them first."""
+    for number, (family, subsampling) in enumerate(LAYOUTS):
+        for sample, bits in SAMPLES:
+            pixels = PixelFormat(family, sample, bits, subsampling)
+            meaning = Colours(MATRIX_RGB if family == "rgb" else 1, bool(number % 2), number % len(SITINGS))
+            device = open_device()
+            device.attach()
+            planes, rgb = draw_planes(pixels, 40, 20, number), make_rgb(40, 20, number)
+            assert_close(tuple(load_on(device, pixels, planes, meaning)), tuple(load(pixels, planes, meaning)), RGBS)
+            for frame in (rgb, rgb.astype(np.float16)):
+                for width in (40, 28):
+                    target = Target(pixels, meaning, width, 20)
+                    found, is_finite = store_on(device, target, frame)
+                    assert is_finite
+                    assert_close(found, store(target, frame)[0], pixels)
+            rgb[1, 10, 30] = np.nan
+            assert not store_on(device, Target(pixels, meaning, 40, 20), rgb)[1]
+            device.close()
 
 
 # Weights
