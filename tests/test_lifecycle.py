@@ -72,10 +72,10 @@ def test_output_during_the_choice_of_a_backend_goes_to_stderr(tmp_path: Path) ->
     noisy = """
 import os
 from vsanimesr import session
-def loudly(name):
+def loudly(name, open_one):
     os.write(1, b"a message of a package\\n")
-    return "null"
-session.resolve_backend = loudly
+    return "null", open_one("null")
+session.open_first = loudly
 core.animesr.Upscale(numbered_clip(2), format=vs.GRAY8).set_output()
 """
     result = vspipe("-c", "y4m", write_script(tmp_path, noisy), "-")

@@ -133,6 +133,19 @@ def store(key: Key, data: bytes) -> Path:
     return path
 
 
+def read(key: Key) -> memoryview | None:
+    """Return what was stored for a key, verified, or None with a line in the log if it is damaged or not there."""
+    path = entry_path(key)
+    try:
+        data = _read(path, key)
+    except _UnusableError as reason:
+        if str(reason):
+            _log.info("%s %s; it is made again", path, reason)
+        return None
+    _touch(path)
+    return data
+
+
 def find(key: Key) -> Path | None:
     """Return the file with the engine for a key, or None if there is no valid one."""
     for path, file_key in _candidates(key, None):
@@ -194,12 +207,17 @@ def _read_key(path: Path) -> Key | None:
 def _load_file[T](path: Path, key: Key, load: Callable[[memoryview], T]) -> T:
     data = _read(path, key)
     if path == entry_path(key):  # files in the user's folder stay unchanged
-        with suppress(OSError):
-            os.utime(path)  # used most recently
+        _touch(path)
     try:
         return load(data)
     except BackendError as error:
         raise _UnusableError(f"cannot be loaded ({error})") from error
+
+
+def _touch(path: Path) -> None:
+    """Mark a file as used most recently."""
+    with suppress(OSError):
+        os.utime(path)
 
 
 def _read(path: Path, key: Key) -> memoryview:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .backends import parse_options, resolve_backend
-from .backends.base import SCALE, Frame, Planes, Setup, State, Ticket
+from .backends import open_first, parse_options
+from .backends.base import SCALE, Backend, Frame, Planes, Setup, State, Ticket
 from .options import Options
 from .quiet import stdout_to_stderr
 from .tiles import open_tiled
@@ -48,18 +48,7 @@ class Session:
         self._states: dict[int, State] = {}
         self._last_number = 0
         with stdout_to_stderr():
-            backend = resolve_backend(options.backend)
-            setup = Setup(
-                width=width,
-                height=height,
-                precision=options.precision,
-                colour=options.colour,
-                device=options.device,
-                options=parse_options(backend, options.backend_options),
-                read_weights=self._read_weights,
-            )
-            self._backend = open_tiled(backend, setup, options.tiles, options.overlap)
-        self.backend = backend
+            self.backend, self._backend = open_first(options.backend, lambda name: self._open_backend(name, options))
         """Name of the backend."""
         self.precision = self._backend.precision
         """What it computes in."""
@@ -68,9 +57,21 @@ class Session:
         self.state_bytes = self._backend.state_bytes
         """Bytes of memory that a snapshot of the state takes, from `save` to `drop`."""
 
-    def _read_weights(self) -> WeightsFile:
-        weights = read_weights(self.model)
-        self.model = f"{Path(self.model).name} {weights.digest[:12]}"
+    def _open_backend(self, name: str, options: Options) -> Backend:
+        setup = Setup(
+            width=self.lr.width,
+            height=self.lr.height,
+            precision=options.precision,
+            colour=options.colour,
+            device=options.device,
+            options=parse_options(name, options.backend_options),
+            read_weights=lambda: self._read_weights(options.model),
+        )
+        return open_tiled(name, setup, options.tiles, options.overlap)
+
+    def _read_weights(self, model: str) -> WeightsFile:
+        weights = read_weights(model)
+        self.model = f"{Path(model).name} {weights.digest[:12]}"
         return weights
 
     def step(self, prev: Frame, cur: Frame, next: Frame, *, reset: bool, output: bool) -> Ticket | None:

@@ -11,6 +11,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,8 +125,11 @@ class _FreeDevice(Device):
     def __init__(self) -> None:
         self._handles = itertools.count(1)
 
-    def attach(self) -> None:
-        pass
+    def attached(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def free_memory(self) -> int:
+        return 0
 
     def allocate(self, bytes: int) -> Buffer:
         return Buffer(next(self._handles), bytes)
@@ -174,6 +178,9 @@ class _FreeDevice(Device):
     def launch(self, graph: Graph, stream: Stream) -> None:
         pass
 
+    def destroy(self, graph: Graph) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -190,8 +197,8 @@ class _FreeProgram(Program):
     def enqueue(self, stream: Stream) -> None:
         pass
 
-    def can_capture(self, stream: Stream) -> bool:
-        return True
+    def capture_obstacle(self, stream: Stream) -> str:
+        return ""
 
     def close(self) -> None:
         pass

@@ -101,8 +101,18 @@ def test_auto_selects_the_first_backend_that_finds_a_gpu(
     monkeypatch.setattr(backends, "installed_backends", lambda: list(backends.BACKENDS))
     monkeypatch.setattr(backends, "availability", availability)
     monkeypatch.setattr(backends, "_may_have_gpu", lambda: True)
-    assert backends.resolve_backend("auto") == expected
+    assert next(backends.candidates("auto")) == expected
+    assert list(backends.candidates("auto"))[-1] == "openvino"
 
     monkeypatch.setattr(backends, "_may_have_gpu", lambda: False)
-    assert backends.resolve_backend("auto") == "openvino"  # and no package is imported to find out
-    assert backends.resolve_backend("null") == "null"
+    assert list(backends.candidates("auto")) == ["openvino"]  # and no package is imported to find out
+    assert list(backends.candidates("null")) == ["null"]
+
+
+def test_the_doctor_tells_what_auto_tries_in_turn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "candidates", lambda _: iter(("tensorrt_rtx", "torch", "openvino")))
+    main(["doctor"])
+    said = 'backend="auto" selects tensorrt_rtx here, and if that cannot be opened, torch, then openvino.'
+    assert said in capsys.readouterr().out

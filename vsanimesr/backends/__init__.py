@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import MissingDependencyError
+from ..errors import AnimeSRError, MissingDependencyError, WeightsError
 from .base import Availability, Backend, BackendOptions, Setup
+
+_log = logging.getLogger(__name__)
 
 GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 """Device files of GPU drivers on Linux: NVIDIA, Windows' driver for WSL, AMD."""
@@ -45,10 +48,10 @@ BACKENDS = {
 }
 
 AUTO = ("tensorrt", "tensorrt_rtx", "onnxruntime", "torch")
-"""Backends that `auto` tries, the fastest first. It takes one only if that backend finds a GPU."""
+"""Backends that `auto` tries, the fastest first, each only if it finds a GPU."""
 
 FALLBACK = "openvino"
-"""Backend of `auto` without a GPU."""
+"""Backend of `auto` without a GPU, or if nothing can be opened on it."""
 
 
 def installed_backends() -> list[str]:
@@ -60,7 +63,7 @@ def open_backend(name: str, setup: Setup) -> Backend:
     """Open a backend.
 
     Args:
-        name: a key of `BACKENDS`, not `auto` (see `resolve_backend`).
+        name: a key of `BACKENDS`, not `auto` (see `open_first`).
 
     Raises:
         MissingDependencyError: the backend's package is not installed.
@@ -101,21 +104,61 @@ def backend_class(name: str) -> type[Backend]:
 def availability(name: str) -> Availability:
     """Return whether a backend works on this machine, as far as that is known without opening it."""
     entry = BACKENDS[name]
-    try:
-        _require_package(name)
-        return backend_class(name).availability()
-    except MissingDependencyError:
+    if not _is_installed(entry):
         return Availability(False, f"the package {entry.package} is not installed", entry.install)
+    try:
+        return backend_class(name).availability()
+    except AnimeSRError as error:
+        detail, _, remedy = str(error).partition("; ")
+        return Availability(False, detail, remedy)
     except Exception as error:  # a broken installation may raise anything
-        return Availability(False, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", entry.install)
+        return Availability(False, f"{type(error).__name__}: {_first_line(error)}", entry.install)
 
 
-def resolve_backend(name: str) -> str:
-    """Return the name of a backend; for `auto`, the fastest that works here."""
+def candidates(name: str) -> Iterator[str]:
+    """Yield the backends to try, the first first: for `auto` those that find a GPU, the fastest first, and `openvino`.
+
+    The log says why `auto` passes over an installed backend.
+    """
     if name != "auto":
-        return name
+        yield name
+        return
     installed = installed_backends() if _may_have_gpu() else []  # importing a package to look for a GPU takes a second
-    return next((backend for backend in AUTO if backend in installed and _finds_gpu(backend)), FALLBACK)
+    for backend in AUTO:
+        if backend in installed:
+            found = availability(backend)
+            if found.usable and found.gpu:
+                yield backend
+            else:
+                reason = f"it finds no GPU, only {found.detail}" if found.usable else found.detail
+                _log.info("backend='auto' passes over %s: %s", backend, reason)
+    yield FALLBACK
+
+
+def open_first[T](name: str, open_one: Callable[[str], T]) -> tuple[str, T]:
+    """Open a backend; for `auto`, the fastest that can be opened. The log says why it goes on without a faster one.
+
+    Args:
+        name: a key of `BACKENDS`, or `auto`.
+        open_one: opens the backend with a name.
+
+    Returns:
+        The name of the backend, and what `open_one` returned.
+
+    Raises:
+        Exception: from `open_one`, if nothing is left to try, or because the weights cannot be read.
+    """
+    last = FALLBACK if name == "auto" else name
+    for backend in candidates(name):
+        try:
+            return backend, open_one(backend)
+        except WeightsError:
+            raise
+        except Exception as error:  # of a runtime that has never run on this GPU: anything
+            if backend == last:
+                raise
+            _log.warning("backend='auto' goes on without %s: %s", backend, _first_line(error) or type(error).__name__)
+    raise AssertionError("the last candidate returns or raises")
 
 
 def _is_installed(entry: Entry) -> bool:
@@ -128,9 +171,8 @@ def _require_package(name: str) -> None:
         raise MissingDependencyError(f"backend={name!r} needs the package {entry.package}; {entry.install}")
 
 
-def _finds_gpu(name: str) -> bool:
-    found = availability(name)
-    return found.usable and found.gpu
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _may_have_gpu() -> bool:

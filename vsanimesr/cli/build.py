@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,9 +24,12 @@ from .. import cache
 from ..backends import parse_options
 from ..backends.gpu import tensorrt_build as builder
 from ..backends.gpu.cuda import Gpu, find_gpu, load_runtime
+from ..backends.gpu.plan import read_plan
+from ..backends.gpu.runtimes import import_package, refusal, select_targets
 from ..errors import BackendError, OptionError
 from ..files import write_atomic
 from ..network.colour import Colour
+from ..network.tensors import step_tensors
 from ..options import Options
 from ..quiet import stdout_to_stderr
 from ..weights.load import WeightsFile, read_weights
@@ -57,8 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gpu",
         default="all",
         metavar="LIST",
-        help="for tensorrt_rtx: compute capabilities such as sm75,sm89; 'all' (default) for one engine that runs on "
-        "all of them; or 'current' for the GPU of this machine. tensorrt always builds for the GPU of this machine",
+        help="for tensorrt_rtx: compute capabilities such as sm86,sm89; 'all' (default) for one engine that runs on "
+        "all of them from Ampere on (Turing has its own: sm75); or 'current' for the GPU of this machine. tensorrt "
+        "always builds for the GPU of this machine",
     )
     parser.add_argument("--backend", choices=BACKENDS, default=BACKENDS[0], help=f"default: {BACKENDS[0]}")
     parser.add_argument(
@@ -71,6 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write to this file instead of the cache; for several engines, to this folder. Upscale reads engines from "
         "the folder that the environment variable ANIMESR_ENGINES names",
+    )
+    parser.add_argument(
+        "--report", action="store_true", help="for tensorrt_rtx: print kernels, layouts and memory of each engine too"
     )
 
 
@@ -85,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         backend=args.backend,
         options=args.option,
         output=args.output,
+        report=args.report,
     )
     for path in paths:
         print(path)
@@ -101,6 +110,7 @@ def build_engines(
     backend: str = BACKENDS[0],
     options: Sequence[str] = (),
     output: Path | None = None,
+    report: bool = False,
 ) -> Iterator[Path]:
     """Build engines, and yield the path of each when it is built. The arguments are those of the command.
 
@@ -109,6 +119,7 @@ def build_engines(
         sizes: width and height of LR frames, with one engine for each; none for one engine for any size.
         options: texts `name=value`, as in `backend_options`.
         output: file or folder to write to; None for the cache.
+        report: whether to print what each engine is made of.
 
     Raises:
         AnimeSRError: an argument or the weights cannot be used, or an engine cannot be built or written.
@@ -116,8 +127,12 @@ def build_engines(
     """
     if output and len(sizes) > 1 and not output.is_dir():
         raise OptionError(f"-o {output} is not a folder; use an existing folder for {len(sizes)} engines")
+    if report and backend != "tensorrt_rtx":
+        raise OptionError(f"--report is for tensorrt_rtx, and not for {backend}; leave it out")
     targets = _select_targets(backend, gpu, precision)
-    builder.import_package(backend)
+    import_package(backend)
+    if backend == "tensorrt" and (reason := refusal(backend, _gpu(), builder.resolve_precision(precision))):
+        raise BackendError(reason)
     parsed = cast(builder.TensorRTRTXOptions, parse_options(backend, options))
     weights = read_weights(model)
     for size in sizes or (None,):
@@ -129,16 +144,18 @@ def build_engines(
             targets=targets,
             options=parsed,
         )
-        yield _build(request, weights, output)
+        yield _build(request, weights, output, report)
 
 
-def _build(request: builder.BuildRequest, weights: WeightsFile, output: Path | None) -> Path:
+def _build(request: builder.BuildRequest, weights: WeightsFile, output: Path | None, report: bool) -> Path:
     key = builder.engine_key(request, weights, gpu=_gpu().identity if request.backend == "tensorrt" else "")
     size = "any size" if request.size is None else "{}x{}".format(*request.size)
     what = f"{Path(weights.name).stem}, {size}, {request.precision}"
     started = time.monotonic()
     if output is None and (path := cache.find(key)):
         print(f"{what}: exists already", file=sys.stderr)
+        if report:
+            _report(cache.read(key))
         return path
     with _interruptible() as go_on, stdout_to_stderr():
         bar = _Bar(what)
@@ -153,7 +170,16 @@ def _build(request: builder.BuildRequest, weights: WeightsFile, output: Path | N
     seconds = time.monotonic() - started
     how = '; used with backend_options=["shapes=dynamic"]' if request.size is None else ""
     print(f"{what}: {len(data) / 1e6:.1f} MB in {seconds:.1f} s, runs on {runs_on}{how}", file=sys.stderr)
+    if report:
+        _report(data)
     return path
+
+
+def _report(data: bytes | memoryview | None) -> None:
+    """Print what an engine is made of. There is none if its file has just been deleted."""
+    plan = read_plan(bytes(data or b""), tuple(step_tensors(1, 1, "fp32")))
+    lines = str(plan) if plan else "this version of TensorRT-RTX writes plans that cannot be read here"
+    print(textwrap.indent(lines, "  "), file=sys.stderr)
 
 
 def _select_targets(backend: str, gpu: str, precision: str) -> tuple[str, ...]:
@@ -162,7 +188,7 @@ def _select_targets(backend: str, gpu: str, precision: str) -> tuple[str, ...]:
             raise OptionError(f"--gpu {gpu} is for tensorrt_rtx; tensorrt builds for the GPU of this machine")
         return ()
     texts = () if gpu == "all" else (_gpu().target,) if gpu == "current" else tuple(gpu.split(","))
-    return builder.select_targets(texts, builder.resolve_precision(precision))
+    return select_targets(texts, builder.resolve_precision(precision))
 
 
 def _gpu() -> Gpu:

@@ -15,17 +15,14 @@ from collections.abc import Mapping
 from importlib.metadata import packages_distributions, version
 
 from .. import cache
-from ..backends import BACKENDS, availability, resolve_backend
+from ..backends import BACKENDS, availability, candidates
 from ..backends.base import Availability
 from ..backends.gpu.cuda import list_gpus, load_runtime
-from ..backends.gpu.pipeline import bytes_needed
+from ..backends.gpu.memory import GB, estimate_bytes
 from ..errors import AnimeSRError
 from ..installation import DISTRIBUTION
-from ..network.shapes import RELEASED_SHAPE
 from ..quiet import stdout_to_stderr
 from .sizes import parse_size
-
-GB = 1e9
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,12 +40,13 @@ def run(args: argparse.Namespace) -> int:
     """Print the report."""
     with stdout_to_stderr():
         found = {name: availability(name) for name in BACKENDS}
-        auto = resolve_backend("auto")
+        auto, *others = candidates("auto")
         vapoursynth = _vapoursynth()
     print(f"AnimeSR {version(DISTRIBUTION)}, VapourSynth {vapoursynth}, Python {platform.python_version()}")
     print(f"{platform.system()} {platform.machine()}; GPU: {_gpus()}\n")
     print(_table(found))
-    print(f'\nbackend="auto" selects {auto} here.')
+    spare = f", and if that cannot be opened, {', then '.join(others)}" if others else ""
+    print(f'\nbackend="auto" selects {auto} here{spare}.')
     print(_memory(*args.size))
     print(_cache())
     return 0
@@ -91,20 +89,14 @@ def _gpus() -> str:
 
 
 def _memory(width: int, height: int) -> str:
-    """Estimate the GPU memory that TensorRT needs. The exact amount is known only when an engine is loaded."""
-    widest = (
-        3 * RELEASED_SHAPE.features + 2 * RELEASED_SHAPE.state_channels
-    )  # input and output channels of a convolution
-    activations = 2 * width * height * widest
-    total = bytes_needed(width, height, "fp16") + activations
-    needed = f"{total / GB:.1f} GB of GPU memory"
+    needed = f"{estimate_bytes(width, height, 'fp16') / GB:.1f} GB of GPU memory"
     return f"With TensorRT in fp16, {width}x{height} takes about {needed} (computed, not measured)."
 
 
 def _cache() -> str:
     files = cache.files()
     total = sum(path.stat().st_size for path in files)
-    return f"{cache.folder()} holds {len(files)} built engines, {total / 1e6:.0f} MB."
+    return f"{cache.folder()} holds {len(files)} files of engines, {total / 1e6:.0f} MB."
 
 
 def _version(package: str) -> str:

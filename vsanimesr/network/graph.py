@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 
 from . import bfloat16
 from .colour import GAUSSIAN, RADIUS, Colour
-from .int8 import Ranges, quantization_step, quantize_weights, smoothing_factors
+from .int8 import Ranges, quantization_step, quantize_weights, smoothing_factors, symmetric_step
 from .shapes import COLOURS, MULTIPLE, PREFIX, SCALE, SR_CHANNELS, shape_of
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def build_graph(
     precision: GraphPrecision = "fp32",
     ranges: Ranges | None = None,
     colour: Colour = "network",
+    *,
+    symmetric: bool = False,
 ) -> onnx.ModelProto:
     """Build the graph of one step.
 
@@ -91,20 +93,21 @@ def build_graph(
         precision: precision of the convolutions and the state.
         ranges: ranges of the inputs with these weights; required for int8, None for everything else.
         colour: whose colours the frame has. The state is the same with both.
+        symmetric: with int8, quantise inputs around zero, as TensorRT needs it.
 
     Raises:
         ValueError: ranges without int8, or int8 without ranges.
     """
     if (precision == "int8") != (ranges is not None):
         raise ValueError("ranges belong to int8")
-    return _Builder(weights, size, precision, ranges or {}).build(colour)
+    return _Builder(weights, size, precision, ranges or {}, symmetric).build(colour)
 
 
 class _Builder:
     """Collects nodes and constants. Each method adds one part of the network and returns the name of its output."""
 
     def __init__(
-        self, weights: Weights, size: tuple[int, int] | None, precision: GraphPrecision, ranges: Ranges
+        self, weights: Weights, size: tuple[int, int] | None, precision: GraphPrecision, ranges: Ranges, symmetric: bool
     ) -> None:
         import onnx
 
@@ -120,6 +123,7 @@ class _Builder:
         self._weights = weights
         self._shape = shape_of({key: weight.shape for key, weight in weights.items()})
         self._ranges = ranges
+        self._step = symmetric_step if symmetric else quantization_step
         self._size = size
         # The output of a LeakyReLU is `unit` times that of the paper; its input is `sign` times that of the paper.
         exact = precision in {"fp32", "int8"}  # with int8 LeakyReLUs are computed in float32
@@ -222,7 +226,7 @@ class _Builder:
     def quantize_input(self, name: str, x: str, factors: NDArray[np.float32]) -> str:
         """Divide a convolution's input by its smoothing factors and quantise it."""
         lowest, highest = self._ranges[name]
-        size, zero = quantization_step(lowest / factors, highest / factors)
+        size, zero = self._step(lowest / factors, highest / factors)
         scale = (self.constant(f"{name}.step", size), self.constant(f"{name}.zero", zero))
         smooth = self.node("Mul", x, self.constant(f"{name}.balance", (1 / factors)[:, None, None]))
         return self.node("DequantizeLinear", self.node("QuantizeLinear", smooth, *scale), *scale)

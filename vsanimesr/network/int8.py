@@ -58,6 +58,14 @@ def quantization_step(lowest: Array, highest: Array) -> tuple[np.float32, np.uin
     return np.float32(size), np.uint8(round(-low / size))
 
 
+def symmetric_step(lowest: Array, highest: Array) -> tuple[np.float32, np.int8]:
+    """Return the step size of 255 values around 0 that cover these ranges, and the zero point, which is 0.
+
+    TensorRT takes no other zero point. What follows a ReLU loses half of the steps by it.
+    """
+    return np.float32(max(abs(float(lowest.min())), abs(float(highest.max()))) / 127), np.int8(0)
+
+
 def quantize_weights(weight: Array) -> tuple[NDArray[np.int8], Array]:
     """Return a convolution's weights as integers, and the step size of each output channel.
 

@@ -30,12 +30,6 @@ def draw_planes(format: PixelFormat, width: int, height: int, seed: int) -> Plan
     return tuple(planes)
 
 
-def open_device() -> SimulatedDevice:
-    device = SimulatedDevice(lag=0)
-    device.attach()
-    return device
-
-
 def finish(device: SimulatedDevice, stream: Stream) -> None:
     event = device.make_event()
     device.record(event, stream)
@@ -49,8 +43,9 @@ def load(format: PixelFormat, planes: Planes, colours: Colours) -> NDArray[np.fl
     packed = device.at(loader.packed.address)
     for view, plane in zip(format.views(packed, width, height), planes, strict=True):
         view[:] = plane
-    loader.run(target, colours)
-    finish(device, stream)
+    with device.attached():
+        loader.run(target, colours)
+        finish(device, stream)
     return device.at(target.address).view(np.float32).reshape(3, height, width).copy()
 
 
@@ -58,9 +53,10 @@ def store(target: Target, rgb: NDArray[Any], stamp: int = 1) -> tuple[Planes, bo
     """Return the target's planes that the kernel makes, and whether the SR frame is finite."""
     device, stream, storer, source = make_storer(target, frame_tensor(rgb))
     device.at(source.address)[:] = rgb.ravel().view(np.uint8)
-    device.zero(storer.packed, stream)
-    storer.run(source, stamp)
-    finish(device, stream)
+    with device.attached():
+        device.zero(storer.packed, stream)
+        storer.run(source, stamp)
+        finish(device, stream)
     data = device.at(storer.packed.address).copy()
     flag = read_flag(data)
     assert flag in (0, stamp)
@@ -69,18 +65,20 @@ def store(target: Target, rgb: NDArray[Any], stamp: int = 1) -> tuple[Planes, bo
 
 @lru_cache
 def make_loader(format: PixelFormat, width: int, height: int) -> tuple[SimulatedDevice, Stream, Loader, Buffer]:
-    device = open_device()
-    kernel, _ = load_kernels(device)
-    stream = device.make_stream()
-    return device, stream, Loader(device, kernel, format, width, height, stream), device.allocate(12 * width * height)
+    device = SimulatedDevice(lag=0)
+    with device.attached():
+        kernel, _ = load_kernels(device)
+        stream, target = device.make_stream(), device.allocate(12 * width * height)
+        return device, stream, Loader(device, kernel, format, width, height, stream), target
 
 
 @lru_cache
 def make_storer(target: Target, frame: Tensor) -> tuple[SimulatedDevice, Stream, Storer, Buffer]:
-    device = open_device()
-    _, kernel = load_kernels(device)
-    stream = device.make_stream()
-    return device, stream, Storer(device, kernel, target, frame, stream), device.allocate(frame.bytes)
+    device = SimulatedDevice(lag=0)
+    with device.attached():
+        _, kernel = load_kernels(device)
+        stream, source = device.make_stream(), device.allocate(frame.bytes)
+        return device, stream, Storer(device, kernel, target, frame, stream), source
 
 
 def load_on(device: Device, format: PixelFormat, planes: Planes, colours: Colours) -> NDArray[np.float32]:

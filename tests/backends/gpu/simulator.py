@@ -14,7 +14,8 @@ import threading
 import zlib
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from vsanimesr.backends.gpu.device import (
     Event,
     Graph,
     Kernel,
+    OutOfMemoryError,
     PinnedBuffer,
     Program,
     Stream,
@@ -88,6 +90,8 @@ class SimulatedDevice(Device):
     failures: Failures = field(default_factory=Failures)
     log: list[tuple[str, Stream]] = field(default_factory=list)
     """Kind and stream of each operation that has run."""
+    memory: int = 1 << 40
+    """Bytes of device memory that can be allocated."""
     allocated: int = 0
     """Bytes of device memory."""
     pinned: int = 0
@@ -108,11 +112,28 @@ class SimulatedDevice(Device):
         self.fatal = False
         self.closed = False
 
-    def attach(self) -> None:
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        before = self.is_attached
         self._threads.attached = True
+        try:
+            yield
+        finally:
+            self._threads.attached = before
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether this is the current device of the calling thread."""
+        return bool(getattr(self._threads, "attached", False))
+
+    def free_memory(self) -> int:
+        with self._call(allow_capture=False):
+            return self.memory - self.allocated
 
     def allocate(self, bytes: int) -> Buffer:
         with self._call(allow_capture=False):
+            if self.allocated + bytes > self.memory:
+                raise OutOfMemoryError("no memory left; close other programs")
             self.allocated += bytes
             return Buffer(self._new_memory(bytes), bytes)
 
@@ -212,6 +233,15 @@ class SimulatedDevice(Device):
             for operation in self._graphs[graph]:
                 self.queue(stream, operation)
 
+    def destroy(self, graph: Graph) -> None:
+        with self._call(allow_capture=False):
+            del self._graphs[graph]
+
+    @property
+    def graphs(self) -> int:
+        """Number of graphs that have not been destroyed."""
+        return len(self._graphs)
+
     def close(self) -> None:
         with self._lock:
             assert self.failures.expected or not any(self._streams.values()), "memory is freed while it is in use"
@@ -242,7 +272,7 @@ class SimulatedDevice(Device):
 
     def begin_call(self, *, allow_capture: bool) -> None:
         """Check the state of the device, fail if this call is to fail, and run some of the queued operations."""
-        assert getattr(self._threads, "attached", False), "this thread has not called attach"
+        assert self.is_attached, "this is not the current device of the thread"
         assert not self.closed, "the device has been closed"
         assert allow_capture or not self._capture, "this call is not allowed during a capture"
         self._raise_if_fatal()
@@ -341,10 +371,12 @@ class SimulatedProgram(Program):
             self._warm = True
             self._device.queue(stream, Operation("step", lambda: self._run(bindings)))
 
-    def can_capture(self, stream: Stream) -> bool:
-        return self._graphs
+    def capture_obstacle(self, stream: Stream) -> str:
+        return "" if self._graphs else "this program has none"
 
     def close(self) -> None:
+        assert self._device.failures.expected or not self._device.graphs, "graphs use what is freed now"
+        assert self._device.failures.expected or self._device.is_attached, "memory is freed on another device"
         self.closed = True
 
     @abstractmethod

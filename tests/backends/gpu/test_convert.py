@@ -281,17 +281,18 @@ def check_conversions(open_device: Callable[[], Device]) -> None:
             pixels = PixelFormat(family, sample, bits, subsampling)
             meaning = Colours(MATRIX_RGB if family == "rgb" else 1, bool(number % 2), number % len(SITINGS))
             device = open_device()
-            device.attach()
-            planes, rgb = draw_planes(pixels, 40, 20, number), make_rgb(40, 20, number)
-            assert_close(tuple(load_on(device, pixels, planes, meaning)), tuple(load(pixels, planes, meaning)), RGBS)
-            for frame in (rgb, rgb.astype(np.float16)):
-                for width in (40, 28):
-                    target = Target(pixels, meaning, width, 20)
-                    found, is_finite = store_on(device, target, frame)
-                    assert is_finite
-                    assert_close(found, store(target, frame)[0], pixels)
-            rgb[1, 10, 30] = np.nan
-            assert not store_on(device, Target(pixels, meaning, 40, 20), rgb)[1]
+            with device.attached():
+                planes, rgb = draw_planes(pixels, 40, 20, number), make_rgb(40, 20, number)
+                expected = load(pixels, planes, meaning)
+                assert_close(tuple(load_on(device, pixels, planes, meaning)), tuple(expected), RGBS)
+                for frame in (rgb, rgb.astype(np.float16)):
+                    for width in (40, 28):
+                        target = Target(pixels, meaning, width, 20)
+                        found, is_finite = store_on(device, target, frame)
+                        assert is_finite
+                        assert_close(found, store(target, frame)[0], pixels)
+                rgb[1, 10, 30] = np.nan
+                assert not store_on(device, Target(pixels, meaning, 40, 20), rgb)[1]
             device.close()
 
 

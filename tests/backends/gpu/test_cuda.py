@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,11 +16,13 @@ import pytest
 
 from tests.backends.gpu.simulator import SimulatedDevice
 from vsanimesr.backends.gpu.cuda import FATAL_ERRORS, CudaDevice, Gpu, find_gpu, list_gpus, load_runtime
-from vsanimesr.backends.gpu.device import Device, DeviceError, Event, Kernel, Stream
+from vsanimesr.backends.gpu.device import Device, DeviceError, Event, Kernel, OutOfMemoryError, Stream
 from vsanimesr.errors import MissingDependencyError
 
 DRIVER = 13010
 CREATE_FUNCTIONS = {
+    "cuDeviceGet",
+    "cuDevicePrimaryCtxRetain",
     "cudaEventCreateWithFlags",
     "cudaGraphInstantiate",
     "cudaMalloc",
@@ -28,7 +32,8 @@ CREATE_FUNCTIONS = {
 
 
 class FakeRuntime:
-    """Replacement of `cuda.bindings.runtime` that notes calls and returns handles. Its constants are their names."""
+    """Replacement of the modules of `cuda.bindings` that notes calls and returns handles. Its constants are their
+    names."""
 
     cudaHostAllocDefault = 0  # noqa: N815
     cudaStreamNonBlocking = 1  # noqa: N815
@@ -39,7 +44,12 @@ class FakeRuntime:
         self.calls: list[tuple[Any, ...]] = []
         self.failing: dict[str, str] = {}
         """Functions that fail, with the names of their errors."""
-        self._results: dict[str, Any] = {"cudaDriverGetVersion": DRIVER, "cudaGetDeviceCount": 2} | (results or {})
+        self._results: dict[str, Any] = {
+            "cudaDriverGetVersion": DRIVER,
+            "cudaRuntimeGetVersion": DRIVER,
+            "cudaGetDeviceCount": 2,
+            "cudaMemGetInfo": 1 << 20,
+        } | (results or {})
         self._handles = 100
         self._memory: list[ctypes.Array[ctypes.c_uint8]] = []
         kinds = ("HostToDevice", "DeviceToHost", "DeviceToDevice")
@@ -79,34 +89,44 @@ def call_every_method() -> list[tuple[Any, ...]]:
     """Call every method once and return the calls of the CUDA runtime."""
     cudart = FakeRuntime()
     list_gpus(cudart)
-    device = CudaDevice(1, cudart)
-    buffer, other, pinned = device.allocate(64), device.allocate(64), device.allocate_pinned(64)
-    stream, event = device.make_stream(), device.make_event()
-    device.upload(buffer, pinned, stream)
-    device.download(pinned, buffer, stream)
-    device.copy(other, buffer, stream)
-    device.zero(buffer, stream)
-    device.record(event, stream)
-    device.wait(stream, event)
-    device.synchronise(event)
-    graph = device.capture(stream, lambda: device.zero(other, stream))
-    device.launch(graph, stream)
+    device = CudaDevice(1, cudart, cudart)
+    with device.attached():
+        device.free_memory()
+        buffer, other, pinned = device.allocate(64), device.allocate(64), device.allocate_pinned(64)
+        stream, event = device.make_stream(), device.make_event()
+        device.upload(buffer, pinned, stream)
+        device.download(pinned, buffer, stream)
+        device.copy(other, buffer, stream)
+        device.zero(buffer, stream)
+        device.record(event, stream)
+        device.wait(stream, event)
+        device.synchronise(event)
+        graphs = [device.capture(stream, lambda: device.zero(other, stream)) for _ in range(2)]
+        device.launch(graphs[0], stream)
+        device.destroy(graphs[0])
     device.close()
-    cudart.failing["cudaSetDevice"] = "cudaErrorInvalidDevice"
+    cudart.failing["cuCtxPushCurrent"] = "CUDA_ERROR_INVALID_CONTEXT"
+    with pytest.raises(DeviceError), device.attached():
+        pass
+    cudart.failing = {"cudaMemsetAsync": "cudaErrorInvalidValue"}
     with pytest.raises(DeviceError):
-        device.attach()
+        device.zero(buffer, stream)
     return [tuple("pinned" if argument == pinned.address else argument for argument in call) for call in cudart.calls]
 
 
 def test_every_method_calls_one_function_with_its_arguments_in_order() -> None:
-    first, second, stream, event, graph, executable = range(101, 107)
+    gpu, context, first, second, stream, event, graph, executable, other_graph, other_executable = range(101, 111)
 
     assert call_every_method() == [
         ("cudaDriverGetVersion",),
         ("cudaGetDeviceCount",),
         ("cudaGetDeviceProperties", 0),
         ("cudaGetDeviceProperties", 1),
-        ("cudaSetDevice", 1),
+        ("cuInit", 0),
+        ("cuDeviceGet", 1),
+        ("cuDevicePrimaryCtxRetain", gpu),
+        ("cuCtxPushCurrent", context),
+        ("cudaMemGetInfo",),
         ("cudaMalloc", 64),
         ("cudaMalloc", 64),
         ("cudaHostAlloc", 64, 0),
@@ -124,15 +144,26 @@ def test_every_method_calls_one_function_with_its_arguments_in_order() -> None:
         ("cudaStreamEndCapture", stream),
         ("cudaGraphInstantiate", graph, 0),
         ("cudaGraphDestroy", graph),
+        ("cudaStreamBeginCapture", stream, "cudaStreamCaptureModeThreadLocal"),
+        ("cudaMemsetAsync", second, 0, 64, stream),
+        ("cudaStreamEndCapture", stream),
+        ("cudaGraphInstantiate", other_graph, 0),
+        ("cudaGraphDestroy", other_graph),
         ("cudaGraphLaunch", executable, stream),
-        ("cudaSetDevice", 1),
         ("cudaGraphExecDestroy", executable),
+        ("cuCtxPopCurrent",),
+        ("cuCtxPushCurrent", context),
+        ("cudaGraphExecDestroy", other_executable),
         ("cudaEventDestroy", event),
         ("cudaStreamDestroy", stream),
         ("cudaFreeHost", "pinned"),
         ("cudaFree", second),
         ("cudaFree", first),
-        ("cudaSetDevice", 1),
+        ("cuCtxPopCurrent",),
+        ("cuCtxPushCurrent", context),
+        ("cuGetErrorName", 719),
+        ("cuGetErrorString", 719),
+        ("cudaMemsetAsync", first, 0, 64, stream),
         ("cudaGetLastError",),
         ("cudaGetErrorName", 719),
         ("cudaGetErrorString", 719),
@@ -141,8 +172,9 @@ def test_every_method_calls_one_function_with_its_arguments_in_order() -> None:
 
 def test_every_function_and_constant_exists_and_takes_these_arguments() -> None:
     cudart = pytest.importorskip("cuda.bindings.runtime")
+    driver = pytest.importorskip("cuda.bindings.driver")
     for name, *arguments in call_every_method():
-        function = getattr(cudart, name)
+        function = getattr(cudart if name.startswith("cuda") else driver, name)
         parameters = list(inspect.signature(function).parameters)
 
         assert len(parameters) == len(arguments), f"{name} takes {parameters}"
@@ -165,12 +197,12 @@ def test_the_real_functions_accept_integers_as_handles() -> None:
     if cudart.cudaDriverGetVersion()[1]:
         pytest.skip("these handles would reach the driver")
     for name, *fake_arguments in call_every_method():
+        if not name.startswith("cuda"):
+            continue  # without a driver its library cannot be loaded
         arguments = [convert(cudart, argument) for argument in fake_arguments]
         error, *_ = getattr(cudart, name)(*arguments)
         assert error in (cudart.cudaError_t.cudaSuccess, cudart.cudaError_t.cudaErrorInsufficientDriver)
-    with pytest.raises(DeviceError, match="cudaSetDevice: cudaErrorInsufficientDriver: CUDA driver version is"):
-        CudaDevice(0, load_runtime())
-    with pytest.raises(DeviceError, match="there is no NVIDIA driver; install one"):
+    with pytest.raises(DeviceError, match="there is no NVIDIA driver; install driver R580"):
         list_gpus(load_runtime())
 
 
@@ -233,7 +265,9 @@ def test_a_kernel_gets_its_arguments_by_value() -> None:
             return (0,)
 
     driver = Launches()
-    CudaDevice(0, FakeRuntime(), driver).run_kernel(Kernel(8), (3, 2, 1), Arguments(5, 4096), Stream(9))
+    device = CudaDevice(0, FakeRuntime(), driver)
+    driver.calls.clear()
+    device.run_kernel(Kernel(8), (3, 2, 1), Arguments(5, 4096), Stream(9))
     assert driver.calls == [(8, 3, 2, 1, 32, 8, 1, 0, 9, 5, 4096)]
 
 
@@ -267,16 +301,16 @@ def test_a_kernel_runs_on_the_simulated_device_in_the_order_of_its_stream() -> N
 
 def check_kernel(device: Device) -> None:
     """Fill a buffer twice by a kernel, and download it."""
-    device.attach()
-    (kernel,) = device.load_kernels(KERNEL, ["number"])
-    buffer, pinned = device.allocate(3200), device.allocate_pinned(3200)
-    stream, event = device.make_stream(), device.make_event()
-    for number in (3, 5):
-        device.run_kernel(kernel, (2, 3, 1), arguments := Arguments(number, buffer.address), stream)
-        arguments.number = -1  # it has been copied
-    device.download(pinned, buffer, stream)
-    device.record(event, stream)
-    device.synchronise(event)
+    with device.attached():
+        (kernel,) = device.load_kernels(KERNEL, ["number"])
+        buffer, pinned = device.allocate(3200), device.allocate_pinned(3200)
+        stream, event = device.make_stream(), device.make_event()
+        for number in (3, 5):
+            device.run_kernel(kernel, (2, 3, 1), arguments := Arguments(number, buffer.address), stream)
+            arguments.number = -1  # it has been copied
+        device.download(pinned, buffer, stream)
+        device.record(event, stream)
+        device.synchronise(event)
 
     assert pinned.data.view(np.int32).tolist() == [5 + each for each in range(800)]
     device.close()
@@ -307,13 +341,13 @@ def documentation(error: Any) -> str:
     ("error", "fatal", "remedy"),
     [
         ("cudaErrorIllegalAddress", True, "; restart the program"),
-        ("cudaErrorMemoryAllocation", False, "; close other programs that use the GPU, or use a smaller clip"),
+        ("cudaErrorMemoryAllocation", False, "; close other programs, or use tiles or a smaller clip"),
         ("cudaErrorInvalidValue", False, ""),
     ],
 )
 def test_an_error_has_cudas_own_text(error: str, fatal: bool, remedy: str) -> None:
     cudart = FakeRuntime()
-    device = CudaDevice(0, cudart)
+    device = CudaDevice(0, cudart, cudart)
     cudart.failing["cudaEventRecord"] = error
 
     with pytest.raises(DeviceError) as raised:
@@ -324,7 +358,7 @@ def test_an_error_has_cudas_own_text(error: str, fatal: bool, remedy: str) -> No
 
 def test_a_capture_ends_if_its_work_fails() -> None:
     cudart = FakeRuntime()
-    device = CudaDevice(0, cudart)
+    device = CudaDevice(0, cudart, cudart)
     stream = device.make_stream()
 
     def fail() -> None:
@@ -337,10 +371,10 @@ def test_a_capture_ends_if_its_work_fails() -> None:
 
 def test_close_tries_to_free_everything_if_every_call_fails() -> None:
     cudart = FakeRuntime()
-    device = CudaDevice(0, cudart)
+    device = CudaDevice(0, cudart, cudart)
     device.allocate(1)
     device.make_stream()
-    cudart.failing |= dict.fromkeys(("cudaSetDevice", "cudaFree", "cudaStreamDestroy"), "cudaErrorLaunchFailure")
+    cudart.failing |= dict.fromkeys(("cuCtxPushCurrent", "cudaFree", "cudaStreamDestroy"), "cudaErrorLaunchFailure")
     device.close()
     device.close()
 
@@ -349,7 +383,7 @@ def test_close_tries_to_free_everything_if_every_call_fails() -> None:
 
 
 def test_the_view_of_pinned_memory_has_its_address() -> None:
-    device = CudaDevice(0, FakeRuntime())
+    device = CudaDevice(0, runtime := FakeRuntime(), runtime)
     pinned = device.allocate_pinned(8)
     pinned.data[:] = range(8)
 
@@ -360,12 +394,57 @@ def test_gpus_are_found_by_number() -> None:
     assert find_gpu(FakeRuntime(), 1) == Gpu(1, "Second", (8, 9), 1 << 33, DRIVER)
     with pytest.raises(DeviceError, match=r"device=2 does not exist; use 0 \(First\), 1 \(Second\)"):
         find_gpu(FakeRuntime(), 2)
-    with pytest.raises(DeviceError, match="there is no NVIDIA driver; install one, or use backend='openvino'"):
+    with pytest.raises(DeviceError, match="there is no NVIDIA driver; install driver R580 or newer, or use backend="):
         list_gpus(FakeRuntime({"cudaDriverGetVersion": 0}))
+
+
+def test_a_driver_that_is_too_old_is_told_with_what_it_supports_and_what_is_needed() -> None:
+    with pytest.raises(DeviceError) as caught:
+        list_gpus(FakeRuntime({"cudaDriverGetVersion": 12090}))
+    assert str(caught.value) == (
+        "the NVIDIA driver is too old: it supports CUDA 12.9, and CUDA 13.0 is needed; "
+        "install driver R580 or newer, or use backend='openvino'"
+    )
+    assert "R580" in (Path(__file__).parents[3] / "docs" / "install.md").read_text(encoding="utf-8")
+
+
+def test_bindings_for_an_older_cuda_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = FakeRuntime({"cudaRuntimeGetVersion": 12080})
+    monkeypatch.setattr("vsanimesr.backends.gpu.cuda.import_module", lambda name: runtime)
+    with pytest.raises(MissingDependencyError) as caught:
+        load_runtime()
+    assert str(caught.value) == (
+        "NVIDIA GPUs need the package cuda-bindings for CUDA 13.0 or newer, and the installed one is for CUDA 12.8; "
+        'pip install "cuda-bindings>=13"'
+    )
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_thread_gets_back_the_context_that_it_came_with(fails: bool) -> None:
+    cudart = FakeRuntime()
+    device = CudaDevice(0, cudart, cudart)
+    before = len(cudart.calls)
+    with suppress(ZeroDivisionError), device.attached():
+        _ = 1 // (not fails)
+    names = [call[0] for call in cudart.calls]
+
+    assert names[before:] == ["cuCtxPushCurrent", "cuCtxPopCurrent"]
+    assert "cudaSetDevice" not in names
+
+
+def test_only_too_little_memory_of_the_device_is_told_apart() -> None:
+    cudart = FakeRuntime()
+    device = CudaDevice(0, cudart, cudart)
+    cudart.failing = dict.fromkeys(("cudaMalloc", "cudaHostAlloc"), "cudaErrorMemoryAllocation")
+    with pytest.raises(OutOfMemoryError, match="cudaErrorMemoryAllocation"):
+        device.allocate(1)
+    with pytest.raises(DeviceError) as caught:
+        device.allocate_pinned(1)
+    assert not isinstance(caught.value, OutOfMemoryError)
 
 
 def test_an_error_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vsanimesr.backends.gpu.cuda.import_module", lambda name: import_module(f"{name}.not_there"))
 
-    with pytest.raises(MissingDependencyError, match="pip install cuda-bindings"):
+    with pytest.raises(MissingDependencyError, match='pip install "cuda-bindings>=13"'):
         load_runtime()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -273,13 +274,63 @@ def test_a_pipeline_runs_without_graphs_if_none_can_be_captured(caplog: pytest.L
     pipeline.close()
 
 
-@pytest.mark.parametrize("graphs", [True, False])
-def test_graphs_are_captured_only_if_requested_and_possible(graphs: bool) -> None:
-    device = NoGraphs()  # any capture logs a warning
-    program = HashProgram(device, Parts().tensors, graphs=not graphs)
-    pipeline = Pipeline(device, program, backend="simulated", graphs=graphs)
-    read_frame(submit(pipeline, Parts(), (0, 0, 1)), SR)
+@pytest.mark.parametrize(("asked", "possible"), [(True, True), (True, False), (False, True)])
+def test_graphs_are_captured_if_requested_and_possible_and_the_log_says_once_why_not(
+    asked: bool, possible: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = SimulatedDevice()
+    program = HashProgram(device, Parts().tensors, graphs=possible)
+    with caplog.at_level(logging.WARNING):
+        pipeline = Pipeline(device, program, backend="simulated", graphs=asked)
+        read_frame(submit(pipeline, Parts(), (0, 0, 1)), SR)
+
+    assert device.graphs == (2 if asked and possible else 0)
+    expected = "backend='simulated' runs without graphs, because none can be captured: this program has none"
+    assert [record.getMessage() for record in caplog.records] == [expected] * (asked and not possible)
     pipeline.close()
+
+
+def test_graphs_are_destroyed_before_the_program_closes() -> None:
+    """Graphs hold addresses of the execution context; TensorRT frees it with the program."""
+    graphs: list[int] = []
+
+    class Watching(HashProgram):
+        def close(self) -> None:
+            graphs.append(device.graphs)
+
+    device = SimulatedDevice()
+    pipeline = Pipeline(device, Watching(device, Parts().tensors), backend="simulated", graphs=True)
+    assert device.graphs == 2
+    pipeline.close()
+
+    assert graphs == [0]
+
+
+def test_a_thread_keeps_its_own_device(helper: ThreadPoolExecutor) -> None:
+    """Other plugins work on VapourSynth's threads too."""
+    with open_pipeline(Parts()) as (device, pipeline):
+        calls: list[Callable[[], object]] = [
+            lambda: read_frame(submit(pipeline, Parts(), (0, 0, 1)), SR),
+            pipeline.save_state,
+            lambda: pipeline.load_state(pipeline.save_state()),
+            pipeline.reset,
+        ]
+        for call in calls:
+            for attached in (False, True):
+                assert helper.submit(call_attached, device, call, attached).result() is attached
+                assert call_attached(device, call, attached) is attached
+        device.failures.at_call = device.failures.calls + 1
+        with pytest.raises(BackendError, match="out of luck"):
+            submit(pipeline, Parts(), (5, 6, 7))
+        assert not device.is_attached
+    assert not device.is_attached
+
+
+def call_attached(device: SimulatedDevice, call: Callable[[], object], attached: bool) -> bool:
+    """Return whether the device is that of this thread after a call, if it was before or not."""
+    with device.attached() if attached else nullcontext():
+        call()
+        return device.is_attached
 
 
 def test_after_closing_tickets_are_invalid_and_a_second_close_does_nothing() -> None:
@@ -385,7 +436,10 @@ class SwapGraphs(Pipeline):
 class OneGraph(Pipeline):
     def _warm_up(self, graphs: bool) -> None:
         super()._warm_up(graphs)
-        self._buffer_sets[1].graph = self._buffer_sets[0].graph
+        even, odd = self._buffer_sets
+        if odd.graph is not None:
+            self._device.destroy(odd.graph)
+        odd.graph = even.graph
 
 
 class BindOnce(Pipeline):
@@ -583,8 +637,8 @@ def test_a_fault_in_the_recovery_is_found(pipeline: type[Pipeline]) -> None:
 
 def test_new_memory_holds_nan_and_freed_memory_cannot_be_used() -> None:
     device = SimulatedDevice()
-    device.attach()
-    buffer = device.allocate(4)
+    with device.attached():
+        buffer = device.allocate(4)
     assert np.isnan(device.at(buffer.address).view(np.float32)).all()
     device.close()
     with pytest.raises(AssertionError, match="freed"):

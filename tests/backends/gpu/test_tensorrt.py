@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,24 +16,35 @@ import pytest
 from tests.backends.gpu.random_runs import Reference, assert_same, read_frame, submit
 from tests.backends.gpu.simulator import SimulatedDevice, is_output
 from tests.backends.gpu.test_pipeline import network_parts
-from tests.backends.runner import make_setup
-from vsanimesr.backends import open_backend
+from tests.backends.runner import (
+    Picture,
+    import_onnxruntime_or_skip,
+    make_setup,
+    psnr,
+    run_steps,
+)
+from vsanimesr import cache
+from vsanimesr.backends import availability, open_backend
 from vsanimesr.backends.base import Availability
 from vsanimesr.backends.gpu import tensorrt
 from vsanimesr.backends.gpu.cuda import Gpu
-from vsanimesr.backends.gpu.device import Buffer, DeviceError, Program, Stream
+from vsanimesr.backends.gpu.device import Buffer, DeviceError, OutOfMemoryError, Program, Stream
+from vsanimesr.backends.gpu.kernels import kernel_key
+from vsanimesr.backends.gpu.memory import estimate_bytes
+from vsanimesr.backends.gpu.pipeline import bytes_needed
 from vsanimesr.backends.gpu.tensorrt import (
     TYPES,
     LoadedEngine,
     TensorRTProgram,
-    TensorRTRTXBackend,
     check_tensors,
     load_engine,
 )
 from vsanimesr.backends.gpu.tensorrt_build import BuildRequest, TensorRTRTXOptions, build, make_logger
 from vsanimesr.errors import BackendError
+from vsanimesr.network import bfloat16
 from vsanimesr.network.graph import GraphPrecision, build_graph
 from vsanimesr.network.tensors import Tensor, step_tensors
+from vsanimesr.options import Options
 from vsanimesr.weights.load import load_weights, read_weights
 
 SIZE = (41, 30)
@@ -47,15 +60,32 @@ def trt() -> Any:
 def test_the_api_that_is_used_exists(trt: Any) -> None:
     used: dict[str, list[str]] = {
         "Runtime": ["deserialize_cuda_engine", "get_engine_validity"],
+        "IRuntimeConfig": [
+            "create_runtime_cache",
+            "dynamic_shapes_kernel_specialization_strategy",
+            "set_execution_context_allocation_strategy",
+            "set_runtime_cache",
+        ],
+        "IRuntimeCache": ["deserialize", "serialize"],
+        "DynamicShapesKernelSpecializationStrategy": ["EAGER"],
+        "ExecutionContextAllocationStrategy": ["USER_MANAGED"],
         "ICudaEngine": [
             "create_execution_context",
+            "create_runtime_config",
             "get_tensor_dtype",
             "get_tensor_mode",
             "get_tensor_name",
             "get_tensor_shape",
             "num_io_tensors",
         ],
-        "IExecutionContext": ["execute_async_v3", "is_stream_capturable", "set_input_shape", "set_tensor_address"],
+        "IExecutionContext": [
+            "execute_async_v3",
+            "is_stream_capturable",
+            "set_device_memory",
+            "set_input_shape",
+            "set_tensor_address",
+            "update_device_memory_size_for_shapes",
+        ],
         "ILogger": ["Severity", "log"],
         "EngineValidity": ["INVALID", "SUBOPTIMAL"],
         "EngineInvalidityDiagnostics": ["__members__"],
@@ -66,6 +96,11 @@ def test_the_api_that_is_used_exists(trt: Any) -> None:
         for attribute in attributes:
             assert hasattr(getattr(trt, name), attribute), f"{name}.{attribute}"
     assert not hasattr(trt.IExecutionContext, "not_there")
+    assert "runtime_config: tensorrt_rtx_bindings.tensorrt_rtx.IRuntimeConfig" in (
+        trt.ICudaEngine.create_execution_context.__doc__
+    )
+    for strategy in ("STATIC", "USER_MANAGED"):
+        assert strategy in trt.ExecutionContextAllocationStrategy.__members__
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -144,10 +179,9 @@ def test_messages_of_tensorrt_go_to_the_log_and_not_to_stdout(
 def test_without_a_driver_the_error_says_so(trt: Any) -> None:
     if has_gpu():
         pytest.skip("there is a driver")
-    assert TensorRTRTXBackend.availability() == Availability(
-        False, "there is no NVIDIA driver", "install one, or use backend='openvino'"
-    )
-    with pytest.raises(BackendError, match="there is no NVIDIA driver; install one, or use backend='openvino'"):
+    remedy = "install driver R580 or newer, or use backend='openvino'"
+    assert availability("tensorrt_rtx") == Availability(False, "there is no NVIDIA driver", remedy)
+    with pytest.raises(BackendError, match=f"there is no NVIDIA driver; {remedy}"):
         open_backend("tensorrt_rtx", make_setup("tensorrt_rtx", *SIZE))
 
 
@@ -159,13 +193,53 @@ def describe(tensors: dict[str, Tensor]) -> dict[str, tuple[tuple[int, ...], str
     return {name: (tensor.shape, NAMES[tensor.type]) for name, tensor in tensors.items()}
 
 
+CONTEXT_BYTES = 12345
+
+
+class FakeCache:
+    """An `IRuntimeCache`: kernels are compiled at the first step unless they are there."""
+
+    def __init__(self) -> None:
+        self.kernels = b""
+
+    def deserialize(self, data: Any) -> bool:
+        if not bytes(data).startswith(b"kernels"):
+            return False
+        self.kernels = bytes(data)
+        return True
+
+    def serialize(self) -> bytes:
+        return self.kernels
+
+
+class FakeConfig:
+    """An `IRuntimeConfig`, with TensorRT-RTX's defaults."""
+
+    dynamic_shapes_kernel_specialization_strategy: Any = None
+    allocation: Any = None
+    cache: FakeCache | None = None
+
+    def set_execution_context_allocation_strategy(self, strategy: Any) -> None:
+        self.allocation = strategy
+
+    def create_runtime_cache(self) -> FakeCache:
+        return FakeCache()
+
+    def set_runtime_cache(self, cache: FakeCache) -> bool:
+        self.cache = cache
+        return True
+
+
 class FakeEngine:
     """An `ICudaEngine` with tensors of these shapes and types, and its one context."""
 
-    def __init__(self, tensors: dict[str, tuple[tuple[int, ...], str]], *, works: bool = True) -> None:
+    def __init__(self, tensors: dict[str, tuple[tuple[int, ...], str]], *, works: bool | None = True) -> None:
         self._tensors = tensors
         self.num_io_tensors = len(tensors)
         self.works = works
+        self.config: FakeConfig | None = None
+        self.compiled = 0
+        """Number of times that kernels were compiled."""
         self.calls: list[tuple[Any, ...]] = []
 
     def get_tensor_name(self, index: int) -> str:
@@ -180,14 +254,34 @@ class FakeEngine:
     def get_tensor_mode(self, name: str) -> Any:
         return SimpleNamespace(name="OUTPUT" if is_output(name) else "INPUT")
 
-    def create_execution_context(self) -> Any:
-        return self if self.works is not None else None
+    def create_runtime_config(self) -> FakeConfig:
+        return FakeConfig()
+
+    def create_execution_context(self, config: FakeConfig) -> Any:
+        self.config = config
+        if self.works is None:
+            return None
+        if config.cache is not None and not config.cache.kernels:
+            config.cache.kernels = b"kernels"
+            self.compiled += 1
+        return self
+
+    def update_device_memory_size_for_shapes(self) -> int:
+        opened = {name for name, (shape, _) in self._tensors.items() if -1 in shape and not is_output(name)}
+        assert opened == {call[1] for call in self.calls if call[0] == "set_input_shape"}, "not all shapes are set"
+        return CONTEXT_BYTES
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("set_input_shape", "set_tensor_address", "execute_async_v3", "is_stream_capturable"):
+        if name not in (
+            "set_device_memory",
+            "set_input_shape",
+            "set_tensor_address",
+            "execute_async_v3",
+            "is_stream_capturable",
+        ):
             raise AttributeError(name)
 
-        def call(*arguments: Any) -> bool:
+        def call(*arguments: Any) -> bool | None:
             self.calls.append((name, *arguments))
             return self.works
 
@@ -195,17 +289,27 @@ class FakeEngine:
 
 
 LOGGER = SimpleNamespace(last="no idea why")
+KERNELS = {"backend": "tensorrt_rtx", "kind": "kernels"}
 
 
-def make_program(engine: FakeEngine) -> TensorRTProgram:
-    return TensorRTProgram(LoadedEngine(None, engine), step_tensors(*SIZE, "fp16"), LOGGER)
+def make_program(
+    trt: Any,
+    engine: FakeEngine,
+    device: SimulatedDevice | None = None,
+    logger: Any = LOGGER,
+    kernels: dict[str, str] | None = None,
+) -> TensorRTProgram:
+    device = device or SimulatedDevice()
+    with device.attached():
+        return TensorRTProgram(trt, LoadedEngine(None, engine), step_tensors(*SIZE, "fp16"), logger, device, kernels)
 
 
-def test_a_program_binds_and_runs() -> None:
+def test_a_program_binds_and_runs(trt: Any) -> None:
     engine = FakeEngine(describe(step_tensors(*SIZE, "fp16")))
-    program = make_program(engine)
+    program = make_program(trt, engine)
+    engine.calls.clear()
     program.bind("cur", Buffer(4096, 8))
-    assert program.can_capture(Stream(7)) is True
+    assert program.capture_obstacle(Stream(7)) == ""
     program.enqueue(Stream(7))
     program.close()
     program.close()
@@ -222,11 +326,11 @@ def dynamic_tensors() -> dict[str, tuple[tuple[int, ...], str]]:
     return {name: ((1, shape[1], -1, -1), kind) for name, (shape, kind) in found.items()}
 
 
-def test_the_size_of_the_inputs_is_set_for_an_engine_of_any_size() -> None:
+def test_the_size_of_the_inputs_is_set_for_an_engine_of_any_size(trt: Any) -> None:
     engine = FakeEngine(dynamic_tensors())
-    make_program(engine)
+    make_program(trt, engine)
 
-    assert engine.calls == [
+    assert engine.calls[:-1] == [
         ("set_input_shape", "prev", (1, 3, 30, 41)),
         ("set_input_shape", "cur", (1, 3, 30, 41)),
         ("set_input_shape", "next", (1, 3, 30, 41)),
@@ -234,21 +338,108 @@ def test_the_size_of_the_inputs_is_set_for_an_engine_of_any_size() -> None:
         ("set_input_shape", "hidden", (1, 64, 32, 44)),
     ]
     with pytest.raises(BackendError, match="shapes='dynamic' does not support 41x30; use backend_options"):
-        make_program(FakeEngine(dynamic_tensors(), works=False))
+        make_program(trt, FakeEngine(dynamic_tensors(), works=False))
 
 
-def test_a_refusal_of_tensorrt_is_an_error_with_its_reason() -> None:
+def test_the_context_takes_memory_of_ours_for_the_clips_size(trt: Any) -> None:
+    """By default TensorRT allocates that of the largest size that the engine supports."""
+    engine, device = FakeEngine(dynamic_tensors()), SimulatedDevice()
+    make_program(trt, engine, device)
+
+    assert engine.config is not None
+    assert engine.config.allocation == trt.ExecutionContextAllocationStrategy.USER_MANAGED
+    name, address, size = engine.calls[-1]
+    assert (name, size) == ("set_device_memory", CONTEXT_BYTES)
+    assert device.at(address).size == CONTEXT_BYTES
+    assert device.allocated == CONTEXT_BYTES
+
+
+def test_kernels_never_change_while_steps_run(trt: Any) -> None:
+    """By default an engine for any size begins with slow kernels, and others take their place when compiled."""
+    engine = FakeEngine(dynamic_tensors())
+    make_program(trt, engine, kernels=KERNELS)
+
+    assert engine.config is not None
+    strategies = trt.DynamicShapesKernelSpecializationStrategy
+    assert engine.config.dynamic_shapes_kernel_specialization_strategy == strategies.EAGER
+
+
+def test_tensorrt_itself_compiles_no_kernels(trt: Any) -> None:
+    """Its configuration of a context has neither the strategy nor the cache."""
     engine = FakeEngine(describe(step_tensors(*SIZE, "fp16")))
-    program = make_program(engine)
+    make_program(trt, engine).save_kernels()
+
+    assert engine.config is not None
+    assert engine.config.dynamic_shapes_kernel_specialization_strategy is None
+    assert engine.config.cache is None
+
+
+def test_kernels_are_compiled_once_and_verified(
+    trt: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ANIMESR_CACHE", str(tmp_path))
+    gpu = Gpu(0, "A card", (8, 9), 1 << 33, 13010)
+    engine_of = {"backend": "tensorrt_rtx", "library": "1.7.1"}
+
+    def compiled(key: Any) -> int:
+        engine = FakeEngine(describe(step_tensors(*SIZE, "fp16")))
+        make_program(trt, engine, kernels=key).save_kernels()
+        return engine.compiled
+
+    key = kernel_key(engine_of, gpu)
+    assert [compiled(key) for _ in range(3)] == [1, 0, 0]
+    for other in (
+        kernel_key({**engine_of, "library": "1.7.2"}, gpu),
+        kernel_key(engine_of, dataclasses.replace(gpu, driver=13020)),
+        kernel_key(engine_of, dataclasses.replace(gpu, capability=(8, 6))),
+    ):
+        assert compiled(other) == 1
+
+    path = cache.entry_path(key)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with caplog.at_level(logging.INFO):
+        assert compiled(key) == 1
+    assert f"{path} is damaged; it is made again" in caplog.text
+    assert compiled(key) == 0
+
+    cache.store(key, b"of another driver")
+    with caplog.at_level(logging.INFO):
+        assert compiled(key) == 1
+    assert "the kept kernels are of another system; they are compiled again" in caplog.text
+    assert compiled(key) == 0
+
+
+def test_kernels_that_cannot_be_stored_are_no_error(
+    trt: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ANIMESR_CACHE", str(tmp_path / "file"))
+    engine = FakeEngine(describe(step_tensors(*SIZE, "fp16")))
+    with caplog.at_level(logging.INFO):
+        make_program(trt, engine, kernels=KERNELS).save_kernels()
+    assert "compiled kernels cannot be stored (" in caplog.text
+
+
+def test_a_refusal_of_tensorrt_is_an_error_with_its_reason(trt: Any) -> None:
+    engine = FakeEngine(describe(step_tensors(*SIZE, "fp16")))
+    program = make_program(trt, engine)
     engine.works = False
     with pytest.raises(DeviceError, match="the tensor 'cur' cannot be bound: no idea why"):
         program.bind("cur", Buffer(4096, 8))
-    with pytest.raises(DeviceError, match="a step cannot be queued: no idea why"):
+    with pytest.raises(DeviceError, match="a step cannot be queued: no idea why") as caught:
         program.enqueue(Stream(7))
-    assert program.can_capture(Stream(7)) is False
-    engine.works = None  # type: ignore[assignment]
-    with pytest.raises(DeviceError, match="execution context cannot be created: no idea why; close other programs"):
-        make_program(engine)
+    assert not isinstance(caught.value, OutOfMemoryError)
+    assert "does not allow it for this engine (no idea why)" in program.capture_obstacle(Stream(7))
+    engine.works = None
+    with pytest.raises(DeviceError, match="execution context cannot be created: no idea why"):
+        make_program(trt, engine)
+
+
+def test_memory_that_tensorrt_does_not_get_is_told_apart(trt: Any) -> None:
+    engine = FakeEngine(describe(step_tensors(*SIZE, "fp16")))
+    engine.works = None
+    with pytest.raises(OutOfMemoryError, match="Cuda failure: 2: out of memory"):
+        make_program(trt, engine, logger=SimpleNamespace(last="Cuda failure: 2: out of memory"))
 
 
 @pytest.mark.parametrize(
@@ -281,8 +472,12 @@ def simulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[
         devices.append(SimulatedDevice(seed=len(devices)))
         return devices[-1]
 
-    def make_network_program(loaded: LoadedEngine, tensors: dict[str, Tensor], logger: Any) -> Program:
-        return network_parts(*SIZE).program(devices[-1], tensors)
+    def make_network_program(
+        trt: Any, loaded: LoadedEngine, tensors: dict[str, Tensor], logger: Any, device: Any, kernels: Any
+    ) -> Program:
+        program = network_parts(*SIZE).program(device, tensors)
+        program.save_kernels = lambda: None  # type: ignore[attr-defined]
+        return program
 
     gpu = Gpu(0, "Simulated", (8, 9), 1 << 33, 13010)
     monkeypatch.setenv("ANIMESR_CACHE", str(tmp_path))
@@ -319,19 +514,96 @@ def test_a_backend_runs_the_network_and_builds_its_engine_once(
     assert built == ["building the engine for 41x30 in fp32 with tensorrt_rtx, once"]
 
 
+@pytest.mark.parametrize("at", ["context", "pipeline"])
+def test_too_little_memory_names_what_fits(
+    at: str, trt: Any, simulated: list[SimulatedDevice], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    width, height = 640, 480
+    needed = estimate_bytes(width, height, "fp16")
+    free = bytes_needed(width, height, "fp16") // 2 if at == "pipeline" else CONTEXT_BYTES - 1
+
+    def make_device(number: int, cudart: Any) -> SimulatedDevice:
+        simulated.append(SimulatedDevice(memory=free))
+        return simulated[-1]
+
+    engine = FakeEngine(describe(step_tensors(width, height, "fp16")))
+    monkeypatch.setattr(tensorrt, "CudaDevice", make_device)
+    monkeypatch.setattr(tensorrt, "load_engine", lambda trt, logger, data: LoadedEngine(None, engine))
+    monkeypatch.setattr(tensorrt, "build", lambda request, weights: b"an engine")
+    monkeypatch.setattr(tensorrt, "TensorRTProgram", TensorRTProgram)
+    with pytest.raises(BackendError) as caught:
+        open_backend("tensorrt_rtx", make_setup("tensorrt_rtx", width, height, precision="fp16"))
+
+    found = re.fullmatch(
+        r"backend='tensorrt_rtx' cannot be opened: device=0 \(Simulated \(8 GiB, compute capability 8.9\)\) has too "
+        r"little memory for frames of 640x480 in fp16: about (\S+) GB are needed, and (\S+) GB are free; use (.*), or "
+        r"close other programs that use the GPU",
+        str(caught.value),
+    )
+    assert found
+    assert float(found[1]) == pytest.approx(needed / 1e9, abs=0.05)
+    assert float(found[2]) == pytest.approx(free / 1e9, abs=0.05)
+    if at == "context":
+        assert found[3] == "backend='openvino'"
+    else:
+        tile = re.fullmatch(r"tiles=\[(\d+), (\d+)\] or smaller ones", found[3])
+        assert tile
+        assert estimate_bytes(int(tile[1]), int(tile[2]), "fp16") <= free
+        Options(tiles=(int(tile[1]), int(tile[2])))  # it is allowed
+
+
 # On a GPU
+
+
+def skip_unless_usable(backend: str) -> None:
+    found = availability(backend)
+    if not (found.usable and found.gpu):
+        pytest.skip(f"{backend}: {found.detail}")
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("options", [(), ("graphs=no",), ("shapes=dynamic",)], ids=["graphs", "enqueue", "dynamic"])
-def test_frames_on_a_gpu_are_those_of_the_network(trt: Any, options: tuple[str, ...]) -> None:
-    if not has_gpu():
-        pytest.skip("there is no GPU")
+@pytest.mark.parametrize("backend", ["tensorrt_rtx", "tensorrt"])
+def test_frames_on_a_gpu_are_those_of_the_network(backend: str, options: tuple[str, ...]) -> None:
+    skip_unless_usable(backend)
     parts, sr = network_parts(64, 48), (3, 192, 256)
-    with open_backend("tensorrt_rtx", make_setup("tensorrt_rtx", 64, 48, precision="fp32", options=options)) as backend:
+    with open_backend(backend, make_setup(backend, 64, 48, precision="fp32", options=options)) as opened:
         for _ in range(2):
             reference = Reference(parts)
-            backend.reset()
+            opened.reset()
             for numbers in [(max(n - 1, 0), n, n + 1) for n in range(8)]:
-                found = read_frame(submit(backend, parts, numbers), sr)  # type: ignore[arg-type]
+                found = read_frame(submit(opened, parts, numbers), sr)  # type: ignore[arg-type]
                 np.testing.assert_allclose(found, reference.step(numbers), atol=2e-3)
+
+
+GATES = {"fp16": 70, "bf16": 50}
+"""Least PSNR to fp32, in dB. Kernels may add in fp16, and units of -1/10 make the sums larger (network/graph.py)."""
+
+
+def passes_gate(precision: str, frames: list[Picture], exact: list[Picture]) -> bool:
+    return min(map(psnr, frames, exact)) >= GATES[precision]
+
+
+def run_on_cpu(precision: str, size: tuple[int, int] = (64, 48)) -> list[Picture]:
+    return run_steps("onnxruntime", "provider=cpu", precision=precision, size=size, steps=8)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("graphs", ["yes", "no"])
+@pytest.mark.parametrize("precision", GATES)
+@pytest.mark.parametrize("backend", ["tensorrt_rtx", "tensorrt"])
+def test_16_bits_on_a_gpu_are_close_to_fp32(backend: str, precision: str, graphs: str) -> None:
+    skip_unless_usable(backend)
+    frames = run_steps(backend, f"graphs={graphs}", precision=precision, size=(64, 48), steps=8)
+
+    assert passes_gate(precision, frames, run_on_cpu("fp32"))
+
+
+def test_the_gate_of_fp16_lets_fp16_pass_and_bf16_not() -> None:
+    import_onnxruntime_or_skip()
+    exact = run_on_cpu("fp32", SIZE)
+    rounded = [bfloat16.to_float32(bfloat16.from_float32(frame)) for frame in exact]
+
+    assert passes_gate("fp16", run_on_cpu("fp16", SIZE), exact)
+    assert not passes_gate("fp16", rounded, exact)
+    assert passes_gate("bf16", rounded, exact)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 from unittest.mock import MagicMock
 
@@ -13,9 +15,10 @@ from safetensors.numpy import save_file
 
 from vsanimesr import cache
 from vsanimesr.backends import parse_options
+from vsanimesr.backends.gpu import runtimes
 from vsanimesr.backends.gpu import tensorrt_build as builder
 from vsanimesr.backends.gpu.tensorrt_build import BuildRequest, TensorRTOptions, TensorRTRTXOptions
-from vsanimesr.errors import BackendError, MissingDependencyError
+from vsanimesr.errors import BackendError
 from vsanimesr.network.colour import Colour
 from vsanimesr.network.graph import GraphPrecision, build_graph
 from vsanimesr.network.shapes import FEATURES, Shape
@@ -23,7 +26,7 @@ from vsanimesr.weights.load import read_weights
 
 trt = pytest.importorskip("tensorrt_rtx")
 
-TURING_AND_LATER = ("sm75", "sm80", "sm86", "sm89", "sm120")
+AMPERE_AND_LATER = {"sm80", "sm86", "sm89", "sm120"}
 PRECISIONS: tuple[GraphPrecision, ...] = ("fp32", "fp16", "bf16")
 
 
@@ -38,7 +41,7 @@ def make_request(
         size=size,
         precision=precision,
         colour=colour,
-        targets=builder.select_targets(targets, precision),
+        targets=runtimes.select_targets(targets, precision),
         options=TensorRTRTXOptions(),
     )
 
@@ -46,23 +49,29 @@ def make_request(
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("size", [(640, 480), (33, 23), (1, 1), None])
 @pytest.mark.parametrize("model", ["v1", "v2"])
-def test_one_engine_is_built_for_every_gpu(model: str, size: tuple[int, int] | None, precision: GraphPrecision) -> None:
+def test_one_engine_is_built_for_every_gpu_from_ampere_on(
+    model: str, size: tuple[int, int] | None, precision: GraphPrecision
+) -> None:
     request = make_request(size, precision)
 
     data = builder.build(request, read_weights(model))
 
-    assert set(request.targets) >= set(TURING_AND_LATER) - ({"sm75"} if precision == "bf16" else set())
+    assert set(request.targets) >= AMPERE_AND_LATER
+    assert "sm75" not in request.targets
     assert len(data) > 2 * 1_495_376  # the parameters, in 16 bits
 
 
-def test_a_target_adds_to_the_engine() -> None:
-    """An engine for Turing and Ada is larger than one for Ada alone."""
+def test_turing_has_an_engine_of_its_own() -> None:
+    """An engine for Turing and others is larger than theirs. It is built only where it is asked for."""
+    others = runtimes.shared_targets("sm89", "fp16")
+    assert runtimes.shared_targets("sm75", "fp16") == ("sm75",)
+    assert runtimes.shared_targets("sm86", "fp16") == others == runtimes.select_targets((), "fp16")
     sizes = [
         len(builder.build(make_request(targets=targets), read_weights("v2")))
-        for targets in (("sm89",), ("sm75", "sm89"))
+        for targets in (("sm75",), others, ("sm75", *others))
     ]
 
-    assert sizes[1] > sizes[0]
+    assert sizes[2] > max(sizes[:2])
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -166,7 +175,7 @@ def test_progress_increases_and_can_cancel_a_build() -> None:
 )
 def test_a_target_that_is_not_supported(targets: tuple[str, ...], precision: GraphPrecision, words: list[str]) -> None:
     with pytest.raises(BackendError) as caught:
-        builder.select_targets(targets, precision)
+        runtimes.select_targets(targets, precision)
     assert all(word in str(caught.value) for word in words)
 
 
@@ -176,9 +185,61 @@ def test_a_build_that_fails_gives_the_reason() -> None:
         builder.build(request, read_weights("v2"))
 
 
-def test_an_error_names_the_missing_package_and_the_remedy() -> None:
-    with pytest.raises(MissingDependencyError, match=r"'tensorrt' needs the package tensorrt .*TensorRT 11"):
-        builder.import_package("tensorrt")
+def parse_damaged(change: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return what is said of a graph that a change has damaged."""
+
+    def build_damaged(*arguments: Any, **options: Any) -> Any:
+        graph = build_graph(*arguments, **options)
+        change(graph)
+        return graph
+
+    monkeypatch.setattr(builder, "build_graph", build_damaged)
+    with pytest.raises(BackendError) as caught:
+        builder.build(make_request(), read_weights("v2"))
+    return str(caught.value)
+
+
+def test_a_graph_that_cannot_be_read_is_told_with_the_node_and_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rename_an_operator(graph: Any) -> None:
+        node = next(node for node in graph.graph.node if node.op_type == "DepthToSpace")
+        node.op_type = "DepthToNowhere"
+
+    said = parse_damaged(rename_an_operator, monkeypatch)
+    assert said.startswith("backend='tensorrt_rtx' cannot read the graph: DepthToNowhere (frame): ")
+    # The parser takes an unknown operator for that of a plugin.
+    assert said.endswith('"Plugin not found, are the plugin name, version, and namespace correct?"')
+
+
+def test_a_graph_without_nodes_that_cannot_be_read_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def drop_an_input(graph: Any) -> None:
+        graph.graph.node[0].input[0] = "nothing of this name"
+
+    assert "cannot read the graph: " in parse_damaged(drop_an_input, monkeypatch)
+
+
+def test_an_engine_never_allocates_memory_during_a_step() -> None:
+    """TensorRT-RTX needs this for CUDA graphs."""
+    log = builder.make_logger(trt)
+    trt_builder = trt.Builder(log)
+    flag = trt.BuilderFlag.REQUIRE_USER_ALLOCATION
+
+    assert not trt_builder.create_builder_config().get_flag(flag)  # by default
+    for size in ((64, 48), None):
+        assert builder._make_config(trt, trt_builder, make_request(size), FEATURES).get_flag(flag)
+
+
+def test_the_memory_of_an_engine_for_any_size_is_that_of_the_clips_size() -> None:
+    """TensorRT-RTX has this feature by default."""
+    log = builder.make_logger(trt)
+    trt_builder = trt.Builder(log)
+    feature = trt.PreviewFeature.RUNTIME_ACTIVATION_RESIZE_10_10
+    config = trt_builder.create_builder_config()
+    config.set_preview_feature(feature, False)
+    other = SimpleNamespace(
+        create_builder_config=lambda: config, create_optimization_profile=trt_builder.create_optimization_profile
+    )
+
+    assert builder._make_config(trt, other, make_request(None), FEATURES).get_preview_feature(feature)
 
 
 def test_the_key_contains_everything_that_an_engine_depends_on() -> None:

@@ -299,8 +299,8 @@ class OtherStream(HostProgram):
         own = [each for each in self.host.device._streams if each != stream]
         super().enqueue(own[0])
 
-    def can_capture(self, stream: Stream) -> bool:
-        return False
+    def capture_obstacle(self, stream: Stream) -> str:
+        return "never"
 
 
 class RunAtOnce(HostProgram):
@@ -309,8 +309,8 @@ class RunAtOnce(HostProgram):
     def enqueue(self, stream: Stream) -> None:
         self._make_work()()
 
-    def can_capture(self, stream: Stream) -> bool:
-        return False
+    def capture_obstacle(self, stream: Stream) -> str:
+        return "never"
 
 
 class CaptureOnce(HostProgram):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -12,8 +12,25 @@ from typing import Any
 import numpy as np
 
 from ...errors import MissingDependencyError
-from .device import BLOCK, Buffer, Device, DeviceError, Event, Graph, Kernel, PinnedBuffer, Stream
+from .device import (
+    BLOCK,
+    Buffer,
+    Device,
+    DeviceError,
+    Event,
+    Graph,
+    Kernel,
+    OutOfMemoryError,
+    PinnedBuffer,
+    Stream,
+)
 from .nvrtc import compile_kernels
+
+OLDEST_CUDA = 13000
+"""Oldest version of CUDA that is used, as 1000 * major + 10 * minor: of cuda-bindings, and of the driver."""
+
+OLDEST_DRIVER = "R580"
+"""Oldest branch of NVIDIA's driver that runs it."""
 
 # CUDA's documentation says of these errors: "the process must be terminated and relaunched".
 FATAL_ERRORS = frozenset(
@@ -35,9 +52,13 @@ FATAL_ERRORS = frozenset(
 )
 
 REMEDIES = {
-    "cudaErrorMemoryAllocation": "close other programs that use the GPU, or use a smaller clip",
-    "cudaErrorInsufficientDriver": "install a newer NVIDIA driver",
+    "cudaErrorMemoryAllocation": "close other programs, or use tiles or a smaller clip",
+    "cudaErrorInsufficientDriver": f"install NVIDIA driver {OLDEST_DRIVER} or newer",
     "cudaErrorNoDevice": "check with nvidia-smi that the system finds the GPU",
+    "cudaErrorSystemDriverMismatch": "restart the system: the NVIDIA driver was updated",
+    "cudaErrorUnknown": "check with nvidia-smi that the GPU still works, and restart the program",
+    "cudaErrorDevicesUnavailable": "another program has the GPU to itself: close it",
+    "cudaErrorECCUncorrectable": "check with nvidia-smi that the GPU still works, and restart the program",
 }
 
 
@@ -75,14 +96,20 @@ def load_runtime() -> Any:
     """Import the module of the CUDA runtime.
 
     Raises:
-        MissingDependencyError: cuda-python is not installed.
+        MissingDependencyError: cuda-python is not installed, or too old.
     """
+    install = f'pip install "cuda-bindings>={OLDEST_CUDA // 1000}"'
     try:
-        return import_module("cuda.bindings.runtime")
+        cudart = import_module("cuda.bindings.runtime")
     except ImportError as error:
+        raise MissingDependencyError(f"NVIDIA GPUs need the package cuda-bindings ({error}); {install}") from error
+    version: int = _call_module(cudart, "cudaRuntimeGetVersion")
+    if version < OLDEST_CUDA:
         raise MissingDependencyError(
-            f"NVIDIA GPUs need the package cuda-bindings ({error}); pip install cuda-bindings"
-        ) from error
+            f"NVIDIA GPUs need the package cuda-bindings for CUDA {_version(OLDEST_CUDA)} or newer, and the installed "
+            f"one is for CUDA {_version(version)}; {install}"
+        )
+    return cudart
 
 
 def list_gpus(cudart: Any) -> list[Gpu]:
@@ -91,12 +118,19 @@ def list_gpus(cudart: Any) -> list[Gpu]:
     Raises:
         DeviceError: there is no GPU, or no driver, or the driver is too old.
     """
-    driver: int = _call_runtime(cudart, "cudaDriverGetVersion")
+    driver: int = _call_module(cudart, "cudaDriverGetVersion")
     if driver == 0:
-        raise DeviceError("there is no NVIDIA driver; install one, or use backend='openvino'")
+        raise DeviceError(
+            f"there is no NVIDIA driver; install driver {OLDEST_DRIVER} or newer, or use backend='openvino'"
+        )
+    if driver < OLDEST_CUDA:
+        raise DeviceError(
+            f"the NVIDIA driver is too old: it supports CUDA {_version(driver)}, and CUDA {_version(OLDEST_CUDA)} is "
+            f"needed; install driver {OLDEST_DRIVER} or newer, or use backend='openvino'"
+        )
     gpus = []
-    for number in range(_call_runtime(cudart, "cudaGetDeviceCount")):
-        properties = _call_runtime(cudart, "cudaGetDeviceProperties", number)
+    for number in range(_call_module(cudart, "cudaGetDeviceCount")):
+        properties = _call_module(cudart, "cudaGetDeviceProperties", number)
         capability = (properties.major, properties.minor)
         name = bytes(properties.name).split(b"\0")[0].decode()
         gpus.append(Gpu(number, name, capability, properties.totalGlobalMem, driver))
@@ -119,6 +153,9 @@ def find_gpu(cudart: Any, number: int) -> Gpu:
 class CudaDevice(Device):
     """A GPU of this machine.
 
+    Its context is the one that the CUDA runtime uses, the primary context. It stays until the process ends, because
+    libraries that used it may use it again.
+
     Args:
         number: number of the GPU, as in `Options.device`.
         cudart: module of the CUDA runtime, from `load_runtime`.
@@ -126,14 +163,25 @@ class CudaDevice(Device):
     """
 
     def __init__(self, number: int, cudart: Any, driver: Any = None) -> None:
-        self._number = number
         self._cudart = cudart
         self._driver = driver or import_module("cuda.bindings.driver")
         self._resources: list[tuple[str, int]] = []  # functions that free, and the handles to free
-        self.attach()
+        self._call("cuInit", 0)
+        self._context = self._call("cuDevicePrimaryCtxRetain", self._call("cuDeviceGet", number))
 
-    def attach(self) -> None:
-        self._call("cudaSetDevice", self._number)
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        # Not cudaSetDevice: it would leave the thread on this GPU, and setting another one back would start that GPU.
+        self._call("cuCtxPushCurrent", self._context)
+        try:
+            yield
+        finally:
+            with suppress(DeviceError):  # what happened inside is the error to report
+                self._call("cuCtxPopCurrent")
+
+    def free_memory(self) -> int:
+        free: int = self._call("cudaMemGetInfo")
+        return free
 
     def allocate(self, bytes: int) -> Buffer:
         return Buffer(self._own("cudaFree", self._call("cudaMalloc", bytes)), bytes)
@@ -211,13 +259,18 @@ class CudaDevice(Device):
     def launch(self, graph: Graph, stream: Stream) -> None:
         self._call("cudaGraphLaunch", graph, stream)
 
+    def destroy(self, graph: Graph) -> None:
+        self._resources.remove(("cudaGraphExecDestroy", graph))
+        self._call("cudaGraphExecDestroy", graph)
+
     def close(self) -> None:
-        with suppress(DeviceError):
-            self.attach()
-        while self._resources:
-            free, handle = self._resources.pop()
-            with suppress(DeviceError):  # fails after a fatal error; the memory is then gone with the CUDA context
-                self._call(free, handle)
+        with ExitStack() as stack:
+            with suppress(DeviceError):
+                stack.enter_context(self.attached())
+            while self._resources:
+                free, handle = self._resources.pop()
+                with suppress(DeviceError):  # fails after a fatal error; the memory is then gone with the context
+                    self._call(free, handle)
 
     def _own(self, free: str, handle: Any) -> int:
         """Note a handle, and the function that frees it, for `close`."""
@@ -228,10 +281,10 @@ class CudaDevice(Device):
         self._call("cudaMemcpyAsync", target, source, bytes, getattr(self._cudart.cudaMemcpyKind, kind), stream)
 
     def _call(self, function: str, *arguments: Any) -> Any:
-        return _call_runtime(self._cudart if function.startswith("cuda") else self._driver, function, *arguments)
+        return _call_module(self._cudart if function.startswith("cuda") else self._driver, function, *arguments)
 
 
-def _call_runtime(module: Any, function: str, *arguments: Any) -> Any:
+def _call_module(module: Any, function: str, *arguments: Any) -> Any:
     """Call a function of the CUDA runtime, or of the driver, and return its first value, or None if it has none.
 
     Raises:
@@ -247,5 +300,11 @@ def _call_runtime(module: Any, function: str, *arguments: Any) -> Any:
         name, text = (getattr(module, getter)(error)[1].decode() for getter in getters)
         fatal = name in FATAL_ERRORS
         remedy = REMEDIES.get(name, "restart the program" if fatal else "")
-        raise DeviceError(f"{function}: {name}: {text}{remedy and '; '}{remedy}", fatal=fatal)
+        kind = OutOfMemoryError if (function, name) == ("cudaMalloc", "cudaErrorMemoryAllocation") else DeviceError
+        raise kind(f"{function}: {name}: {text}{remedy and '; '}{remedy}", fatal=fatal)
     return values[0] if values else None
+
+
+def _version(number: int) -> str:
+    """Return a version of CUDA as people write it: 13.0 for 13000."""
+    return f"{number // 1000}.{number % 1000 // 10}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NewType
 
@@ -39,6 +40,10 @@ class DeviceError(BackendError):
         """Whether this process cannot use the device any more."""
 
 
+class OutOfMemoryError(DeviceError):
+    """The device has too little free memory."""
+
+
 @dataclass(frozen=True)
 class Buffer:
     """Device memory, aligned to 256 bytes. Its contents are undefined at first."""
@@ -59,18 +64,31 @@ class PinnedBuffer:
 class Device(ABC):
     """A GPU. Calls queue work and return at once, except `synchronise` and `close`.
 
-    Each thread calls `attach` before any other method. Memory, streams, events and graphs live until `close`.
+    A thread calls the methods within `attached`, except `close`. Memory, streams and events live until `close`, graphs
+    until `destroy` or `close`.
 
     Raises:
         DeviceError: from every method, also if work that was queued earlier has failed in the meantime.
     """
 
     @abstractmethod
-    def attach(self) -> None:
-        """Make this the current device of the calling thread."""
+    def attached(self) -> AbstractContextManager[None]:
+        """Make this the current device of the calling thread, and afterwards the one that it had before.
+
+        Threads belong to VapourSynth, and other plugins use them too.
+        """
 
     @abstractmethod
-    def allocate(self, bytes: int) -> Buffer: ...
+    def free_memory(self) -> int:
+        """Return the bytes of device memory that can be allocated now."""
+
+    @abstractmethod
+    def allocate(self, bytes: int) -> Buffer:
+        """Allocate device memory.
+
+        Raises:
+            OutOfMemoryError: there is too little.
+        """
 
     @abstractmethod
     def allocate_pinned(self, bytes: int) -> PinnedBuffer: ...
@@ -137,6 +155,10 @@ class Device(ABC):
         """Queue the operations of a graph, with the addresses at the time of its capture."""
 
     @abstractmethod
+    def destroy(self, graph: Graph) -> None:
+        """Free a graph. The caller first waits for work that uses it."""
+
+    @abstractmethod
     def close(self) -> None:
         """Free everything. The caller first waits for work that uses it. A second call does nothing."""
 
@@ -160,8 +182,8 @@ class Program(ABC):
         """
 
     @abstractmethod
-    def can_capture(self, stream: Stream) -> bool:
-        """Return whether a step can be captured as a graph, after one has run without."""
+    def capture_obstacle(self, stream: Stream) -> str:
+        """Return why a step cannot be captured as a graph, or "" if it can. A step has run before."""
 
     def capture(self, device: Device, stream: Stream) -> Graph:
         """Make a graph of a step with the current buffers.

@@ -24,7 +24,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -184,12 +184,13 @@ class Pipeline:
         self._target = target or Target(RGBS, Colours(MATRIX_RGB, True, 0), width, height)
         self._loader: Loader | None = None
         self._storer: Storer | None = None
+        self._buffer_sets: list[_StepBuffers] = []
         self.state_bytes = sum(program.tensors[name].bytes for name in STATE)
         try:
-            device.attach()
-            self._allocate()
-            self._warm_up(graphs)
-            self._clear_state()
+            with device.attached():
+                self._allocate()
+                self._warm_up(graphs)
+                self._clear_state()
         except BaseException as error:
             self.close()
             if isinstance(error, DeviceError):
@@ -244,13 +245,15 @@ class Pipeline:
         if self._closed:
             return
         self._closed = True
-        with suppress(DeviceError):  # closing reports no failure of a step
-            self._device.attach()
-            self._drain()
-        for readback in self._readbacks:
-            with readback.lock:  # wait for a reader; new readers see `_closed`
-                pass
-        self._program.close()
+        with ExitStack() as stack:
+            with suppress(DeviceError):  # closing reports no failure of a step
+                stack.enter_context(self._device.attached())
+                self._drain()
+            for readback in self._readbacks:
+                with readback.lock:  # wait for a reader; new readers see `_closed`
+                    pass
+            self._destroy_graphs()
+            self._program.close()
         self._device.close()
 
     def _allocate(self) -> None:
@@ -301,13 +304,21 @@ class Pipeline:
         for buffers in self._buffer_sets:
             self._run(buffers)
             self._drain()
-            if graphs and self._program.can_capture(self._compute):
+            if graphs:
                 buffers.graph = self._capture_graph()
                 graphs = buffers.graph is not None
 
+    def _destroy_graphs(self) -> None:
+        """Free the graphs, which hold what the program frees when it closes."""
+        for graph in {buffers.graph for buffers in self._buffer_sets if buffers.graph is not None}:
+            with suppress(DeviceError):  # fails after a fatal error
+                self._device.destroy(graph)
+
     def _capture_graph(self) -> Graph | None:
-        """Return a graph of the step with its current bindings, or None if the device cannot capture it."""
+        """Return a graph of the step with its current bindings, or None with a warning if none can be captured."""
         try:
+            if reason := self._program.capture_obstacle(self._compute):
+                raise DeviceError(reason)
             return self._program.capture(self._device, self._compute)
         except DeviceError as error:
             if error.fatal:
@@ -418,8 +429,8 @@ class Pipeline:
         if not self._failure or self._fatal:
             return
         try:
-            self._device.attach()
-            self._drain()
+            with self._device.attached():
+                self._drain()
         except DeviceError as error:
             self._fail(f"backend={self._backend!r} cannot be reset: {error}", error, self._generation)
         else:
@@ -446,8 +457,8 @@ class Pipeline:
         if generation != self._generation:
             raise BackendError(f"backend={self._backend!r} lost this frame when a step failed; request it again")
         try:
-            self._device.attach()
-            yield
+            with self._device.attached():
+                yield
         except DeviceError as error:
             raise self._fail(f"backend={self._backend!r} {problem}: {error}", error, generation) from error
         except BaseException as error:

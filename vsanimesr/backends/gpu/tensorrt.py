@@ -16,18 +16,19 @@ from ...network.tensors import Tensor, step_tensors
 from ...weights.load import WeightsFile
 from ..base import Availability, Backend, Frame, Setup, State, Ticket
 from .cuda import CudaDevice, Gpu, find_gpu, list_gpus, load_runtime
-from .device import Buffer, DeviceError, Program, Stream
+from .device import Buffer, Device, DeviceError, OutOfMemoryError, Program, Stream
+from .kernels import KernelCache, kernel_key
+from .memory import too_little_memory
 from .pipeline import DEPTH, Pipeline
+from .runtimes import import_package, refusal, shared_targets
 from .tensorrt_build import (
     BuildRequest,
     TensorRTOptions,
     TensorRTRTXOptions,
     build,
     engine_key,
-    import_package,
     make_logger,
     resolve_precision,
-    select_targets,
 )
 
 _log = logging.getLogger(__name__)
@@ -47,37 +48,34 @@ class _TensorRT(Backend):
     def __init__(self, setup: Setup) -> None:
         trt, cudart = import_package(self.name), load_runtime()
         gpu = find_gpu(cudart, setup.device)
-        device = CudaDevice(setup.device, cudart)  # TensorRT loads engines on the thread's current device
+        device = CudaDevice(setup.device, cudart)
         precision = self.precision = resolve_precision(setup.precision)
-        request, weights = _plan_build(self.name, setup, precision, gpu)
-        key = engine_key(request, weights, gpu.identity)
-        tensors = step_tensors(setup.width, setup.height, precision, weights.shape().features)
-        logger = make_logger(trt)
-
-        def build_engine() -> bytes:
-            _log.info("building the engine for %s with %s, once", request.description, self.name)
-            return build(request, weights)
-
-        def load(data: memoryview) -> LoadedEngine:
-            loaded = load_engine(trt, logger, data)
-            check_tensors(loaded.engine, tensors)
-            return loaded
-
-        accepts = _key_matcher(gpu.target, key) if self.name == "tensorrt_rtx" else None
-        loaded = load_or_build(key, build=build_engine, load=load, accepts=accepts)
-        program = TensorRTProgram(loaded, tensors, logger)
-        self._pipeline = Pipeline(device, program, backend=self.name, graphs=request.options.graphs == "yes")
+        free = 0
+        try:
+            with device.attached():  # TensorRT loads engines on the thread's current device
+                free = device.free_memory()
+                program, graphs = _open_program(self.name, trt, setup, gpu, device)
+            self._pipeline = Pipeline(device, program, backend=self.name, graphs=graphs)
+        except BaseException as error:
+            device.close()
+            if any(isinstance(each, OutOfMemoryError) for each in (error, error.__cause__)):
+                reason = too_little_memory(gpu, free, setup.width, setup.height, precision)
+                raise BackendError(f"backend={self.name!r} cannot be opened: {reason}") from error
+            raise
+        with device.attached():
+            program.save_kernels()
         self.state_bytes = self._pipeline.state_bytes
 
     @classmethod
     def availability(cls) -> Availability:
-        cudart = load_runtime()
-        try:
-            gpus = list_gpus(cudart)
-        except DeviceError as error:
-            detail, _, remedy = str(error).partition("; ")
-            return Availability(False, detail, remedy)
-        return Availability(True, ", ".join(gpu.description for gpu in gpus), gpu=True)
+        import_package(cls.name)
+        gpus = list_gpus(load_runtime())
+        reasons = {gpu.number: refusal(cls.name, gpu) for gpu in gpus}
+        detail, _, remedy = next((reason for reason in reasons.values() if reason), "").partition("; ")
+        usable = [gpu.description for gpu in gpus if not reasons[gpu.number]]
+        if usable:
+            return Availability(True, ", ".join(usable) + (detail and f"; {detail}"), gpu=True)
+        return Availability(False, detail, remedy)
 
     @classmethod
     def memory(cls, device: int) -> int | None:
@@ -121,53 +119,102 @@ class LoadedEngine(NamedTuple):
 
 
 class TensorRTProgram(Program):
-    """An engine of TensorRT with its one execution context.
+    """An engine of TensorRT with its one execution context, and the memory for its intermediate results.
 
     Args:
         loaded: an engine with these tensors.
         tensors: shapes for the sides that the engine leaves open.
         logger: TensorRT's logger, which holds the reason of a failure.
+        device: the thread's current device, which owns the memory.
+        kernels: key of the kernels that TensorRT-RTX compiles for the engine; TensorRT has none.
 
     Raises:
         BackendError: the engine does not support this size.
-        DeviceError: there is too little memory for intermediate results.
+        DeviceError: the context cannot be created.
+        OutOfMemoryError: there is too little memory for intermediate results.
     """
 
-    def __init__(self, loaded: LoadedEngine, tensors: Mapping[str, Tensor], logger: Any) -> None:
+    def __init__(
+        self,
+        trt: Any,
+        loaded: LoadedEngine,
+        tensors: Mapping[str, Tensor],
+        logger: Any,
+        device: Device,
+        kernels: Key | None = None,
+    ) -> None:
         self.tensors = tensors
         self._logger = logger
         self._runtime, self._engine = loaded
-        engine = loaded.engine
-        self._context = engine.create_execution_context()
+        self._config: Any = None
+        self._context: Any = None
+        self._kernels: KernelCache | None = None
+        try:
+            self._make_context(trt, kernels)
+            self._set_shapes()
+            self._give_memory(device)
+        except BaseException:
+            self.close()
+            raise
+
+    def _make_context(self, trt: Any, kernels: Key | None) -> None:
+        config = self._config = self._engine.create_runtime_config()
+        config.set_execution_context_allocation_strategy(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+        if kernels is not None:
+            # By default an engine for any size runs slow kernels at first, and others once they are compiled. Bits
+            # would change during a run, and CUDA graphs would keep the slow ones.
+            strategies = trt.DynamicShapesKernelSpecializationStrategy
+            config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
+            self._kernels = KernelCache(config, kernels)
+        self._context = self._engine.create_execution_context(config)
         if self._context is None:
-            raise DeviceError(
-                f"the engine's execution context cannot be created: {logger.last}; close other programs that use the "
-                "GPU"
-            )
-        for name, tensor in tensors.items():
-            is_open = -1 in tuple(engine.get_tensor_shape(name))
-            is_input = engine.get_tensor_mode(name).name == "INPUT"
+            raise self._error("the engine's execution context cannot be created")
+
+    def _set_shapes(self) -> None:
+        for name, tensor in self.tensors.items():
+            is_open = -1 in tuple(self._engine.get_tensor_shape(name))
+            is_input = self._engine.get_tensor_mode(name).name == "INPUT"
             if is_open and is_input and not self._context.set_input_shape(name, tensor.shape):
-                self.close()
                 _, _, height, width = tensor.shape
                 raise BackendError(
                     f"shapes='dynamic' does not support {width}x{height}; use backend_options=[\"shapes=static\"]"
                 )
 
+    def _give_memory(self, device: Device) -> None:
+        """Allocate memory for intermediate results of the clip's size. By default it would be that of the largest."""
+        size = self._context.update_device_memory_size_for_shapes()
+        if size:
+            memory = device.allocate(size)
+            self._context.set_device_memory(memory.address, memory.bytes)
+
+    def save_kernels(self) -> None:
+        """Keep the kernels that were compiled, after the first steps."""
+        if self._kernels is not None:
+            self._kernels.save()
+
     def bind(self, name: str, buffer: Buffer) -> None:
         if not self._context.set_tensor_address(name, buffer.address):
-            raise DeviceError(f"the tensor {name!r} cannot be bound: {self._logger.last}")
+            raise self._error(f"the tensor {name!r} cannot be bound")
 
     def enqueue(self, stream: Stream) -> None:
         if not self._context.execute_async_v3(stream):
-            raise DeviceError(f"a step cannot be queued: {self._logger.last}")
+            raise self._error("a step cannot be queued")
 
-    def can_capture(self, stream: Stream) -> bool:
+    def capture_obstacle(self, stream: Stream) -> str:
         is_capturable = getattr(self._context, "is_stream_capturable", None)  # TensorRT-RTX only
-        return is_capturable is None or bool(is_capturable(stream))
+        if is_capturable is None or is_capturable(stream):
+            return ""
+        return f"TensorRT-RTX does not allow it for this engine ({self._logger.last})"
 
     def close(self) -> None:
-        self._context = self._engine = self._runtime = None  # in this order: each needs the next
+        self._context = None  # in this order: each needs the next
+        self._kernels = self._config = None
+        self._engine = self._runtime = None
+
+    def _error(self, problem: str) -> DeviceError:
+        """Return an error with TensorRT's reason."""
+        kind = OutOfMemoryError if "out of memory" in self._logger.last.lower() else DeviceError
+        return kind(f"{problem}: {self._logger.last}")
 
 
 def load_engine(trt: Any, logger: Any, data: memoryview) -> LoadedEngine:
@@ -213,21 +260,48 @@ def check_tensors(engine: Any, tensors: Mapping[str, Tensor]) -> None:
         raise BackendError(f"the engine has other tensors ({found}); build it again")
 
 
-def _plan_build(backend: str, setup: Setup, precision: GraphPrecision, gpu: Gpu) -> tuple[BuildRequest, WeightsFile]:
-    """Return the engine to build for a setup and a GPU. TensorRT-RTX builds one for all GPUs that it supports.
+def _open_program(backend: str, trt: Any, setup: Setup, gpu: Gpu, device: Device) -> tuple[TensorRTProgram, bool]:
+    """Return the program for a setup, and whether its steps are to be replayed as graphs.
+
+    Its engine comes from the cache, or is built now. Call it with the device as the current one.
 
     Raises:
-        BackendError: TensorRT-RTX does not support the GPU.
+        BackendError: as from `load_or_build`, `load_engine`, `TensorRTProgram`.
     """
+    precision = resolve_precision(setup.precision)
+    request, weights = _plan_build(backend, setup, precision, gpu)
+    key = engine_key(request, weights, gpu.identity)
+    tensors = step_tensors(setup.width, setup.height, precision, weights.shape().features)
+    logger = make_logger(trt)
+
+    def build_engine() -> bytes:
+        _log.info("building the engine for %s with %s, once", request.description, backend)
+        return build(request, weights)
+
+    def load(data: memoryview) -> LoadedEngine:
+        loaded = load_engine(trt, logger, data)
+        check_tensors(loaded.engine, tensors)
+        return loaded
+
+    is_rtx = backend == "tensorrt_rtx"
+    loaded = load_or_build(
+        key, build=build_engine, load=load, accepts=_key_matcher(gpu.target, key) if is_rtx else None
+    )
+    kernels = kernel_key(key, gpu) if is_rtx else None
+    program = TensorRTProgram(trt, loaded, tensors, logger, device, kernels)
+    return program, request.options.graphs == "yes"
+
+
+def _plan_build(backend: str, setup: Setup, precision: GraphPrecision, gpu: Gpu) -> tuple[BuildRequest, WeightsFile]:
+    """Return the engine to build for a setup and a GPU. TensorRT-RTX builds one for many GPUs.
+
+    Raises:
+        BackendError: the package does not support the GPU.
+    """
+    if reason := refusal(backend, gpu, precision):
+        raise BackendError(reason)
     options = cast(TensorRTRTXOptions, setup.options)
-    targets: tuple[str, ...] = ()
-    if backend == "tensorrt_rtx":
-        targets = select_targets((), precision)
-        if gpu.target not in targets:
-            raise BackendError(
-                f"backend='tensorrt_rtx' does not run in {precision} on {gpu.name} ({gpu.target}), only on "
-                f"{', '.join(targets)}; use backend='tensorrt', or precision='fp16'"
-            )
+    targets = shared_targets(gpu.target, precision) if backend == "tensorrt_rtx" else ()
     size = None if options.shapes == "dynamic" else (setup.width, setup.height)
     request = BuildRequest(
         backend=backend, size=size, precision=precision, colour=setup.colour, targets=targets, options=options

@@ -12,17 +12,17 @@ import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Literal, cast
 
 from ...cache import Key, network_key
-from ...errors import BackendError, MissingDependencyError
+from ...errors import BackendError
 from ...network.colour import Colour
 from ...network.graph import GraphPrecision, build_graph
+from ...network.int8 import load_ranges
 from ...network.tensors import STATE, WINDOW, step_tensors
 from ...weights.load import WeightsFile
-from .. import BACKENDS
 from ..base import BackendOptions, whole_number
+from .runtimes import import_package
 
 _log = logging.getLogger(__name__)
 
@@ -96,45 +96,9 @@ def resolve_precision(precision: str) -> GraphPrecision:
     if precision == "auto":
         return "fp16"
     if precision == "int8":
+        # Graph and engine can be built, but nobody has measured how fast and how good they are.
         raise BackendError("precision='int8' is not available with TensorRT; use 'fp16' or 'auto'")
     return cast(GraphPrecision, precision)
-
-
-def import_package(backend: str) -> Any:
-    """Import the package of a backend.
-
-    Raises:
-        MissingDependencyError: the package or its libraries are not installed.
-    """
-    try:
-        return import_module(backend)
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"backend={backend!r} needs the package {backend} ({error}); {BACKENDS[backend].install}"
-        ) from error
-
-
-def supported_targets(precision: GraphPrecision) -> tuple[str, ...]:
-    """Return the compute capabilities that TensorRT-RTX builds for in a precision: `("sm75", "sm80", ...)`."""
-    known = import_package("tensorrt_rtx").ComputeCapability.__members__
-    targets = sorted((name.lower() for name in known if name.startswith("SM")), key=_capability_number)
-    return tuple(name for name in targets if not (precision == "bf16" and _capability_number(name) < 80))
-
-
-def select_targets(texts: tuple[str, ...], precision: GraphPrecision) -> tuple[str, ...]:
-    """Check targets and return them in order. Without `texts`, return all.
-
-    Raises:
-        BackendError: a target does not exist, or does not compute in the precision.
-    """
-    supported = supported_targets(precision)
-    for text in texts:
-        if text in supported:
-            continue
-        if text in supported_targets("fp32"):
-            raise BackendError(f"gpu={text!r} does not compute in precision={precision!r}; use 'fp16', or leave it out")
-        raise BackendError(f"gpu={text!r} is not known to TensorRT-RTX; use {', '.join(supported)}")
-    return tuple(name for name in supported if name in texts or not texts)
 
 
 def engine_key(request: BuildRequest, weights: WeightsFile, gpu: str = "") -> Key:
@@ -187,11 +151,20 @@ def parse_network(trt: Any, logger: Any, builder: Any, request: BuildRequest, we
     """Parse the graph with TensorRT and return a strongly typed `INetworkDefinition`."""
     network = builder.create_network(0)
     parser = trt.OnnxParser(network, logger)
-    graph = build_graph(weights.load(), request.size, request.precision, colour=request.colour)
+    ranges = load_ranges(weights.digest) if request.precision == "int8" else None
+    graph = build_graph(weights.load(), request.size, request.precision, ranges, request.colour, symmetric=True)
     if not parser.parse(graph.SerializeToString()):
-        errors = "; ".join(parser.get_error(i).desc for i in range(parser.num_errors))
+        errors = "; ".join(_describe(parser.get_error(i), graph) for i in range(parser.num_errors))
         raise BackendError(f"backend={request.backend!r} cannot read the graph: {errors}")
     return network
+
+
+def _describe(error: Any, graph: Any) -> str:
+    """Return the node that a parser refuses, and why. The nodes of our graphs have no names, but their outputs have."""
+    nodes, number = graph.graph.node, error.node()
+    if not 0 <= number < len(nodes):
+        return str(error.desc())
+    return f"{nodes[number].op_type} ({nodes[number].output[0]}): {error.desc()}"
 
 
 def make_logger(trt: Any) -> Any:
@@ -222,7 +195,11 @@ def _make_config(trt: Any, builder: Any, request: BuildRequest, features: int) -
         config.num_compute_capabilities = len(request.targets)
         for i, target in enumerate(request.targets):
             config.set_compute_capability(trt.ComputeCapability.__members__[target.upper()], i)
+        # Without it, TensorRT-RTX may allocate memory during a step, which a CUDA graph cannot hold.
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if request.size is None:
+        # An execution context then takes the memory of the clip's size, not of the largest.
+        config.set_preview_feature(trt.PreviewFeature.RUNTIME_ACTIVATION_RESIZE_10_10, True)
         config.add_optimization_profile(_make_profile(builder, request.precision, features))
     return config
 
@@ -281,7 +258,3 @@ def _make_monitor(trt: Any, progress: Progress) -> Any:
             return not self.cancelled
 
     return Monitor()
-
-
-def _capability_number(target: str) -> int:
-    return int(target.removeprefix("sm"))

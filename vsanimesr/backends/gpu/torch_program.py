@@ -86,8 +86,8 @@ class TorchProgram(Program):
         with _device_errors("a step cannot be queued"):
             self._device.run(self._make_work(), stream)
 
-    def can_capture(self, stream: Stream) -> bool:
-        return not self._obstacle
+    def capture_obstacle(self, stream: Stream) -> str:
+        return self._obstacle
 
     def capture(self, device: Device, stream: Stream) -> Graph:
         with _device_errors("a step cannot be captured"):
