@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,8 @@ def test_torch_tensorrt_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def simulated_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the backend find an NVIDIA GPU, which is simulated."""
     monkeypatch.setattr(module, "_has_pipeline", lambda device: True)
-    monkeypatch.setattr(cuda, "load_runtime", lambda: None)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(cuda, "load_runtime", lambda oldest: None)
     monkeypatch.setattr(cuda, "CudaDevice", lambda number, cudart: SimulatedDevice(number))
     monkeypatch.setattr(torch_program, "TorchCuda", lambda device, torch_device: HostTorch(device))
 
@@ -139,16 +141,20 @@ def test_steps_in_the_pipeline_give_the_frames_of_the_cpu(option: str, monkeypat
     assert np.array_equal(frames, run_steps("torch", steps=3))
 
 
-def test_without_cuda_bindings_a_gpu_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("installed", [None, 11080, 12090, 13000])
+def test_on_a_gpu_cuda_bindings_are_as_new_as_pytorch(installed: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = installed and SimpleNamespace(cudaRuntimeGetVersion=lambda: (0, installed))
     monkeypatch.setattr(module, "_has_pipeline", lambda device: True)
     monkeypatch.setattr(torch.version, "cuda", "12.8")
-    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", runtime)
 
     found = availability("torch")
-    assert (found.usable, found.gpu, found.remedy) == (False, False, 'pip install "cuda-bindings==12.*"')
-    assert found.detail == "backend='torch' needs the package cuda-bindings on an NVIDIA GPU"
-    with pytest.raises(MissingDependencyError, match=r"backend='torch' .*; pip install \"cuda-bindings==12\.\*\""):
-        backend_class("torch")(make_setup("torch", *SIZE))
+    assert found.usable == (installed in (12090, 13000))
+    if not found.usable:
+        assert (found.gpu, found.remedy) == (False, 'pip install "cuda-bindings==12.*"')
+        assert found.detail == "backend='torch' needs the package cuda-bindings for CUDA 12 on an NVIDIA GPU"
+        with pytest.raises(MissingDependencyError, match=r"backend='torch' .*; pip install \"cuda-bindings==12\.\*\""):
+            backend_class("torch")(make_setup("torch", *SIZE))
 
 
 @pytest.mark.parametrize(
@@ -235,12 +241,19 @@ def test_other_code_that_allocates_and_frees_disturbs_no_step(graphs: str) -> No
 
 
 @pytest.mark.parametrize("graphs", parameters("yes", "no"))
-def test_backends_run_on_two_threads_at_once(graphs: str) -> None:
-    expected = run_steps("torch", steps=8)
+def test_backends_open_and_run_on_two_threads_at_once(graphs: str, caplog: pytest.LogCaptureFixture) -> None:
+    setup = make_setup("torch", *SIZE, precision="fp32", options=(f"graphs={graphs}",))
+
+    def open_and_run() -> list[Picture]:
+        with backend_class("torch")(setup) as backend:
+            return [read_frame(submit_step(backend, n)) for n in range(8)]
+
+    expected = open_and_run()
     with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(run_steps, "torch", f"graphs={graphs}", steps=8) for _ in range(2)]
+        runs = [pool.submit(open_and_run) for _ in range(6)]
 
         assert all(np.array_equal(run.result(), expected) for run in runs)
+    assert not caplog.records, "no graph was captured"
 
 
 @pytest.mark.parametrize("graphs", parameters("yes", "no"))

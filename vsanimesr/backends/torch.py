@@ -60,11 +60,7 @@ class TorchBackend(Backend):
 
         device = _find_device(0)
         if _has_pipeline(device):
-            try:
-                _load_cuda()
-            except MissingDependencyError as error:
-                detail, _, remedy = str(error).rpartition("; ")
-                return Availability(False, detail, remedy)
+            _load_cuda()
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         return Availability(True, f"{name} (auto: {_resolve_precision('auto', device)})", gpu=device.type != "cpu")
 
@@ -142,7 +138,8 @@ def _build_step(setup: Setup, device: torch.device, precision: GraphPrecision) -
         module = network if setup.colour == "network" else RestoringColours(network, size)
         step = _compile(module, options.compile, (blank, blank, blank, *zero))
         if device.type == "cuda":
-            torch.cuda.synchronize(device)  # steps run on another stream than this work
+            # Steps run on another stream than this work. Waiting for the whole device would break a capture elsewhere.
+            torch.cuda.current_stream(device).synchronize()
     return step, zero
 
 
@@ -161,19 +158,19 @@ def _load_cuda() -> Any:
     """Import the module of the CUDA runtime, which PyTorch installs on Linux only.
 
     Raises:
-        MissingDependencyError: it is not installed.
+        MissingDependencyError: it is not installed, or for an older CUDA than PyTorch.
     """
     import torch
 
     from .gpu.cuda import load_runtime
 
+    major = int(str(torch.version.cuda).partition(".")[0])
     try:
-        return load_runtime()
+        return load_runtime(1000 * major)
     except MissingDependencyError as error:
-        major = str(torch.version.cuda).partition(".")[0]  # another one might need another driver than PyTorch
         raise MissingDependencyError(
-            "backend='torch' needs the package cuda-bindings on an NVIDIA GPU; "
-            f'pip install "cuda-bindings=={major}.*"'
+            f"backend='torch' needs the package cuda-bindings for CUDA {major} on an NVIDIA GPU; "
+            f'pip install "cuda-bindings=={major}.*"'  # a newer one might need a newer driver than PyTorch does
         ) from error
 
 

@@ -37,6 +37,8 @@ class HostTorch(TorchDevice):
         return self.device.capture(stream, lambda: self.run(work, stream))
 
     def close(self) -> None:
+        assert not self.device.graphs, "graphs use what is freed now"
+        assert self.device.is_attached, "memory is freed on another device"
         self.closed = True
 
 

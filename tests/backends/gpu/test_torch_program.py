@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -151,7 +153,6 @@ def test_after_closing_no_tensor_keeps_the_memory() -> None:
     assert kept() is not None
 
     pipeline.close()
-    device._graphs.clear()  # real ones know addresses, not tensors
     gc.collect()
 
     assert program.host.closed
@@ -185,13 +186,32 @@ def test_steps_are_captured_only_if_they_can_be(obstacle: str) -> None:
     assert len(captured) == (0 if obstacle else 2)
 
 
+def test_graphs_are_captured_after_all_steps_without_them() -> None:
+    """Else the memory of a graph would lie beside that of a step."""
+    log = []
+
+    class Logging(HostProgram):
+        def enqueue(self, stream: Stream) -> None:
+            log.append("step")
+            super().enqueue(stream)
+
+        def capture(self, device: Device, stream: Stream) -> Graph:
+            log.append("capture")
+            return super().capture(device, stream)
+
+    with open_pipeline(make_parts(program=Logging)):
+        pass
+
+    assert log == ["step", "step", "capture", "capture"]
+
+
 # Errors of PyTorch
 
 
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory"), "too little memory .*close other programs .*tiles"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "too little memory .*close other programs, or use tiles"),
         (
             RuntimeError("CUDA error: out of luck\nCompile with ..."),
             "a step cannot be queued: CUDA error: out of luck$",
@@ -300,7 +320,7 @@ class OtherStream(HostProgram):
         super().enqueue(own[0])
 
     def capture_obstacle(self, stream: Stream) -> str:
-        return "never"
+        return "it runs elsewhere"
 
 
 class RunAtOnce(HostProgram):
@@ -310,7 +330,7 @@ class RunAtOnce(HostProgram):
         self._make_work()()
 
     def capture_obstacle(self, stream: Stream) -> str:
-        return "never"
+        return "it runs elsewhere"
 
 
 class CaptureOnce(HostProgram):
@@ -428,6 +448,24 @@ def test_cuda_captures_both_graphs_into_one_pool_that_is_freed_after_them(monkey
     cuda.close()
     cuda.close()
     assert fake.take_log() == [("reset", 1), ("reset", 0), ("empty cache",), ("empty cache",)]
+
+
+def test_cuda_captures_one_graph_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeCuda(monkeypatch)
+    together = threading.Barrier(2)
+
+    def work() -> None:
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.1)
+            fake.log.append(("another capture is under way",))
+
+    programs = [TorchCuda(cast(CudaDevice, fake), torch.device("cuda", 0)) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        for capture in [pool.submit(cuda.capture, work, Stream(7)) for cuda in programs]:
+            capture.result()
+
+    assert [entry[0] for entry in fake.log].count("instantiate") == 2
+    assert ("another capture is under way",) not in fake.log
 
 
 def test_cuda_views_the_bytes_of_a_buffer_without_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,21 +92,24 @@ class Gpu:
         return f"{self.name}, {self.target}, {self.memory} bytes, driver {self.driver}"
 
 
-def load_runtime() -> Any:
+def load_runtime(oldest: int = OLDEST_CUDA) -> Any:
     """Import the module of the CUDA runtime.
+
+    Args:
+        oldest: version of CUDA that it must be for, at least.
 
     Raises:
         MissingDependencyError: cuda-python is not installed, or too old.
     """
-    install = f'pip install "cuda-bindings>={OLDEST_CUDA // 1000}"'
+    install = f'pip install "cuda-bindings>={oldest // 1000}"'
     try:
         cudart = import_module("cuda.bindings.runtime")
     except ImportError as error:
         raise MissingDependencyError(f"NVIDIA GPUs need the package cuda-bindings ({error}); {install}") from error
     version: int = _call_module(cudart, "cudaRuntimeGetVersion")
-    if version < OLDEST_CUDA:
+    if version < oldest:
         raise MissingDependencyError(
-            f"NVIDIA GPUs need the package cuda-bindings for CUDA {_version(OLDEST_CUDA)} or newer, and the installed "
+            f"NVIDIA GPUs need the package cuda-bindings for CUDA {_version(oldest)} or newer, and the installed "
             f"one is for CUDA {_version(version)}; {install}"
         )
     return cudart

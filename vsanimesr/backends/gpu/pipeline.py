@@ -297,14 +297,19 @@ class Pipeline:
             self._storer = Storer(self._device, store, self._target, frame, self._downloads)
 
     def _warm_up(self, graphs: bool) -> None:
-        """Run a step with each buffer set, for work that runtimes do at a first step, and make the graphs."""
+        """Run a step with each buffer set, for work that runtimes do at a first step, and then make the graphs.
+
+        In this order, because a graph keeps its memory, which a step without graphs would need beside it.
+        """
         for buffer in self._window.values():
             self._device.zero(buffer, self._compute)
         self._clear_state()
         for buffers in self._buffer_sets:
             self._run(buffers)
-            self._drain()
+        self._drain()
+        for buffers in self._buffer_sets:
             if graphs:
+                self._bind(buffers)
                 buffers.graph = self._capture_graph()
                 graphs = buffers.graph is not None
 

@@ -15,6 +15,7 @@ A replay does not involve PyTorch at all: the device launches the graph.
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,7 +28,7 @@ from ...network.graph import GraphPrecision
 from ...network.tensors import STATE, WINDOW, Tensor, step_tensors
 from ..torch_steps import DTYPES, Step, prepare, refuse_step, torch_settings
 from .cuda import CudaDevice
-from .device import Buffer, Device, DeviceError, Graph, Program, Stream
+from .device import Buffer, Device, DeviceError, Graph, OutOfMemoryError, Program, Stream
 
 
 def torch_tensors(width: int, height: int, precision: GraphPrecision, features: int) -> dict[str, Tensor]:
@@ -35,6 +36,10 @@ def torch_tensors(width: int, height: int, precision: GraphPrecision, features: 
     state = {name for each in STATE for name in (each, f"{each}_out")}
     found = step_tensors(width, height, precision, features)
     return {name: replace(tensor, channels_last=name in state) for name, tensor in found.items()}
+
+
+_capturing = threading.Lock()
+"""Held during a capture. PyTorch waits for the whole device before each, which would break another one."""
 
 
 class TorchDevice(ABC):
@@ -136,14 +141,15 @@ class TorchCuda(TorchDevice):
             work()
 
     def capture(self, work: Callable[[], None], stream: Stream) -> Graph:
-        # The graph is kept as captured, for the device to make it executable, launch it and destroy it, like any other.
-        graph = torch.cuda.CUDAGraph(keep_graph=True)
-        pool = self._graphs[0].pool() if self._graphs else None
-        # thread_local: calls of other threads to the GPU are not captured, and are no error.
-        with torch.cuda.graph(graph, pool=pool, stream=self._wrap(stream), capture_error_mode="thread_local"):
-            work()
-        self._graphs.append(graph)
-        return self._device.instantiate(graph.raw_cuda_graph())
+        with _capturing:
+            # The graph is kept as captured. The device makes it executable, launches and destroys it, like any other.
+            graph = torch.cuda.CUDAGraph(keep_graph=True)
+            pool = self._graphs[0].pool() if self._graphs else None
+            # thread_local: calls of other threads to the GPU are not captured, and are no error.
+            with torch.cuda.graph(graph, pool=pool, stream=self._wrap(stream), capture_error_mode="thread_local"):
+                work()
+            self._graphs.append(graph)
+            return self._device.instantiate(graph.raw_cuda_graph())
 
     def close(self) -> None:
         while self._graphs:
@@ -187,14 +193,14 @@ def _device_errors(problem: str) -> Iterator[None]:
     """Turn PyTorch's exceptions into DeviceError. Whether one is fatal is found when the pipeline waits for the device.
 
     Raises:
-        DeviceError: PyTorch raised an exception.
+        OutOfMemoryError: there is too little memory.
+        DeviceError: PyTorch raised another exception.
     """
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            "the GPU has too little memory for intermediate results; close other programs that use it, or use tiles, "
-            "or a smaller clip"
+        raise OutOfMemoryError(
+            "there is too little memory for intermediate results; close other programs, or use tiles or a smaller clip"
         ) from error
     except RuntimeError as error:
         lines: list[Any] = str(error).strip().splitlines() or [type(error).__name__]
