@@ -31,7 +31,7 @@ from vsanimesr.backends.gpu.cuda import Gpu
 from vsanimesr.backends.gpu.device import Buffer, DeviceError, OutOfMemoryError, Program, Stream
 from vsanimesr.backends.gpu.kernels import kernel_key
 from vsanimesr.backends.gpu.memory import estimate_bytes
-from vsanimesr.backends.gpu.pipeline import bytes_needed
+from vsanimesr.backends.gpu.pipeline import DEPTH, bytes_needed
 from vsanimesr.backends.gpu.tensorrt import (
     TYPES,
     LoadedEngine,
@@ -500,7 +500,7 @@ def test_a_backend_runs_the_network_and_builds_its_engine_once(
     parts = network_parts(*SIZE)
     for _ in range(2):
         with caplog.at_level(logging.INFO), open_backend("tensorrt_rtx", setup) as backend:
-            assert backend.depth == 2
+            assert backend.depth == DEPTH
             reference = Reference(parts)
             for numbers in [(0, 0, 1), (0, 1, 2), (1, 2, 3)]:
                 expected = reference.step(numbers)
