@@ -16,7 +16,7 @@ import pytest
 
 from tests.backends.gpu.simulator import SimulatedDevice
 from vsanimesr.backends.gpu.cuda import FATAL_ERRORS, CudaDevice, Gpu, find_gpu, list_gpus, load_runtime
-from vsanimesr.backends.gpu.device import Device, DeviceError, Event, Kernel, OutOfMemoryError, Stream
+from vsanimesr.backends.gpu.device import BLOCK, Device, DeviceError, Event, Kernel, OutOfMemoryError, Stream
 from vsanimesr.errors import MissingDependencyError
 
 DRIVER = 13010
@@ -281,6 +281,24 @@ def test_the_functions_for_kernels_exist_and_take_these_arguments() -> None:
         "kernelParams",
         "extra",
     ]
+
+
+def test_the_real_functions_for_kernels_accept_integers_as_handles() -> None:
+    """Without a driver, a call with valid arguments fails only because there is no driver."""
+    cudart, driver = import_cuda("runtime"), import_cuda("driver")
+    if cudart.cudaDriverGetVersion()[1]:
+        pytest.skip("these handles would reach the driver")
+    for name, arguments in (
+        ("cudaLibraryLoadData", (b"image", [], [], 0, [], [], 0)),
+        ("cudaLibraryGetKernel", (7, b"name")),
+        ("cudaLibraryUnload", (7,)),
+    ):
+        error, *_ = getattr(cudart, name)(*arguments)
+        assert error == cudart.cudaError_t.cudaErrorInsufficientDriver
+    with pytest.raises(RuntimeError, match="driver"):  # of the library that is not there
+        driver.cuLaunchKernel(8, 1, 1, 1, *BLOCK, 0, 9, ctypes.addressof((ctypes.c_void_p * 1)()), 0)
+    with pytest.raises(TypeError):
+        driver.cuLaunchKernel(8, 1, 1, 1, *BLOCK, 0, 9, "no address", 0)
 
 
 def import_cuda(name: str) -> Any:
