@@ -178,6 +178,7 @@ class Pipeline:
         self._steps = 0
         self._tickets = 0
         self._closed = False
+        self._drain_event: Event | None = None
         self._readbacks: list[_Readback] = []
         self._source = source
         *_, height, width = program.tensors["frame"].shape
@@ -447,7 +448,7 @@ class Pipeline:
 
     def _drain(self) -> None:
         """Wait for all queued work."""
-        if self._readbacks:  # allocated last: before that, nothing is queued
+        if self._drain_event is not None:  # made before anything is queued
             for stream in (self._uploads, self._compute, self._downloads):
                 self._device.record(self._drain_event, stream)
                 self._device.synchronise(self._drain_event)
