@@ -86,6 +86,8 @@ class OwnFormats(Parts):
         return make_frame(self.source, number)
 
     def make_result(self, frame: Array) -> tuple[Planes, bool]:
+        if self.target == make_target(RGBS):  # as it is
+            return super().make_result(frame)
         return store(self.target, frame)
 
 

@@ -151,7 +151,8 @@ class Pipeline:
         backend: name of the backend, for error messages.
         graphs: whether steps are replayed as graphs, if the program allows it.
         source: format of the frames that are submitted. With another one than `RGBS`, they have colours.
-        target: what tickets give; by default the SR frame as `RGBS`.
+        target: what tickets give; by default the SR frame as it is. With another one, a ticket raises NotFiniteError if
+            the SR frame holds NaN or infinity; else the caller looks for them.
 
     Raises:
         BackendError: the device has too little memory, or the first steps fail.
