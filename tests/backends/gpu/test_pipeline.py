@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -145,6 +146,23 @@ def test_all_memory_is_allocated_before_the_first_step_as_computed(size: tuple[i
         assert (device.allocated, device.pinned) == before
         assert device.allocated == bytes_needed(*size, "fp32")
     assert bytes_needed(*size, "fp16") < bytes_needed(*size, "fp32")
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_snapshot_has_the_same_axes_whatever_the_layout_on_the_device(channels_last: bool) -> None:
+    tensors = dict(step_tensors(6, 5, "fp32"))
+    for name in (*STATE, *(f"{name}_out" for name in STATE)):
+        tensors[name] = dataclasses.replace(tensors[name], channels_last=channels_last)
+    state: State = tuple(
+        np.arange(tensors[name].bytes // 4, dtype=np.float32).reshape(tensors[name].shape[1:]) for name in STATE
+    )
+    with open_pipeline(Parts(tensors=tensors)) as (device, pipeline):
+        pipeline.load_state(state)
+        for saved, array in zip(pipeline.save_state(), state, strict=True):
+            np.testing.assert_array_equal(saved, array)
+        for name, array in zip(STATE, state, strict=True):
+            memory = device.at(pipeline._state_buffers()[name].address).view(np.float32)
+            np.testing.assert_array_equal(memory, (array.transpose(1, 2, 0) if channels_last else array).reshape(-1))
 
 
 # Failures

@@ -9,7 +9,9 @@ from vsanimesr.backends.gpu import tensorrt_build as builder
 from vsanimesr.backends.gpu.memory import estimate_bytes
 from vsanimesr.backends.gpu.pipeline import bytes_needed
 from vsanimesr.backends.gpu.plan import CHANNELS_LAST, PLANAR, Plan, read_plan
+from vsanimesr.backends.gpu.tensorrt_build import engine_tensors
 from vsanimesr.network.graph import GraphPrecision
+from vsanimesr.network.shapes import FEATURES
 from vsanimesr.network.tensors import step_tensors
 from vsanimesr.weights.load import read_weights
 
@@ -35,8 +37,21 @@ def test_a_plan_tells_targets_kernels_and_layouts(targets: tuple[str, ...]) -> N
     convolutions = plan.kernels["convolutions"] + plan.kernels["convolutions with what follows"]
     assert 27 <= convolutions <= 33  # 27 in the network, two that enlarge, and those of colour="source"
     assert tuple(plan.layouts) == NAMES
-    assert set(plan.layouts.values()) <= {PLANAR, CHANNELS_LAST}
     assert plan.layouts["frame"] == plan.layouts["cur"] == PLANAR
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "fp32"])
+@pytest.mark.parametrize("targets", [("sm75",), ("sm86", "sm120")])
+def test_the_state_has_the_layout_that_its_buffers_have(targets: tuple[str, ...], precision: GraphPrecision) -> None:
+    if precision == "bf16" and "sm75" in targets:
+        pytest.skip("Turing has no bf16")
+    plan = make_plan((64, 48), precision, targets)
+    expected = engine_tensors(64, 48, precision, FEATURES)
+
+    assert {name: layout == CHANNELS_LAST for name, layout in plan.layouts.items()} == {
+        name: tensor.channels_last for name, tensor in expected.items()
+    }
+    assert expected["sr"].channels_last == (precision != "fp32")
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,16 +33,18 @@ from vsanimesr.backends.gpu.kernels import kernel_key
 from vsanimesr.backends.gpu.memory import estimate_bytes
 from vsanimesr.backends.gpu.pipeline import DEPTH, bytes_needed
 from vsanimesr.backends.gpu.tensorrt import (
+    LAYOUTS,
     TYPES,
     LoadedEngine,
     TensorRTProgram,
     check_tensors,
     load_engine,
 )
-from vsanimesr.backends.gpu.tensorrt_build import BuildRequest, TensorRTRTXOptions, build, make_logger
+from vsanimesr.backends.gpu.tensorrt_build import BuildRequest, TensorRTRTXOptions, build, engine_tensors, make_logger
 from vsanimesr.errors import BackendError
 from vsanimesr.network import bfloat16
 from vsanimesr.network.graph import GraphPrecision, build_graph
+from vsanimesr.network.shapes import FEATURES
 from vsanimesr.network.tensors import Tensor, step_tensors
 from vsanimesr.options import Options
 from vsanimesr.weights.load import load_weights, read_weights
@@ -73,6 +75,7 @@ def test_the_api_that_is_used_exists(trt: Any) -> None:
             "create_execution_context",
             "create_runtime_config",
             "get_tensor_dtype",
+            "get_tensor_format",
             "get_tensor_mode",
             "get_tensor_name",
             "get_tensor_shape",
@@ -91,6 +94,7 @@ def test_the_api_that_is_used_exists(trt: Any) -> None:
         "EngineInvalidityDiagnostics": ["__members__"],
         "TensorIOMode": ["INPUT"],
         "DataType": list(TYPES),
+        "TensorFormat": list(LAYOUTS),
     }
     for name, attributes in used.items():
         for attribute in attributes:
@@ -188,7 +192,7 @@ def test_without_a_driver_the_error_says_so(trt: Any) -> None:
 # A program, with a fake engine
 
 
-def describe(tensors: dict[str, Tensor]) -> dict[str, tuple[tuple[int, ...], str]]:
+def describe(tensors: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], str]]:
     """Return shapes and TensorRT's type names of tensors."""
     return {name: (tensor.shape, NAMES[tensor.type]) for name, tensor in tensors.items()}
 
@@ -233,8 +237,11 @@ class FakeConfig:
 class FakeEngine:
     """An `ICudaEngine` with tensors of these shapes and types, and its one context."""
 
-    def __init__(self, tensors: dict[str, tuple[tuple[int, ...], str]], *, works: bool | None = True) -> None:
+    def __init__(
+        self, tensors: dict[str, tuple[tuple[int, ...], str]], *, works: bool | None = True, hwc8: Sequence[str] = ()
+    ) -> None:
         self._tensors = tensors
+        self._hwc8 = hwc8
         self.num_io_tensors = len(tensors)
         self.works = works
         self.config: FakeConfig | None = None
@@ -250,6 +257,9 @@ class FakeEngine:
 
     def get_tensor_dtype(self, name: str) -> Any:
         return SimpleNamespace(name=self._tensors[name][1])
+
+    def get_tensor_format(self, name: str) -> Any:
+        return SimpleNamespace(name="HWC8" if name in self._hwc8 else "LINEAR")
 
     def get_tensor_mode(self, name: str) -> Any:
         return SimpleNamespace(name="OUTPUT" if is_output(name) else "INPUT")
@@ -460,6 +470,20 @@ def test_an_engine_with_other_tensors_is_not_used(other: dict[str, tuple[tuple[i
         check_tensors(FakeEngine(describe(expected) | other), expected)
 
 
+FOLDED = ("sr", "hidden", "sr_out", "hidden_out")
+
+
+@pytest.mark.parametrize(("hwc8", "fits"), [(FOLDED, True), ((), False), (FOLDED[:3], False)])
+def test_an_engine_whose_state_has_another_layout_is_not_used(hwc8: tuple[str, ...], fits: bool) -> None:
+    expected = engine_tensors(*SIZE, "fp16", FEATURES)
+    engine = FakeEngine(describe(expected), hwc8=hwc8)
+    if fits:
+        check_tensors(engine, expected)
+        return
+    with pytest.raises(BackendError, match="has other tensors"):
+        check_tensors(engine, expected)
+
+
 # A whole backend, on a simulated device
 
 
@@ -526,7 +550,7 @@ def test_too_little_memory_names_what_fits(
         simulated.append(SimulatedDevice(memory=free))
         return simulated[-1]
 
-    engine = FakeEngine(describe(step_tensors(width, height, "fp16")))
+    engine = FakeEngine(describe(step_tensors(width, height, "fp16")), hwc8=FOLDED)
     monkeypatch.setattr(tensorrt, "CudaDevice", make_device)
     monkeypatch.setattr(tensorrt, "load_engine", lambda trt, logger, data: LoadedEngine(None, engine))
     monkeypatch.setattr(tensorrt, "build", lambda request, weights: b"an engine")

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 from ...cache import Key, load_or_build
 from ...errors import BackendError
 from ...network.graph import GraphPrecision
-from ...network.tensors import Tensor, step_tensors
+from ...network.tensors import Tensor
 from ...weights.load import WeightsFile
 from ..base import Availability, Backend, Frame, Setup, State, Ticket
 from .cuda import CudaDevice, Gpu, find_gpu, list_gpus, load_runtime
@@ -27,6 +27,7 @@ from .tensorrt_build import (
     TensorRTRTXOptions,
     build,
     engine_key,
+    engine_tensors,
     make_logger,
     resolve_precision,
 )
@@ -35,6 +36,9 @@ _log = logging.getLogger(__name__)
 
 TYPES: dict[str, GraphPrecision] = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16"}
 """Precisions by the name of their `DataType`."""
+
+LAYOUTS = {"LINEAR": False, "HWC8": True}
+"""Whether channels come last, by the name of the `TensorFormat`."""
 
 
 class _TensorRT(Backend):
@@ -253,7 +257,11 @@ def check_tensors(engine: Any, tensors: Mapping[str, Tensor]) -> None:
         BackendError: the engine has other tensors.
     """
     found = {
-        name: Tensor(tuple(engine.get_tensor_shape(name)), TYPES[engine.get_tensor_dtype(name).name])
+        name: Tensor(
+            tuple(engine.get_tensor_shape(name)),
+            TYPES[engine.get_tensor_dtype(name).name],
+            LAYOUTS[engine.get_tensor_format(name).name],
+        )
         for name in (engine.get_tensor_name(index) for index in range(engine.num_io_tensors))
     }
     if found.keys() != tensors.keys() or not all(_matches(found[name], tensor) for name, tensor in tensors.items()):
@@ -271,7 +279,7 @@ def _open_program(backend: str, trt: Any, setup: Setup, gpu: Gpu, device: Device
     precision = resolve_precision(setup.precision)
     request, weights = _plan_build(backend, setup, precision, gpu)
     key = engine_key(request, weights, gpu.identity)
-    tensors = step_tensors(setup.width, setup.height, precision, weights.shape().features)
+    tensors = engine_tensors(setup.width, setup.height, precision, weights.shape().features)
     logger = make_logger(trt)
 
     def build_engine() -> bytes:
@@ -322,7 +330,7 @@ def _key_matcher(target: str, key: Key) -> Callable[[Key], bool]:
 def _matches(found: Tensor, expected: Tensor) -> bool:
     sides = zip(found.shape, expected.shape, strict=False)
     return (
-        found.type == expected.type
+        (found.type, found.channels_last) == (expected.type, expected.channels_last)
         and len(found.shape) == len(expected.shape)
         and all(side in (-1, expected_side) for side, expected_side in sides)
     )

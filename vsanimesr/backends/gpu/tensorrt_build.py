@@ -7,6 +7,7 @@ GPU only.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import platform
 import sys
@@ -19,7 +20,7 @@ from ...errors import BackendError
 from ...network.colour import Colour
 from ...network.graph import GraphPrecision, build_graph
 from ...network.int8 import load_ranges
-from ...network.tensors import STATE, WINDOW, step_tensors
+from ...network.tensors import STATE, WINDOW, Tensor, step_tensors
 from ...weights.load import WeightsFile
 from ..base import BackendOptions, whole_number
 from .runtimes import import_package
@@ -113,6 +114,7 @@ def engine_key(request: BuildRequest, weights: WeightsFile, gpu: str = "") -> Ke
     return {
         **network_key(request.backend, library, weights, request.size, request.precision, request.colour),
         "for": target,
+        "state": "HWC8, if the channels fill it",
         "settings": [f"{name}={value}" for name, value in settings.items()],
     }
 
@@ -156,7 +158,24 @@ def parse_network(trt: Any, logger: Any, builder: Any, request: BuildRequest, we
     if not parser.parse(graph.SerializeToString()):
         errors = "; ".join(_describe(parser.get_error(i), graph) for i in range(parser.num_errors))
         raise BackendError(f"backend={request.backend!r} cannot read the graph: {errors}")
+    tensors = engine_tensors(1, 1, request.precision, weights.shape().features)
+    for get, count in ((network.get_input, network.num_inputs), (network.get_output, network.num_outputs)):
+        for tensor in (get(i) for i in range(count)):
+            if tensors[tensor.name].channels_last:
+                tensor.allowed_formats = 1 << int(trt.TensorFormat.HWC8)
     return network
+
+
+def engine_tensors(width: int, height: int, precision: GraphPrecision, features: int) -> dict[str, Tensor]:
+    """Return the inputs and outputs of an engine by name, for LR frames of a size.
+
+    The state has the layout of the convolutions where the channels fill it (HWC8), so that no kernel changes layouts.
+    """
+    tensors = step_tensors(width, height, precision, features)
+    if precision in {"fp16", "bf16"} and features % 8 == 0:
+        for name in (*STATE, *(f"{name}_out" for name in STATE)):
+            tensors[name] = dataclasses.replace(tensors[name], channels_last=True)
+    return tensors
 
 
 def _describe(error: Any, graph: Any) -> str:
