@@ -6,6 +6,7 @@
     ├── InstallationError       files of another package lie over ours, or ours are missing
     ├── WeightsError            weights are missing, damaged, or of another network
     ├── BackendError            a backend cannot be opened, or failed at a step
+    ├── NotFiniteError          an SR frame holds NaN or infinity
     └── TrainerError            base of the trainer's errors, in `trainer.errors`
         ├── SettingError        a setting is unknown, of the wrong type, or out of its range
         ├── ClipError           a clip cannot be read, or is too short or too small
@@ -51,6 +52,10 @@ class WeightsError(AnimeSRError):
 
 class BackendError(AnimeSRError):
     """A backend cannot be opened, or failed at a step."""
+
+
+class NotFiniteError(AnimeSRError):
+    """An SR frame holds NaN or infinity. The step itself has run, and later steps can run."""
 
 
 def suggestion(name: str, known: Iterable[str], *, prefix: str = "") -> str:

@@ -10,7 +10,20 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from . import convolution, decisions, degrading, machine, memory, operators, sampling, seeks, speed, start, training
+from . import (
+    convolution,
+    decisions,
+    degrading,
+    machine,
+    memory,
+    operators,
+    sampling,
+    seeks,
+    speed,
+    start,
+    training,
+    transfers,
+)
 from .settings import Settings
 from .table import Table
 
@@ -24,6 +37,7 @@ SECTIONS: dict[str, Callable[[Settings], Iterator[Table]]] = {
     "import": start.measure_imports,
     "seeks": seeks.measure_seeks,
     "decisions": decisions.measure_decisions,
+    "transfers": transfers.measure_transfers,
     "train": degrading.measure_degradation,
     "lbo": operators.measure_operators,
     "samples": sampling.measure_samples,

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from ..errors import BackendError, OptionError, suggestion
 from ..network.colour import Colour
 from ..network.shapes import SCALE as SCALE
+from ..pixels import Colours
 from ..weights.load import WeightsFile
 
-type Plane = NDArray[np.float32]
-type Planes = tuple[Plane, Plane, Plane]
+type Planes = tuple[NDArray[Any], ...]
+"""R, G and B as float32; or the planes of another format, where a backend takes it."""
 
 type State = tuple[NDArray[Any], ...]
 """The recurrent state in host memory: arrays (channels, height, width) of the padded LR size, with any strides.
@@ -137,6 +138,8 @@ class Frame:
 
     number: int
     planes: Planes
+    colours: Colours | None = None
+    """What the samples mean, if the planes have another format."""
 
 
 class Ticket(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,14 @@ from numpy.typing import NDArray
 from tests.backends.gpu.simulator import Array, Failures, HashProgram, SimulatedDevice, SimulatedProgram, hash_inputs
 from vsanimesr.backends.base import Frame, Planes, State, Ticket
 from vsanimesr.backends.gpu.pipeline import DEPTH, Pipeline
+from vsanimesr.errors import NotFiniteError
 from vsanimesr.network.tensors import STATE, WINDOW, Tensor, step_tensors
 
 WIDTH, HEIGHT = 2, 1
 TENSORS = step_tensors(WIDTH, HEIGHT, "fp32")
 PADDING = 3
 """Samples between two rows of a plane."""
-UNTOUCHED = -7.0
+UNTOUCHED = 77
 
 type Step = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
@@ -44,6 +46,14 @@ class Parts:
         picture = np.empty(self.tensors["cur"].shape[1:], np.float32)
         return np.random.default_rng(number).random(out=picture, dtype=np.float32)
 
+    def make_frame(self, number: int) -> Frame:
+        """Return the picture as it is submitted."""
+        return Frame(number, tuple(self.make_picture(number)))
+
+    def make_result(self, frame: Array) -> tuple[Planes, bool]:
+        """Return what a ticket gives for an SR frame, and whether it is without an error."""
+        return tuple(frame), True
+
 
 class Reference:
     """The same steps without a pipeline, one after the other."""
@@ -62,7 +72,7 @@ class Reference:
         self._state = state
 
     def step(self, numbers: tuple[int, int, int]) -> Array:
-        """Run a step on the pictures with these numbers and return its frame."""
+        """Run a step on the pictures with these numbers and return its SR frame."""
         pictures = (self._parts.make_picture(number)[None] for number in numbers)
         window = dict(zip(WINDOW, pictures, strict=True))
         outputs = self._parts.step({**window, **self._state})
@@ -111,7 +121,8 @@ def check(parts: Parts, seed: int, *, steps: int = 24, helper: Executor | None =
             ticket = submit(pipeline, parts, numbers, output=output)
             assert (ticket is not None) == output
             if ticket:
-                pending.append(_PendingTicket(tickets, ticket, expected, helper if choose.random() < 0.5 else None))
+                result = parts.make_result(expected)
+                pending.append(_PendingTicket(tickets, ticket, result, helper if choose.random() < 0.5 else None))
                 tickets += 1
         for last in pending:
             last.check()
@@ -123,9 +134,10 @@ def submit(pipeline: Pipeline, parts: Parts, numbers: tuple[int, int, int], *, o
     """Submit a step on the pictures with these numbers, and overwrite their planes afterwards."""
     frames, memories = [], []
     for number in numbers:
-        memory, planes = pad_rows(parts.make_picture(number))
-        frames.append(Frame(number, planes))
-        memories.append(memory)
+        frame = parts.make_frame(number)
+        padded = [pad_rows(plane) for plane in frame.planes]
+        frames.append(Frame(number, tuple(plane for _, plane in padded), frame.colours))
+        memories += [memory for memory, _ in padded]
     ticket = pipeline.submit(*frames, output=output)
     for memory in memories:
         memory.fill(UNTOUCHED)
@@ -134,23 +146,32 @@ def submit(pipeline: Pipeline, parts: Parts, numbers: tuple[int, int, int], *, o
 
 def read_frame(ticket: Ticket | None, shape: tuple[int, ...]) -> Array:
     """Wait for a ticket, with padded rows, and return its frame."""
+    return np.stack(read_planes(ticket, tuple(np.zeros(shape, np.float32))))
+
+
+def read_planes(ticket: Ticket | None, like: Planes) -> Planes:
+    """Wait for a ticket, with padded rows, and return planes of these shapes and types."""
     assert ticket is not None
-    memory, planes = pad_rows(np.zeros(shape, np.float32))
-    ticket.wait(planes)
-    assert (memory[:, :, shape[-1] :] == UNTOUCHED).all(), "the padding of a row was written"
-    return np.stack(planes)
+    padded = [pad_rows(np.zeros_like(plane)) for plane in like]
+    planes = tuple(plane for _, plane in padded)
+    try:
+        ticket.wait(planes)
+    finally:
+        for memory, plane in padded:
+            padding = memory[:, plane.shape[1] :]
+            assert (padding == np.full_like(padding, UNTOUCHED)).all(), "the padding of a row was written"
+    return planes
 
 
-def pad_rows(picture: Array) -> tuple[Array, Planes]:
-    """Copy a picture into memory with padding between the rows. Return that memory, and the planes in it."""
-    colours, height, width = picture.shape
-    memory: NDArray[np.float32] = np.full((colours, height, width + PADDING), UNTOUCHED, np.float32)
-    memory[:, :, :width] = picture
-    red, green, blue = (plane[:, :width] for plane in memory)
-    return memory, (red, green, blue)
+def pad_rows(plane: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Copy a plane into memory with padding between the rows. Return that memory, and the plane in it."""
+    height, width = plane.shape
+    memory = np.full((height, width + PADDING), UNTOUCHED, plane.dtype)
+    memory[:, :width] = plane
+    return memory, memory[:, :width]
 
 
-def assert_same(found: Array, expected: Array) -> None:
+def assert_same(found: NDArray[Any], expected: NDArray[Any]) -> None:
     assert found.tobytes() == expected.tobytes()
 
 
@@ -167,14 +188,23 @@ def open_pipeline(
 
 
 class _PendingTicket:
-    """A ticket and its expected frame. This thread waits for it, or a thread of `helper`."""
+    """A ticket and its expected result. This thread waits for it, or a thread of `helper`."""
 
-    def __init__(self, number: int, ticket: Ticket, expected: Array, helper: Executor | None) -> None:
+    def __init__(self, number: int, ticket: Ticket, result: tuple[Planes, bool], helper: Executor | None) -> None:
         self.number = number
         self._ticket = ticket
-        self._expected = expected
-        self._future: Future[Array] | None = helper.submit(read_frame, ticket, expected.shape) if helper else None
+        self._expected, self._is_finite = result
+        self._future: Future[Planes] | None = helper.submit(self._read) if helper else None
 
     def check(self) -> None:
-        found = self._future.result() if self._future else read_frame(self._ticket, self._expected.shape)
-        assert_same(found, self._expected)
+        found = self._future.result() if self._future else self._read()
+        for plane, expected in zip(found, self._expected, strict=True):
+            assert_same(plane, expected)
+
+    def _read(self) -> Planes:
+        try:
+            planes, is_finite = read_planes(self._ticket, self._expected), True
+        except NotFiniteError:
+            planes, is_finite = self._expected, False
+        assert is_finite == self._is_finite
+        return planes

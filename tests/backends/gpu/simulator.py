@@ -8,12 +8,13 @@ wrong frames.
 
 from __future__ import annotations
 
+import ctypes
 import random
 import threading
 import zlib
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -21,12 +22,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.backends.gpu.host_kernels import HostKernel, compile_for_host
 from vsanimesr.backends.gpu.device import (
     Buffer,
     Device,
     DeviceError,
     Event,
     Graph,
+    Kernel,
     OutOfMemoryError,
     PinnedBuffer,
     Program,
@@ -102,8 +105,10 @@ class SimulatedDevice(Device):
         self._order: list[Stream] = []
         self._events: dict[Event, Mark] = {}
         self._graphs: dict[Graph, list[Operation]] = {}
+        self._kernels: dict[Kernel, HostKernel] = {}
         self._capture: tuple[Stream, list[Operation]] | None = None
         self._handles = 0
+        self._next_address = 256
         self.fatal = False
         self.closed = False
 
@@ -184,6 +189,31 @@ class SimulatedDevice(Device):
                 assert self._run_one(), "the host waits for an event that never happens"
             self._raise_if_fatal()
 
+    def load_kernels(self, source: str, names: Sequence[str]) -> tuple[Kernel, ...]:
+        with self._call(allow_capture=False):
+            kernels = {Kernel(self._new_handle()): kernel for kernel in compile_for_host(source, tuple(names))}
+            self._kernels |= kernels
+            return tuple(kernels)
+
+    def run_kernel(
+        self, kernel: Kernel, blocks: tuple[int, int, int], arguments: ctypes.Structure, stream: Stream
+    ) -> None:
+        with self._call():
+            copied = type(arguments).from_buffer_copy(arguments)
+
+            def run() -> None:
+                self.run_on_host(self._kernels[kernel], blocks, copied)
+
+            self.queue(stream, Operation("kernel", run))
+
+    def run_on_host(self, kernel: HostKernel, blocks: tuple[int, int, int], arguments: ctypes.Structure) -> None:
+        """Run a kernel with the memory that its arguments point to."""
+        arguments = type(arguments).from_buffer_copy(arguments)
+        for name, kind in type(arguments)._fields_:  # type: ignore[misc]
+            if kind is ctypes.c_void_p:
+                setattr(arguments, name, self.inside(getattr(arguments, name)).ctypes.data)
+        kernel.run(blocks, arguments)
+
     def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
         with self._call(allow_capture=False):
             assert not self._streams[stream], "other work is still queued"
@@ -224,6 +254,12 @@ class SimulatedDevice(Device):
         """Return the memory at an address."""
         assert address in self._memory, "memory is used after it was freed"
         return self._memory[address]
+
+    def inside(self, address: int) -> Bytes:
+        """Return the memory from an address on, which may be inside a buffer."""
+        start = max((start for start in self._memory if start <= address), default=-1)
+        assert 0 <= address - start < len(self.at(start)), "memory is used that is in no buffer"
+        return self._memory[start][address - start :]
 
     def queue(self, stream: Stream, operation: Operation) -> None:
         if self._capture and self._capture[0] == stream:
@@ -283,7 +319,8 @@ class SimulatedDevice(Device):
             self.queue(stream, Operation(kind, run))
 
     def _new_memory(self, bytes: int) -> int:
-        address = 256 * self._new_handle()
+        address = self._next_address
+        self._next_address += bytes + -bytes % 256
         self._memory[address] = np.full(bytes, POISON, np.uint8)
         return address
 

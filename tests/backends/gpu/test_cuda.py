@@ -11,10 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from tests.backends.gpu.simulator import SimulatedDevice
 from vsanimesr.backends.gpu.cuda import FATAL_ERRORS, CudaDevice, Gpu, find_gpu, list_gpus, load_runtime
-from vsanimesr.backends.gpu.device import DeviceError, Event, OutOfMemoryError, Stream
+from vsanimesr.backends.gpu.device import BLOCK, Device, DeviceError, Event, Kernel, OutOfMemoryError, Stream
 from vsanimesr.errors import MissingDependencyError
 
 DRIVER = 13010
@@ -214,6 +216,129 @@ def convert(cudart: Any, argument: Any) -> Any:
         kinds = cudart.cudaMemcpyKind if "Memcpy" in argument else cudart.cudaStreamCaptureMode
         return getattr(kinds, argument)
     return argument
+
+
+# Kernels
+
+
+class Arguments(ctypes.Structure):
+    _fields_ = (("number", ctypes.c_int), ("address", ctypes.c_void_p))
+
+
+KERNEL = """
+struct Arguments { int number; int *address; };
+extern "C" __global__ void number(Arguments a) {
+    const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
+    if (x < 40 && y < 20)
+        a.address[40 * y + x] = a.number + 40 * y + x;
+}
+"""
+
+
+def test_kernels_are_compiled_for_the_gpu_and_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    cudart = FakeRuntime({"cudaGetDevice": 1, "cudaLibraryLoadData": 7, "cudaLibraryGetKernel": 8})
+    monkeypatch.setattr("vsanimesr.backends.gpu.cuda.compile_kernels", lambda *arguments: repr(arguments).encode())
+    device = CudaDevice(1, cudart, driver=FakeRuntime())
+    cudart.calls.clear()
+
+    assert device.load_kernels("source", ["write"]) == (8,)
+    assert cudart.calls == [
+        ("cudaGetDevice",),
+        ("cudaGetDeviceProperties", 1),
+        ("cudaLibraryLoadData", b"('source', (8, 9))", [], [], 0, [], [], 0),
+        ("cudaLibraryGetKernel", 7, b"write"),
+    ]
+    device.close()
+    assert cudart.calls[-1] == ("cudaLibraryUnload", 7)
+
+
+def test_a_kernel_gets_its_arguments_by_value() -> None:
+    class Launches(FakeRuntime):
+        """Reads the kernel's parameter, as the driver does, during the call."""
+
+        def cuLaunchKernel(self, *arguments: Any) -> tuple[int]:  # noqa: N802
+            *numbers, parameters, _ = arguments
+            first = ctypes.c_void_p.from_address(parameters)
+            assert first.value is not None
+            found = Arguments.from_address(first.value)
+            self.calls.append((*numbers, found.number, found.address))
+            return (0,)
+
+    driver = Launches()
+    device = CudaDevice(0, FakeRuntime(), driver)
+    driver.calls.clear()
+    device.run_kernel(Kernel(8), (3, 2, 1), Arguments(5, 4096), Stream(9))
+    assert driver.calls == [(8, 3, 2, 1, 32, 8, 1, 0, 9, 5, 4096)]
+
+
+def test_the_functions_for_kernels_exist_and_take_these_arguments() -> None:
+    cudart, driver = import_cuda("runtime"), import_cuda("driver")
+    counts = {"cudaLibraryLoadData": 7, "cudaLibraryGetKernel": 2, "cudaLibraryUnload": 1}
+    assert {name: len(inspect.signature(getattr(cudart, name)).parameters) for name in counts} == counts
+    assert [*inspect.signature(driver.cuLaunchKernel).parameters][7:] == [
+        "sharedMemBytes",
+        "hStream",
+        "kernelParams",
+        "extra",
+    ]
+
+
+def test_the_real_functions_for_kernels_accept_integers_as_handles() -> None:
+    """Without a driver, a call with valid arguments fails only because there is no driver."""
+    cudart, driver = import_cuda("runtime"), import_cuda("driver")
+    if cudart.cudaDriverGetVersion()[1]:
+        pytest.skip("these handles would reach the driver")
+    for name, arguments in (
+        ("cudaLibraryLoadData", (b"image", [], [], 0, [], [], 0)),
+        ("cudaLibraryGetKernel", (7, b"name")),
+        ("cudaLibraryUnload", (7,)),
+    ):
+        error, *_ = getattr(cudart, name)(*arguments)
+        assert error == cudart.cudaError_t.cudaErrorInsufficientDriver
+    with pytest.raises(RuntimeError, match="driver"):  # of the library that is not there
+        driver.cuLaunchKernel(8, 1, 1, 1, *BLOCK, 0, 9, ctypes.addressof((ctypes.c_void_p * 1)()), 0)
+    with pytest.raises(TypeError):
+        driver.cuLaunchKernel(8, 1, 1, 1, *BLOCK, 0, 9, "no address", 0)
+
+
+def import_cuda(name: str) -> Any:
+    return pytest.importorskip(f"cuda.bindings.{name}")
+
+
+@pytest.mark.gpu
+def test_a_kernel_runs_on_a_gpu_in_the_order_of_its_stream() -> None:
+    cudart = load_runtime()
+    if not cudart.cudaDriverGetVersion()[1]:
+        pytest.skip("there is no GPU")
+    check_kernel(CudaDevice(0, cudart))
+
+
+def test_a_kernel_runs_on_the_simulated_device_in_the_order_of_its_stream() -> None:
+    check_kernel(SimulatedDevice(lag=1))
+
+
+def check_kernel(device: Device) -> None:
+    """Fill a buffer twice by a kernel, and download it."""
+    with device.attached():
+        (kernel,) = device.load_kernels(KERNEL, ["number"])
+        buffer, pinned = device.allocate(3200), device.allocate_pinned(3200)
+        stream, event = device.make_stream(), device.make_event()
+        for number in (3, 5):
+            device.run_kernel(kernel, (2, 3, 1), arguments := Arguments(number, buffer.address), stream)
+            arguments.number = -1  # it has been copied
+        device.download(pinned, buffer, stream)
+        device.record(event, stream)
+        device.synchronise(event)
+
+    assert pinned.data.view(np.int32).tolist() == [5 + each for each in range(800)]
+    device.close()
+
+
+def test_an_error_of_the_driver_has_its_own_text() -> None:
+    driver = FakeRuntime()
+    driver.failing["cuLaunchKernel"] = "CUDA_ERROR_INVALID_VALUE"
+    with pytest.raises(DeviceError, match="cuLaunchKernel: CUDA_ERROR_INVALID_VALUE: explanation"):
+        CudaDevice(0, FakeRuntime(), driver).run_kernel(Kernel(8), (1, 1, 1), Arguments(), Stream(9))
 
 
 def test_fatal_errors_are_those_in_cudas_documentation() -> None:

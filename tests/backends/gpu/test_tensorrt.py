@@ -15,7 +15,7 @@ import pytest
 
 from scripts.studies.psnr import compute_psnr
 from tests.backends.gpu.random_runs import Reference, assert_same, read_frame, submit
-from tests.backends.gpu.simulator import SimulatedDevice, SimulatedProgram, is_output
+from tests.backends.gpu.simulator import SimulatedDevice, is_output
 from tests.backends.gpu.test_pipeline import network_parts
 from tests.backends.runner import (
     Picture,
@@ -28,10 +28,10 @@ from vsanimesr.backends import availability, open_backend
 from vsanimesr.backends.base import Availability
 from vsanimesr.backends.gpu import tensorrt
 from vsanimesr.backends.gpu.cuda import Gpu
-from vsanimesr.backends.gpu.device import Buffer, DeviceError, OutOfMemoryError, Stream
+from vsanimesr.backends.gpu.device import Buffer, DeviceError, OutOfMemoryError, Program, Stream
 from vsanimesr.backends.gpu.kernels import kernel_key
 from vsanimesr.backends.gpu.memory import estimate_bytes
-from vsanimesr.backends.gpu.pipeline import bytes_needed
+from vsanimesr.backends.gpu.pipeline import DEPTH, bytes_needed
 from vsanimesr.backends.gpu.tensorrt import (
     LAYOUTS,
     TYPES,
@@ -498,7 +498,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[
 
     def make_network_program(
         trt: Any, loaded: LoadedEngine, tensors: dict[str, Tensor], logger: Any, device: Any, kernels: Any
-    ) -> SimulatedProgram:
+    ) -> Program:
         program = network_parts(*SIZE).program(device, tensors)
         program.save_kernels = lambda: None  # type: ignore[attr-defined]
         return program
@@ -524,7 +524,7 @@ def test_a_backend_runs_the_network_and_builds_its_engine_once(
     parts = network_parts(*SIZE)
     for _ in range(2):
         with caplog.at_level(logging.INFO), open_backend("tensorrt_rtx", setup) as backend:
-            assert backend.depth == 2
+            assert backend.depth == DEPTH
             reference = Reference(parts)
             for numbers in [(0, 0, 1), (0, 1, 2), (1, 2, 3)]:
                 expected = reference.step(numbers)

@@ -30,6 +30,7 @@ from scripts.benchmarks import (
     table,
     timing,
     training,
+    transfers,
 )
 from vsanimesr.options import Options
 from vsanimesr.session import Session
@@ -311,6 +312,7 @@ def test_the_settings_follow_the_command_line() -> None:
         "import",
         "seeks",
         "decisions",
+        "transfers",
         "train",
         "lbo",
         "samples",
@@ -347,6 +349,7 @@ def test_every_section_gives_its_tables(sections: dict[str, list[list[str]]]) ->
         "Peak resident memory of vspipe, 24 frames",
         "Peak resident memory of Python with the backend alone,",
         "Imports",
+        "Transfers to and from a GPU",
         "Degrading clips",
     ]
     for heading, rows in sections.items():
@@ -372,6 +375,7 @@ def test_each_target_of_the_issue_is_judged(sections: dict[str, list[list[str]]]
         "openvino",
         *2 * ["openvino, auto", "openvino, fp32", *(f"openvino, {name}" for name in with_bf16 if name == "int8")],
         "vsanimesr",
+        transfers.TARGET,
         *(["this trainer, preset release"] if shutil.which("ffmpeg") else []),
     ]
 
@@ -389,6 +393,7 @@ def test_the_results_have_the_expected_order(sections: dict[str, list[list[str]]
         more_memory,
         alone,
         imports,
+        moved,
         degraded,
     ) = sections.values()
 
@@ -405,4 +410,8 @@ def test_the_results_have_the_expected_order(sections: dict[str, list[list[str]]
         assert max(float(memory[0][1]), float(memory[1][1])) + 50 < float(with_openvino[1])
     assert float(alone[0][1]) < float(more_memory[2][1])  # without video and VapourSynth
     assert imports[0][2] == "none"
+    assert [row[3:5] for row in moved] == [
+        [f"{up * 32 * 24 / 1e6:.2f}", f"{down * 32 * 24 / 1e6:.2f}"]
+        for up, down in ((12, 192), (1.5, 192), (1.5, 24), (1.5, 48), (3, 48))
+    ]
     assert len(degraded) == 1 or float(degraded[0][1]) > float(degraded[1][1])  # clips per second

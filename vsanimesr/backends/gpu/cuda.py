@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,7 +12,19 @@ from typing import Any
 import numpy as np
 
 from ...errors import MissingDependencyError
-from .device import Buffer, Device, DeviceError, Event, Graph, OutOfMemoryError, PinnedBuffer, Stream
+from .device import (
+    BLOCK,
+    Buffer,
+    Device,
+    DeviceError,
+    Event,
+    Graph,
+    Kernel,
+    OutOfMemoryError,
+    PinnedBuffer,
+    Stream,
+)
+from .nvrtc import compile_kernels
 
 OLDEST_CUDA = 13000
 """Oldest version of CUDA that is used, as 1000 * major + 10 * minor: of cuda-bindings, and of the driver."""
@@ -211,6 +223,21 @@ class CudaDevice(Device):
 
     def synchronise(self, event: Event) -> None:
         self._call("cudaEventSynchronize", event)
+
+    def load_kernels(self, source: str, names: Sequence[str]) -> tuple[Kernel, ...]:
+        properties = self._call("cudaGetDeviceProperties", self._call("cudaGetDevice"))
+        image = compile_kernels(source, (properties.major, properties.minor))
+        library = self._call("cudaLibraryLoadData", image, [], [], 0, [], [], 0)
+        handle = self._own("cudaLibraryUnload", library)
+        return tuple(Kernel(int(self._call("cudaLibraryGetKernel", handle, name.encode()))) for name in names)
+
+    def run_kernel(
+        self, kernel: Kernel, blocks: tuple[int, int, int], arguments: ctypes.Structure, stream: Stream
+    ) -> None:
+        parameters = (ctypes.c_void_p * 1)(ctypes.addressof(arguments))
+        addresses = ctypes.addressof(parameters)
+        # The runtime of cuda-python has no such function. The driver takes the runtime's handles.
+        self._call("cuLaunchKernel", kernel, *blocks, *BLOCK, 0, stream, addresses, 0)
 
     def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
         # ThreadLocal: calls of other threads, such as another filter's allocations, do not break the capture.

@@ -7,8 +7,9 @@ and events allow.
 
 from __future__ import annotations
 
+import ctypes
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NewType
@@ -22,7 +23,12 @@ from ...network.tensors import Tensor
 Stream = NewType("Stream", int)
 Event = NewType("Event", int)
 Graph = NewType("Graph", int)
+Kernel = NewType("Kernel", int)
 """Handles, valid for the device that made them."""
+
+
+BLOCK = (32, 8, 1)
+"""Threads in a block of a kernel."""
 
 
 class DeviceError(BackendError):
@@ -121,6 +127,24 @@ class Device(ABC):
     @abstractmethod
     def synchronise(self, event: Event) -> None:
         """Make the calling thread wait for the work that the event stands for now."""
+
+    @abstractmethod
+    def load_kernels(self, source: str, names: Sequence[str]) -> tuple[Kernel, ...]:
+        """Compile CUDA C++ for the device and return the kernels with these names.
+
+        Raises:
+            MissingDependencyError: the compiler is not installed.
+        """
+
+    @abstractmethod
+    def run_kernel(
+        self, kernel: Kernel, blocks: tuple[int, int, int], arguments: ctypes.Structure, stream: Stream
+    ) -> None:
+        """Queue a kernel on a grid of blocks of `BLOCK` threads.
+
+        Args:
+            arguments: the kernel's only parameter, copied now. Its `c_void_p` are addresses of device memory.
+        """
 
     @abstractmethod
     def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:

@@ -5,6 +5,11 @@ is processed in order, one new frame is uploaded per step. *Compute* copies thre
 network and updates the state. *Downloads* copies SR frames back. Events order the streams where they use the same
 memory, and nowhere else, so the upload for step n + 1 and the download of step n - 1 overlap with step n.
 
+Frames may go up and down in formats of their own. *Uploads* then also makes R, G and B, and *downloads* makes the
+target's planes before it copies them. There the conversions, which wait for memory, overlap with the network, which
+waits for arithmetic; and no step waits for them. The packed frames need one buffer each, because only one stream uses
+it. What a conversion depends on may change from frame to frame, so it is in no graph.
+
 Even and odd steps use two sets of buffers. A step writes its state into the other set, because no runtime defines what
 happens if it reads and writes the same buffer; and one set's SR frame is downloaded while the other set computes. So
 the network has two sets of bindings, and two graphs serve all steps. For the same reason the window is filled by copies
@@ -26,10 +31,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import BackendError
+from ...errors import BackendError, NotFiniteError
 from ...network.graph import GraphPrecision
-from ...network.tensors import STATE, WINDOW, step_tensors
+from ...network.tensors import STATE, WINDOW, Tensor, step_tensors
+from ...pixels import MATRIX_RGB, RGBS, Colours, PixelFormat, Target
 from ..base import Frame, Planes, State, Ticket
+from .convert import Loader, Storer, load_kernels, loader_bytes, read_flag, stored_bytes, storer_bytes
 from .device import Buffer, Device, DeviceError, Event, Graph, PinnedBuffer, Program
 
 _log = logging.getLogger(__name__)
@@ -37,20 +44,48 @@ _log = logging.getLogger(__name__)
 RING_SLOTS = 4
 """Source frames on the device: three of a window, and one that is uploaded in the meantime."""
 
-DEPTH = 2
-"""Tickets that may be unfinished at once, as in `Backend.depth`."""
+DEPTH = 4
+"""Tickets that may be unfinished at once, as in `Backend.depth`. While the host copies one frame, the device has two
+more steps to run, and one that is downloaded."""
 
 BUFFER_SETS = 2
 
 
-def bytes_needed(width: int, height: int, precision: GraphPrecision) -> int:
+def bytes_needed(
+    width: int,
+    height: int,
+    precision: GraphPrecision,
+    source: PixelFormat = RGBS,
+    target: Target | None = None,
+) -> int:
     """Return the bytes of device memory that a pipeline allocates for LR frames of a size in pixels.
 
     The network needs more: its weights, and its intermediate results.
+
+    Args:
+        source: as in `Pipeline`, with `target`.
     """
-    size = {name: tensor.bytes for name, tensor in step_tensors(width, height, precision).items()}
+    tensors = step_tensors(width, height, precision)
+    size = {name: tensor.bytes for name, tensor in tensors.items()}
     window = sum(size[name] for name in WINDOW)
-    return RING_SLOTS * size["cur"] + window + BUFFER_SETS * (sum(size[name] for name in STATE) + size["frame"])
+    conversions = 0 if source == RGBS else loader_bytes(source, width, height)
+    if target and not _is_plain(target, tensors["frame"]):
+        conversions += storer_bytes(target, tensors["frame"])
+    steps = BUFFER_SETS * (sum(size[name] for name in STATE) + size["frame"])
+    return RING_SLOTS * size["cur"] + window + steps + conversions
+
+
+def bytes_moved(width: int, height: int, source: PixelFormat = RGBS, target: Target | None = None) -> tuple[int, int]:
+    """Return the bytes that go up and down for each frame of a clip of a size in pixels, processed in order."""
+    frame = step_tensors(width, height, "fp32")["frame"]
+    plain = target is None or _is_plain(target, frame)
+    return source.bytes(width, height), frame.bytes if plain or target is None else stored_bytes(target)
+
+
+def _is_plain(target: Target, frame: Tensor) -> bool:
+    """Return whether an SR frame is the target's frame as it is."""
+    *_, height, width = frame.shape
+    return (target.format, frame.type) == (RGBS, "fp32") and (target.width, target.height) == (width, height)
 
 
 @dataclass
@@ -58,7 +93,9 @@ class _RingSlot:
     """Place of a source frame: a staging buffer on the host, and a buffer on the device."""
 
     staging: PinnedBuffer
+    """Source frame in its own format."""
     buffer: Buffer
+    """Its R, G and B planes."""
     ready: Event
     """End of the last upload. The staging buffer may then be written, and the buffer read."""
     consumed: Event
@@ -79,7 +116,7 @@ class _StepBuffers:
     ready: Event
     """End of the last step. The frame may then be read."""
     consumed: Event
-    """End of the last download. The frame may then be written."""
+    """End of the last download, or conversion, of the frame. It may then be written."""
     graph: Graph | None = None
 
 
@@ -113,12 +150,25 @@ class Pipeline:
     Args:
         backend: name of the backend, for error messages.
         graphs: whether steps are replayed as graphs, if the program allows it.
+        source: format of the frames that are submitted. With another one than `RGBS`, they have colours.
+        target: what tickets give; by default the SR frame as it is. With another one, a ticket raises NotFiniteError if
+            the SR frame holds NaN or infinity; else the caller looks for them.
 
     Raises:
         BackendError: the device has too little memory, or the first steps fail.
+        MissingDependencyError: a conversion needs a compiler that is not installed.
     """
 
-    def __init__(self, device: Device, program: Program, *, backend: str, graphs: bool) -> None:
+    def __init__(
+        self,
+        device: Device,
+        program: Program,
+        *,
+        backend: str,
+        graphs: bool,
+        source: PixelFormat = RGBS,
+        target: Target | None = None,
+    ) -> None:
         self._device = device
         self._program = program
         self._backend = backend
@@ -129,7 +179,13 @@ class Pipeline:
         self._steps = 0
         self._tickets = 0
         self._closed = False
+        self._drain_event: Event | None = None
         self._readbacks: list[_Readback] = []
+        self._source = source
+        *_, height, width = program.tensors["frame"].shape
+        self._target = target or Target(RGBS, Colours(MATRIX_RGB, True, 0), width, height)
+        self._loader: Loader | None = None
+        self._storer: Storer | None = None
         self._buffer_sets: list[_StepBuffers] = []
         self.state_bytes = sum(program.tensors[name].bytes for name in STATE)
         try:
@@ -207,15 +263,19 @@ class Pipeline:
         self._uploads, self._compute, self._downloads = (device.make_stream() for _ in range(3))
         self._drain_event = device.make_event()
         self._window = {name: device.allocate(size[name]) for name in WINDOW}
-        lr, sr = size["cur"], size["frame"]
+        self._make_converters()
+        *_, height, width = self._program.tensors["cur"].shape
+        staging = self._source.bytes(width, height)
         self._ring = [
-            _RingSlot(device.allocate_pinned(lr), device.allocate(lr), device.make_event(), device.make_event())
+            _RingSlot(
+                device.allocate_pinned(staging), device.allocate(size["cur"]), device.make_event(), device.make_event()
+            )
             for _ in range(RING_SLOTS)
         ]
         self._buffer_sets = [
             _StepBuffers(
                 {name: device.allocate(size[name]) for name in STATE},
-                device.allocate(sr),
+                device.allocate(size["frame"]),
                 device.make_event(),
                 device.make_event(),
             )
@@ -223,7 +283,20 @@ class Pipeline:
         ]
         pinned = {name: device.allocate_pinned(size[name]) for name in STATE}
         self._state_staging = _StateStaging(pinned, device.make_event())
-        self._readbacks = [_Readback(device.allocate_pinned(sr), device.make_event()) for _ in range(DEPTH)]
+        result = self._storer.packed.bytes if self._storer else size["frame"]
+        self._readbacks = [_Readback(device.allocate_pinned(result), device.make_event()) for _ in range(DEPTH)]
+
+    def _make_converters(self) -> None:
+        """Make the conversions that this source and this target need."""
+        cur, frame = (self._program.tensors[name] for name in ("cur", "frame"))
+        needs_loader, needs_storer = self._source != RGBS, not _is_plain(self._target, frame)
+        if needs_loader or needs_storer:
+            load, store = load_kernels(self._device)
+        if needs_loader:
+            *_, height, width = cur.shape
+            self._loader = Loader(self._device, load, self._source, width, height, self._uploads)
+        if needs_storer:
+            self._storer = Storer(self._device, store, self._target, frame, self._downloads)
 
     def _warm_up(self, graphs: bool) -> None:
         """Run a step with each buffer set, for work that runtimes do at a first step, and then make the graphs.
@@ -273,14 +346,20 @@ class Pipeline:
         return slot
 
     def _upload(self, slot: _RingSlot, frame: Frame) -> None:
+        device, loader = self._device, self._loader
         slot.number = None
-        self._device.synchronise(slot.ready)
-        shape = self._program.tensors["cur"].shape[1:]
-        for target, plane in zip(slot.staging.data.view(np.float32).reshape(shape), frame.planes, strict=True):
-            target[:] = plane
-        self._device.wait(self._uploads, slot.consumed)
-        self._device.upload(slot.buffer, slot.staging, self._uploads)
-        self._device.record(slot.ready, self._uploads)
+        device.synchronise(slot.ready)
+        *_, height, width = self._program.tensors["cur"].shape
+        _copy_planes(self._source.views(slot.staging.data, width, height), frame.planes)
+        if loader:
+            device.upload(loader.packed, slot.staging, self._uploads)
+        device.wait(self._uploads, slot.consumed)
+        if loader:
+            assert frame.colours is not None
+            loader.run(slot.buffer, frame.colours)
+        else:
+            device.upload(slot.buffer, slot.staging, self._uploads)
+        device.record(slot.ready, self._uploads)
         slot.number = frame.number
 
     def _fill_window(self, slots: list[_RingSlot]) -> None:
@@ -308,20 +387,28 @@ class Pipeline:
     def _start_download(self, buffers: _StepBuffers) -> Ticket:
         """Queue the download of the frame. The readback is free: its last ticket has been waited for."""
         device, readback = self._device, self._readbacks[self._tickets % DEPTH]
+        self._tickets += 1
+        stamp = self._tickets % 2**32
         device.record(buffers.ready, self._compute)
         device.wait(self._downloads, buffers.ready)
-        device.download(readback.pinned, buffers.frame, self._downloads)
-        device.record(buffers.consumed, self._downloads)
+        if self._storer:
+            self._storer.run(buffers.frame, stamp)
+            device.record(buffers.consumed, self._downloads)
+            device.download(readback.pinned, self._storer.packed, self._downloads)
+        else:
+            device.download(readback.pinned, buffers.frame, self._downloads)
+            device.record(buffers.consumed, self._downloads)
         device.record(readback.ready, self._downloads)
-        self._tickets += 1
-        return _Ticket(self, readback, self._generation)
+        return _Ticket(self, readback, self._generation, stamp)
 
-    def _finish_download(self, readback: _Readback, generation: int, out: Planes) -> None:
+    def _finish_download(self, readback: _Readback, generation: int, stamp: int, out: Planes) -> None:
         with readback.lock, self._guard("failed at a step", generation):
             self._device.synchronise(readback.ready)
-            shape = self._program.tensors["frame"].shape[1:]
-            for plane, target in zip(readback.pinned.data.view(np.float32).reshape(shape), out, strict=True):
-                target[:] = plane
+            target, data = self._target, readback.pinned.data
+            _copy_planes(out, target.format.views(data, target.width, target.height))
+            is_finite = not self._storer or read_flag(data) != stamp
+        if not is_finite:  # no failure of the step: the state is as the network made it
+            raise NotFiniteError("the SR frame holds NaN or infinity")
 
     def _clear_state(self) -> None:
         for buffer in self._state_buffers().values():
@@ -362,7 +449,7 @@ class Pipeline:
 
     def _drain(self) -> None:
         """Wait for all queued work."""
-        if self._readbacks:  # allocated last: before that, nothing is queued
+        if self._drain_event is not None:  # made before anything is queued
             for stream in (self._uploads, self._compute, self._downloads):
                 self._device.record(self._drain_event, stream)
                 self._device.synchronise(self._drain_event)
@@ -397,10 +484,24 @@ class Pipeline:
 class _Ticket(Ticket):
     """The download of a step's SR frame into a readback."""
 
-    def __init__(self, pipeline: Pipeline, readback: _Readback, generation: int) -> None:
+    def __init__(self, pipeline: Pipeline, readback: _Readback, generation: int, stamp: int) -> None:
         self._pipeline = pipeline
         self._readback = readback
         self._generation = generation
+        self._stamp = stamp
 
     def wait(self, out: Planes) -> None:
-        self._pipeline._finish_download(self._readback, self._generation, out)
+        self._pipeline._finish_download(self._readback, self._generation, self._stamp, out)
+
+
+def _copy_planes(targets: Planes, sources: Planes) -> None:
+    """Copy planes of the same format.
+
+    Raises:
+        TypeError: a type is another one.
+        ValueError: a size is another one.
+    """
+    for target, source in zip(targets, sources, strict=True):
+        if target.shape != source.shape:
+            raise ValueError(f"a plane of {source.shape} does not fit one of {target.shape}")
+        np.copyto(target, source, casting="no")

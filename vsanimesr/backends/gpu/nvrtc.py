@@ -1,0 +1,72 @@
+"""CUDA C++ compiled for a GPU by NVRTC, which needs no GPU."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ...errors import MissingDependencyError
+from .device import DeviceError
+
+
+def compile_kernels(source: str, capability: tuple[int, int]) -> bytes:
+    """Compile CUDA C++ for GPUs of a compute capability, for example (8, 9).
+
+    Returns:
+        A cubin; or PTX, which the driver compiles, if NVRTC is older than the GPU.
+
+    Raises:
+        MissingDependencyError: NVRTC is not installed.
+        DeviceError: the source cannot be compiled.
+    """
+    nvrtc = _load()
+    number = 10 * capability[0] + capability[1]
+    known = [int(each) for each in _call(nvrtc, None, "nvrtcGetSupportedArchs")]
+    if older := [each for each in known if each <= number]:
+        is_known = number in known
+        target = f"sm_{number}" if is_known else f"compute_{max(older)}"
+    else:
+        raise DeviceError(
+            f"compute capability {number / 10} is too old for the installed NVRTC; use backend='openvino'"
+        )
+    program = _call(nvrtc, None, "nvrtcCreateProgram", source.encode(), b"convert.cu", 0, [], [])
+    try:
+        options = [f"--gpu-architecture={target}".encode(), b"--std=c++17"]
+        _call(nvrtc, program, "nvrtcCompileProgram", program, len(options), options)
+        kind = "CUBIN" if is_known else "PTX"
+        image = bytes(_call(nvrtc, program, f"nvrtcGet{kind}Size", program))
+        _call(nvrtc, program, f"nvrtcGet{kind}", program, image)
+        return image
+    finally:
+        nvrtc.nvrtcDestroyProgram(program)
+
+
+def _load() -> Any:
+    try:
+        nvrtc = import_module("cuda.bindings.nvrtc")
+        nvrtc.nvrtcVersion()  # loads the library
+    except (ImportError, RuntimeError) as error:
+        raise MissingDependencyError(
+            f"the conversion of frames on the GPU needs NVRTC ({str(error).strip().partition('\n')[0]}); "
+            "pip install nvidia-cuda-nvrtc"
+        ) from error
+    return nvrtc
+
+
+def _call(nvrtc: Any, program: Any, function: str, *arguments: Any) -> Any:
+    """Call a function of NVRTC and return its value, or None if it has none.
+
+    Raises:
+        DeviceError: the function returned an error code.
+    """
+    error, *values = getattr(nvrtc, function)(*arguments)
+    if int(error) == 0:
+        return values[0] if values else None
+    text = nvrtc.nvrtcGetErrorString(error)[1].decode()
+    log = ""
+    if program is not None:
+        log = " " * nvrtc.nvrtcGetProgramLogSize(program)[1]
+        buffer = log.encode()
+        nvrtc.nvrtcGetProgramLog(program, buffer)
+        log = buffer.rstrip(b"\0 ").decode(errors="replace")
+    raise DeviceError(f"{function}: {text}{log and ': '}{log}")
