@@ -10,8 +10,8 @@ constexpr int save_interval = 32; // frames; while a clip is played forwards, ea
 constexpr int switch_cost = 8;    // loading a state counts like so many steps, so requests of one run go together
 } // namespace
 
-Sequencer::Sequencer(Config config)
-    : config_(std::move(config)), timeline_(config_.timeline), checkpoints_(config_.checkpoints) {}
+Sequencer::Sequencer(Config config, const Requests &requests)
+    : config_(std::move(config)), requests_(requests), timeline_(config_.timeline), checkpoints_(config_.checkpoints) {}
 
 Plan Sequencer::plan(int n, const Holdings &holdings) {
     Plan plan;
@@ -59,8 +59,8 @@ std::optional<Run> Sequencer::find_preview_run(int n, int reach, Unknown &unknow
     return Run{.first = n - reach, .start = n, .at_anchor = false, .approximate = true};
 }
 
-// Return the latest state on the way to a goal, or the start of its run.
-Sequencer::Base Sequencer::find_base(const Goal &goal) const {
+// Return the latest state on the way to a goal, or the start of its run. One saved state may be left out.
+Sequencer::Base Sequencer::find_base(const Goal &goal, int64_t without) const {
     Base best{.origin = Origin::reset, .run = goal.run, .frame = goal.run.first - 1, .saved = 0};
     const auto consider = [&](const Position &position, Origin origin, int64_t saved) {
         // An approximate run may be continued by a later request that is near enough.
@@ -72,8 +72,26 @@ Sequencer::Base Sequencer::find_base(const Goal &goal) const {
     if (live_)
         consider(*live_, Origin::live, 0);
     for (const auto &state : checkpoints_.states())
-        consider(state.position, Origin::saved, state.handle);
+        if (state.handle != without)
+            consider(state.position, Origin::saved, state.handle);
     return best;
+}
+
+// Return what the saved states are worth to the open requests.
+Checkpoints::Worth Sequencer::value_states() {
+    Checkpoints::Worth worth;
+    for (int n : requests_.frames()) {
+        Unknown unknown;
+        const auto goal = find_goal(n, unknown);
+        if (!goal)
+            continue;
+        const Base base = find_base(*goal);
+        if (base.origin != Origin::saved)
+            continue;
+        int &most = worth[base.saved];
+        most = std::max(most, count_steps(*goal, find_base(*goal, base.saved)) - count_steps(*goal, base));
+    }
+    return worth;
 }
 
 int Sequencer::count_steps(const Goal &goal, const Base &base) const {
@@ -163,16 +181,21 @@ bool Sequencer::should_park(const Plan &plan) {
     const auto next = timeline_.find_next(live_->frame, live_->run, unknown);
     if (!next || live_->run.approximate)
         return true;
-    return *next > live_->frame && (*next <= live_->run.start || timeline_.find_run(*next, unknown) == live_->run);
+    // The run of a frame on the way may be unknown: a request looks for its anchor in blocks that its own number gives.
+    return *next > live_->frame &&
+           (*next <= live_->run.start || timeline_.find_run(*next, unknown).value_or(live_->run) == live_->run);
 }
 
-std::vector<int64_t> Sequencer::record_saved(int64_t handle, bool parked) {
-    return checkpoints_.add({.position = live_.value(), .handle = handle, .parked = parked});
-}
-
-void Sequencer::complete(const Plan &plan) {
-    checkpoints_.release(plan.saved);
+std::vector<int64_t> Sequencer::complete(const Plan &plan, int64_t parked, int64_t saved) {
+    if (parked)
+        checkpoints_.add({.position = live_.value(), .handle = parked});
     live_ = Position{.run = plan.run, .frame = plan.steps.back().cur};
+    if (saved)
+        checkpoints_.add({.position = *live_, .handle = saved});
+    std::vector<int64_t> dropped;
+    while (checkpoints_.is_overfull())
+        dropped.push_back(checkpoints_.drop(*live_, value_states()));
+    return dropped;
 }
 
 std::vector<int64_t> Sequencer::invalidate() {
