@@ -57,7 +57,8 @@ def compile_library(folder: Path) -> ctypes.CDLL:
     """Compile the sequencer and the output cache with their C interface, `sequencer_c.cpp`, and load the library."""
     library = folder / "sequencer_c.so"
     sources = [Path(__file__).with_name("sequencer_c.cpp"), NATIVE / "sequencer.cpp", NATIVE / "timeline.cpp"]
-    subprocess.run([COMPILER, *FLAGS, f"-I{NATIVE}", "-o", library, *sources], check=True)
+    flags = [*FLAGS, *os.environ.get("CXXFLAGS", "").split()]  # of scripts/sanitize
+    subprocess.run([COMPILER, *flags, f"-I{NATIVE}", "-o", library, *sources], check=True)
     loaded = ctypes.CDLL(str(library))
     loaded.filter_new.restype = ctypes.c_void_p
     loaded.filter_get.restype = ctypes.c_long

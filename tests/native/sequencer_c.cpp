@@ -19,7 +19,8 @@ namespace {
 
 // The part of the filter that decides, without VapourSynth.
 struct Filter {
-    Filter(Sequencer::Config config, int capacity) : sequencer(std::move(config), requests), outputs(requests, capacity) {}
+    Filter(Sequencer::Config config, int capacity)
+        : sequencer(std::move(config), requests), outputs(requests, capacity) {}
 
     Requests requests;
     Sequencer sequencer;

@@ -188,9 +188,23 @@ def test_steps_back_are_short_with_little_memory(
     driver.close()
 
 
+@pytest.mark.parametrize(("reach", "checkpoints", "most"), [(16, 8, 3), (2, 8, 4), (1, 0, 13)])
+def test_previews_of_steps_back_are_short(library: ctypes.CDLL, reach: int, checkpoints: int, most: float) -> None:
+    driver = FilterDriver(
+        library, Clip(2000, preroll=4), preview=8, reach=reach, capacity=reach, checkpoints=checkpoints
+    )
+
+    jump, *back = count_steps(driver, range(1675, 1475, -1))
+
+    assert jump == 4 + 8 + 1
+    assert sum(back) / len(back) <= most
+    assert max(back) <= 4 + 8 + 8 + 1
+    driver.close()
+
+
 @pytest.mark.parametrize("turns", [1, 8])
 @pytest.mark.parametrize(
-    ("requests", "checkpoints", "most"), [(2, 0, 1.5), (2, 2, 1.01), (3, 0, 5), (5, 4, 1.01), (4, 2, 4), (8, 0, 17)]
+    ("requests", "checkpoints", "most"), [(2, 0, 1.5), (2, 2, 1), (3, 0, 5), (5, 4, 1), (4, 2, 4), (8, 0, 19)]
 )
 def test_distant_requests_in_turn_all_come_to_their_end(
     library: ctypes.CDLL, requests: int, checkpoints: int, most: float, turns: int

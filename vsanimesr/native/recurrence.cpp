@@ -131,7 +131,7 @@ private:
     OutputCache<SharedOutput> outputs_;
     int64_t steps_run_ = 0;
     int64_t bytes_since_trim_ = 0; // of source frames received and SR frames made
-    bool state_lost_ = false;      // the backend has failed, or a turn is not recorded: the next turn discards all states
+    bool state_lost_ = false; // the backend has failed, or a turn is not recorded: the next turn discards all states
 
     // One request at a time has its turn: it alone calls the session, but for waiting, and it alone changes the states
     // of the sequencer. The mutex is not held meanwhile. All requests that wait for their turn hold the frames of their

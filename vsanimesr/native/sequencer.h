@@ -6,6 +6,7 @@
 #include "requests.h"
 #include "timeline.h"
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -73,8 +74,8 @@ public:
     // Return whether to save the state after the last step before the steps of a plan replace it.
     bool should_park(const Plan &plan);
 
-    // Record that the steps of a plan have been run, and the handles of the states that were saved before (`parked`) and
-    // after them; 0 for none. Return the handles of states that are not kept any more.
+    // Record that the steps of a plan have been run, and the handles of the states that were saved before (`parked`)
+    // and after them; 0 for none. Return the handles of states that are not kept any more.
     std::vector<int64_t> complete(const Plan &plan, int64_t parked, int64_t saved);
 
     std::vector<int64_t> invalidate(); // a step has failed: return the handles of all states
@@ -96,6 +97,9 @@ private:
 
     std::optional<Goal> find_goal(int n, Unknown &unknown);
     std::optional<Run> find_preview_run(int n, int reach, Unknown &unknown) const;
+    std::optional<Run> find_run_to_continue(int n, int reach) const;
+    // Return how many steps back the outputs and states that are kept of one run may serve.
+    int most_steps_back(int reach) const { return std::min(reach, config_.reach - 1 + config_.checkpoints); }
     Base find_base(const Goal &goal, int64_t without = 0) const;
     Checkpoints::Worth value_states();
     int count_steps(const Goal &goal, const Base &base) const;
