@@ -188,7 +188,7 @@ def test_steps_back_are_short_with_little_memory(
     driver.close()
 
 
-@pytest.mark.parametrize(("reach", "checkpoints", "most"), [(16, 8, 3), (2, 8, 4), (1, 0, 13)])
+@pytest.mark.parametrize(("reach", "checkpoints", "most"), [(16, 8, 3), (2, 8, 5), (1, 0, 13)])
 def test_previews_of_steps_back_are_short(library: ctypes.CDLL, reach: int, checkpoints: int, most: float) -> None:
     driver = FilterDriver(
         library, Clip(2000, preroll=4), preview=8, reach=reach, capacity=reach, checkpoints=checkpoints

@@ -1,5 +1,7 @@
-"""Turns through VapourSynth: whatever fails, and whatever becomes known meanwhile, they pass on. Each test is a process of
-its own, because one that waits for ever cannot be ended."""
+"""Turns through VapourSynth: whatever fails, and whatever becomes known meanwhile, they pass on.
+
+Each test is a process of its own, because one that waits for ever cannot be ended.
+"""
 
 from __future__ import annotations
 
