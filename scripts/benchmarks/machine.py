@@ -16,6 +16,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def processor() -> str:
+    """Return the name of the processor."""
+    return _cpu("model name") or platform.machine()
+
+
 def has_amx() -> bool:
     """Return whether the processor has matrix multiplication in bf16."""
     return BF16[0] in _cpu("flags").split()
@@ -30,10 +35,9 @@ def describe() -> str:
     """Return one line: processor, cores, bf16 instructions, load, and versions of the packages."""
     flags = _cpu("flags").split()
     bf16 = ", ".join(flag for flag in BF16 if flag in flags) or "not in hardware"
-    name = _cpu("model name") or platform.machine()
     packages = ("VapourSynth", "OpenVINO", "torch", "vapoursynth-animesr")
     versions = [f"Python {platform.python_version()}", *(f"{package} {version(package)}" for package in packages)]
-    return f"{name}, {cores()} cores, bf16: {bf16}, load {os.getloadavg()[0]:.1f}; {', '.join(versions)}"
+    return f"{processor()}, {cores()} cores, bf16: {bf16}, load {os.getloadavg()[0]:.1f}; {', '.join(versions)}"
 
 
 def _cpu(field: str) -> str:

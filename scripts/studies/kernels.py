@@ -8,7 +8,6 @@ mean over the picture and as 99.9th percentile. Overshoot is what is seen as hal
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from vsanimesr.options import Kernel
 
 from .arrays import make_clip, read_clip
 from .commands import make_parser
+from .psnr import compute_psnr
 
 core = vs.core
 
@@ -51,9 +51,9 @@ def measure(folder: Path, models: Sequence[str]) -> Figures:
                 pixels = to_planes(sr)
                 for kernel in get_args(Kernel.__value__):
                     scaled = to_planes(getattr(core.resize, kernel.capitalize())(to_clip(pixels), width, height))
-                    error = float(np.mean((np.clip(scaled, 0, 1) - part) ** 2))
                     over = overshoot(scaled, pixels)
-                    figures = -10 * math.log10(error), float(over.mean()), float(np.percentile(over, 99.9))
+                    psnr = compute_psnr(np.clip(scaled, 0, 1), part)
+                    figures = psnr, float(over.mean()), float(np.percentile(over, 99.9))
                     found[factor, kernel].append(figures)
     return found
 

@@ -30,6 +30,7 @@ from vsanimesr.tiles import Span, TiledBackend
 from vsanimesr.weights.load import read_weights
 
 from .commands import make_parser
+from .psnr import compute_psnr
 
 type Picture = NDArray[np.float32]
 type Size = tuple[int, int]
@@ -157,10 +158,6 @@ def run(backend: Backend, clip: Sequence[Picture]) -> Iterable[Picture]:
             yield out.clip(0, 1)
 
 
-def psnr(a: Picture, b: Picture) -> float:
-    return float(-10 * np.log10(np.mean((a.astype(np.float64) - b) ** 2) + 1e-20))
-
-
 def tile_size(overlap: int) -> Size:
     wide, high = (padded_size((side + overlap) // TILES) for side in SIZE)
     return wide, high
@@ -180,8 +177,8 @@ def measure(folder: Path, path: Path, model: str, frames: int, pairs: Iterable[t
         tiled = Variant(make_setup(model, SIZE), tile_size(overlap), overlap, states)
         values: dict[str, list[float]] = {seam: [] for seam in SEAMS}
         for found, expected in zip(run(tiled, clip), whole, strict=True):
-            values["cut"].append(psnr(found, expected))
-            values["blended"].append(psnr(tiled.blended.clip(0, 1), expected))
+            values["cut"].append(compute_psnr(found, expected))
+            values["blended"].append(compute_psnr(tiled.blended.clip(0, 1), expected))
         file.write_text(json.dumps(values))
         print(file.stem, {seam: f"{min(each):.1f}" for seam, each in values.items()}, flush=True)
 

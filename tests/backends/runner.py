@@ -112,10 +112,6 @@ def import_onnxruntime_or_skip() -> Any:
     return import_onnxruntime()
 
 
-def psnr(a: Picture, b: Picture) -> float:
-    return float(-10 * np.log10(max(np.mean((a.astype(np.float64) - b) ** 2), 1e-30)))
-
-
 def assert_restored(restored: Picture, plain: Picture, source: Frame) -> None:
     """Check that an SR frame is another one with the low frequencies of its source frame, in float32."""
     expected = restore_colours(plain, np.stack(source.planes), SIGMA)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from scripts.studies.colours.correction import block_means
+from scripts.studies.psnr import compute_psnr
 from tests.backends.runner import (
     SIZE,
     TILED,
@@ -23,7 +24,6 @@ from tests.backends.runner import (
     assert_restored,
     make_frame,
     make_setup,
-    psnr,
     read_frame,
     run_steps,
     start_backend,
@@ -84,7 +84,7 @@ def reference(case: Case) -> list[Picture]:
 def test_all_backends_give_the_same_picture(case: Case, model: str, size: Size) -> None:
     expected = run_steps("openvino", model=model, size=size)
 
-    assert min(map(psnr, run_steps(*case, model=model, size=size), expected)) >= 100
+    assert min(map(compute_psnr, run_steps(*case, model=model, size=size), expected)) >= 100
 
 
 @pytest.mark.parametrize("case", WITH_NETWORK)

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scripts.studies.psnr import compute_psnr
 from tests.backends.runner import (
     SIZE,
     assert_restored,
     import_onnxruntime_or_skip,
     make_frame,
     make_setup,
-    psnr,
     run_steps,
 )
 from vsanimesr.backends import backend_class
@@ -123,7 +123,7 @@ def test_no_step_writes_the_state_that_it_reads(monkeypatch: pytest.MonkeyPatch)
 def test_fp16_is_close_to_fp32() -> None:
     half, full = (run_steps("onnxruntime", "provider=cpu", precision=precision) for precision in ("fp16", "fp32"))
 
-    assert min(map(psnr, half, full)) >= 70
+    assert min(map(compute_psnr, half, full)) >= 70
 
 
 def test_what_the_source_adds_to_fp16_is_float32() -> None:

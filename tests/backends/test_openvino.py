@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scripts.studies.psnr import compute_psnr
 from tests.backends import runner
 from tests.backends.runner import SIZE, Picture, assert_restored, make_frame, make_setup, read_frame, submit_step
 from vsanimesr.backends import openvino
@@ -111,8 +112,7 @@ def test_bf16_does_not_round_the_picture() -> None:
         with start(precision) as backend:
             frames.append(read_frame(backend.submit(still, still, still, output=True)))
 
-    error = np.mean((frames[0].astype(np.float64) - frames[1]) ** 2)
-    assert -10 * np.log10(error) >= 65
+    assert compute_psnr(*frames) >= 65
 
 
 def test_bf16_is_available_on_processors_that_have_it() -> None:

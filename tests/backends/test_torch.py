@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.backends.runner import SIZE, make_setup, psnr, read_frame, run_steps, start_backend, submit_step
+from scripts.studies.psnr import compute_psnr
+from tests.backends.runner import SIZE, make_setup, read_frame, run_steps, start_backend, submit_step
 from vsanimesr.backends import backend_class
 from vsanimesr.backends.base import Frame
 from vsanimesr.errors import BackendError, MissingDependencyError
@@ -60,7 +61,7 @@ def test_bf16_does_not_round_the_picture() -> None:
         with start_backend("torch", precision=precision) as backend:
             frames.append(read_frame(backend.submit(still, still, still, output=True)))
 
-    assert psnr(*frames) >= 65
+    assert compute_psnr(*frames) >= 65
 
 
 @pytest.mark.skipif(not NO_GPU, reason="auto is another precision on a GPU")
@@ -87,7 +88,7 @@ def test_inductor_gives_the_same_picture_on_any_thread() -> None:
                 with ThreadPoolExecutor(1) as pool:
                     ticket = pool.submit(submit_step, backend, n).result()
                 frames.append(read_frame(ticket))
-            assert min(map(psnr, frames, expected)) >= 100
+            assert min(map(compute_psnr, frames, expected)) >= 100
             backend.reset()
 
 
@@ -127,6 +128,6 @@ def test_cuda_graphs_do_not_change_frames(precision: str) -> None:
 
 @pytest.mark.parametrize("precision", [pytest.param("fp16", marks=gpu), pytest.param("bf16", marks=gpu)])
 def test_16_bits_on_a_gpu_are_close_to_fp32(precision: str) -> None:
-    worst = min(map(psnr, run_steps("torch", precision=precision), run_steps("torch")))
+    worst = min(map(compute_psnr, run_steps("torch", precision=precision), run_steps("torch")))
 
     assert worst >= {"fp16": 70, "bf16": 50}[precision]

@@ -7,7 +7,7 @@ swscale's bicubic, x264's preset medium (docs/paper-and-release.md, 2.3).
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import cast
 
@@ -79,39 +79,49 @@ def transcode(frames: Frames, name: str, options: Mapping[str, str]) -> Frames:
     Raises:
         CodecError: the codec failed, or returned another number or size of frames.
     """
+    converter = VideoReformatter()
+    yuv = [_convert(converter, av.VideoFrame.from_ndarray(rgb, "rgb24"), "yuv420p") for rgb in frames]
+    decoded = transcode_yuv(yuv, name, options)
+    return np.stack([cast(Frames, _convert(converter, frame, "rgb24").to_ndarray()) for frame in decoded])
+
+
+def transcode_yuv(
+    frames: Sequence[av.VideoFrame], name: str, options: Mapping[str, str], rate: int = RATE
+) -> list[av.VideoFrame]:
+    """Encode and decode frames in yuv420p. Otherwise like `transcode`."""
     try:
-        decoded = _decode(name, _encode(frames, name, options))
+        decoded = _decode(name, _encode(frames, name, options, rate))
     except av.FFmpegError as error:
         raise CodecError(f"{name} with {dict(options)} failed: {error}") from error
-    if len(decoded) != len(frames) or decoded[0].shape != frames[0].shape:
+    if len(decoded) != len(frames) or _size(decoded[0]) != _size(frames[0]):
         raise CodecError(f"{name} with {dict(options)} gave {len(decoded)} frames for {len(frames)}")
-    return np.stack(decoded)
+    return decoded
 
 
-def _encode(frames: Frames, name: str, options: Mapping[str, str]) -> list[Packet]:
+def _encode(frames: Sequence[av.VideoFrame], name: str, options: Mapping[str, str], rate: int) -> list[Packet]:
     context = av.CodecContext.create(ENCODERS[name], "w")
     assert isinstance(context, av.VideoCodecContext)
-    _, context.height, context.width, _ = frames.shape
+    context.width, context.height = _size(frames[0])
     context.pix_fmt = "yuv420p"
-    context.framerate, context.time_base = Fraction(RATE), Fraction(1, RATE)
+    context.framerate, context.time_base = Fraction(rate), Fraction(1, rate)
     context.options = dict(options)
     context.thread_count = 1  # frames are small, and the other cores work on other clips
-    converter = VideoReformatter()
     packets = []
-    for n, rgb in enumerate(frames):
-        frame = _convert(converter, av.VideoFrame.from_ndarray(rgb, "rgb24"), "yuv420p")
+    for n, frame in enumerate(frames):
         frame.pts = n
         packets += context.encode(frame)
     return packets + context.encode(None)
 
 
-def _decode(name: str, packets: list[Packet]) -> list[Frames]:
+def _decode(name: str, packets: list[Packet]) -> list[av.VideoFrame]:
     context = av.CodecContext.create(DECODERS[name], "r")
     assert isinstance(context, av.VideoCodecContext)
     context.thread_count = 1
-    frames = [frame for packet in packets for frame in context.decode(packet)] + context.decode(None)
-    converter = VideoReformatter()
-    return [cast(Frames, _convert(converter, frame, "rgb24").to_ndarray()) for frame in frames]
+    return [frame for packet in packets for frame in context.decode(packet)] + context.decode(None)
+
+
+def _size(frame: av.VideoFrame) -> tuple[int, int]:
+    return frame.width, frame.height
 
 
 def _convert(converter: VideoReformatter, frame: av.VideoFrame, format: str) -> av.VideoFrame:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 import av
 import numpy as np
@@ -16,7 +15,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from trainer.degradation.blur import blur
-from trainer.degradation.codec import h264_options, quantiser_options
+from trainer.degradation.codec import h264_options, quantiser_options, transcode_yuv
 from trainer.degradation.scaling import downscale
 from vsanimesr.backends.base import SCALE
 
@@ -36,8 +35,7 @@ class Encoding:
     """A way from HQ to LQ."""
 
     name: str
-    encoder: str
-    decoder: str
+    codec: str
     options: Mapping[str, str]
     softness: float = 0
     """Sigma of a blur before shrinking, in HQ pixels."""
@@ -55,30 +53,16 @@ class Encoding:
 
     def _transcode(self, frames: Frames) -> Frames:
         """Encode and decode frames in YUV."""
-        context = av.CodecContext.create(self.encoder, "w")
-        assert isinstance(context, av.VideoCodecContext)
-        context.height, context.width = frames[0][0].shape
-        context.pix_fmt, context.framerate, context.time_base = "yuv420p", Fraction(RATE), Fraction(1, RATE)
-        context.options = dict(self.options)
-        context.thread_count = 1
-        packets = []
-        for n, planes in enumerate(frames):
-            frame = av.VideoFrame(context.width, context.height, "yuv420p")
-            frame.pts = n
-            for target, plane in zip(frame.planes, planes, strict=True):
-                _pixels(target)[:] = plane
-            packets += context.encode(frame)
-        packets += context.encode(None)
-        reader = av.CodecContext.create(self.decoder, "r")
-        assert isinstance(reader, av.VideoCodecContext)
-        reader.thread_count = 1
-        decoded = [frame for packet in packets for frame in reader.decode(packet)] + reader.decode(None)
+        _, width = frames[0][0].shape
+        pictures = [np.concatenate([plane.ravel() for plane in planes]).reshape(-1, width) for planes in frames]
+        yuv = [av.VideoFrame.from_ndarray(picture, "yuv420p") for picture in pictures]
+        decoded = transcode_yuv(yuv, self.codec, self.options, RATE)
         return [[_pixels(plane).copy() for plane in frame.planes] for frame in decoded]
 
 
 ENCODINGS = (
-    Encoding("x264", "libx264", "h264", h264_options(20, "high")),
-    Encoding("MPEG-2", "mpeg2video", "mpeg2video", quantiser_options(5), SOFTNESS),
+    Encoding("x264", "h264", h264_options(20, "high")),
+    Encoding("MPEG-2", "mpeg2", quantiser_options(5), SOFTNESS),
 )
 
 

@@ -12,6 +12,7 @@ from vsanimesr.backends.base import SCALE, Frame
 from vsanimesr.options import Options
 from vsanimesr.session import Session
 
+from ..psnr import compute_psnr
 from ..upscaling import run_scene
 from . import encodings
 from .comparison import Comparison
@@ -40,11 +41,10 @@ def upscale(session: Session, frames: Sequence[Yuv], numbers: Sequence[int]) -> 
         yield np.clip(result, 0, 1)
 
 
-def psnr(one: Rgb, other: Rgb) -> float:
-    """Return the PSNR of luma in dB; 99 for equal pictures."""
+def compute_luma_psnr(a: Rgb, b: Rgb) -> float:
+    """Compute the PSNR of luma."""
     weights = np.array([0.299, 0.587, 0.114], np.float32)
-    error = float(np.mean(np.tensordot(weights, one - other, 1) ** 2))
-    return 99.0 if error == 0 else -10 * float(np.log10(error))
+    return compute_psnr(np.tensordot(weights, a, 1), np.tensordot(weights, b, 1))
 
 
 def measure_scene(
@@ -63,17 +63,18 @@ def measure_scene(
     session.close()
     skip = [results[n] for n in kept]
 
-    quality = [(psnr(a, c), psnr(b, c)) for a, b, c in zip(off, skip, hq, strict=True)]
+    quality = [(compute_luma_psnr(a, c), compute_luma_psnr(b, c)) for a, b, c in zip(off, skip, hq, strict=True)]
     held = [n for n in range(1, COUNT) if scene.key(n) == scene.key(n - 1)]
-    steps = [[psnr(frames[n - 1], frames[n]) for n in held] for frames in (off, skip)]
-    forced = [psnr(results[a], results[b]) for a, b in pairwise(order) if scene.key(a) == scene.key(b)]
+    steps = [compute_luma_psnr(off[n - 1], off[n]) for n in held]
+    still = sum(np.array_equal(skip[n - 1], skip[n]) for n in held)
+    forced = [compute_luma_psnr(results[a], results[b]) for a, b in pairwise(order) if scene.key(a) == scene.key(b)]
     return (
         scene.name,
         f"{len(order)} of {COUNT}",
         f"{np.mean([each[0] for each in quality]):.3f}",
         f"{np.mean([each[1] for each in quality]):.3f}",
         f"{min(b - a for a, b in quality):+.2f}",
-        f"{np.median(steps[0]):.1f}",
-        f"{sum(step == 99 for step in steps[1])} of {len(held)}",
+        f"{np.median(steps):.1f}",
+        f"{still} of {len(held)}",
         f"{min(forced):.1f}" if forced else "",
     )

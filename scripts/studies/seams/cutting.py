@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from trainer.losses.metrics import Lpips
 
+from ..psnr import compute_psnr
 from .clips import Clip, Frames
 from .runs import Outputs, Runner, Schedule, choose_starts, levels, make_restart, make_scene
 from .steps import (
@@ -23,7 +24,6 @@ from .steps import (
     Picture,
     Standing,
     block_differences,
-    compute_psnr,
     find_held,
     list_neighbours,
     measure,
@@ -189,7 +189,7 @@ def measure_seams(runner: Runner, clip: Clip, preroll: int, lpips: Lpips | None)
                 held=uncut.cross(at, after[at], "held"),
                 changing=uncut.cross(at, after[at], "changing"),
                 psnr=_gain(after[at], uncut.frame(at), before),
-                to_uncut=tuple(compute_psnr(uncut.frame(n), sr) for n, sr in after.items()),
+                to_uncut=tuple(compute_psnr(uncut.frame(n), sr, peak=255) for n, sr in after.items()),
                 quality=quality,
                 lpips=lpips_change,
             )
@@ -198,7 +198,7 @@ def measure_seams(runner: Runner, clip: Clip, preroll: int, lpips: Lpips | None)
 def _gain(frame: Picture, uncut: Picture, reference: NDArray[Any]) -> float:
     """Return by how many dB a frame is nearer to a reference than the uncut one is."""
     reference = reference.astype(np.float32)
-    return compute_psnr(frame, reference) - compute_psnr(uncut, reference)
+    return compute_psnr(frame, reference, peak=255) - compute_psnr(uncut, reference, peak=255)
 
 
 def expected_cost(length: int, extra: int, mean_scene: float) -> float:

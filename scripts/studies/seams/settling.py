@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..psnr import compute_psnr
 from .clips import Clip
 from .runs import Runner, Schedule, levels, make_hold, make_scene
-from .steps import block_differences, compute_psnr
+from .steps import block_differences
 
 PREROLLS = (0, 1, 2, 3, 4, 6, 8)
 HOLD = 12
@@ -59,15 +60,15 @@ def measure_settling(runner: Runner, clip: Clip) -> Iterator[Settling]:
         quality: tuple[float, ...] = ()
         if clip.hq is not None and preroll in beginnings:
             pairs = zip(beginnings[preroll], clip.hq[:BEGINNING].astype(np.float32), strict=True)
-            quality = tuple(compute_psnr(sr, hq) for sr, hq in pairs)
+            quality = tuple(compute_psnr(sr, hq, peak=255) for sr, hq in pairs)
         yield Settling(
             runner.model,
             clip.source.name,
             clip.source.group,
             preroll,
-            psnr=compute_psnr(first, second),
+            psnr=compute_psnr(first, second, peak=255),
             pixel=float(np.abs(first - second).max()),
             block=float(block_differences(first, second).max()),
-            to_settled=compute_psnr(first, outputs[-1]),
+            to_settled=compute_psnr(first, outputs[-1], peak=255),
             quality=quality,
         )

@@ -47,12 +47,6 @@ class Standing:
     """Distance to the mean of the others, in their standard deviations."""
 
 
-def compute_psnr(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Compute the PSNR of R, G, B in dB, without rounding to 8 bits; 100 at most."""
-    error = float(np.square(a - b, dtype=np.float64).mean())
-    return min(10 * math.log10(255**2 / error), 100.0) if error else 100.0
-
-
 def block_differences(a: Picture, b: Picture) -> Blocks:
     """Compute the mean absolute difference of each block. Incomplete blocks at the right and below are left out."""
     difference = np.abs(a - b).mean(2)

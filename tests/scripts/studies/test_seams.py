@@ -20,7 +20,6 @@ from scripts.studies.seams.steps import (
     BLOCK,
     Change,
     block_differences,
-    compute_psnr,
     find_held,
     list_neighbours,
     measure,
@@ -206,14 +205,6 @@ def test_a_local_pop_at_a_seam_ranks_first(runner: Runner) -> None:
         assert seam.held.seam.mean == pytest.approx(seam.held.uncut.mean, rel=0.02)
         assert seam.held.pop < 1.1  # the digest
         assert min(seam.to_uncut) > 45  # of one frame to the next: 37
-
-
-def test_psnr() -> None:
-    a = np.zeros((2, 2, 3), np.float32)
-
-    assert compute_psnr(a, a) == 100
-    assert compute_psnr(a, a + 255) == 0
-    assert compute_psnr(a, a + 2.55) == pytest.approx(40)
 
 
 def test_the_cost_is_that_of_drawn_scenes() -> None:

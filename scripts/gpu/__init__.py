@@ -1,0 +1,1 @@
+"""The report of a GPU: `./scripts/test-gpu`."""
