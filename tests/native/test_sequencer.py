@@ -188,6 +188,16 @@ def test_steps_back_are_short_with_little_memory(
     driver.close()
 
 
+def test_a_jump_forwards_after_a_jump_back_finds_a_state_ahead(library: ctypes.CDLL) -> None:
+    """Of the states ahead, the nearest ones stay: they serve all frames behind them."""
+    driver = FilterDriver(library, Clip(600, preroll=4), props=False, reach=1, capacity=1, checkpoints=8)
+
+    *_, forwards = count_steps(driver, [320, 10, 130])
+
+    assert forwards <= 10
+    driver.close()
+
+
 @pytest.mark.parametrize(("reach", "checkpoints", "most"), [(16, 8, 3), (2, 8, 5), (1, 0, 13)])
 def test_previews_of_steps_back_are_short(library: ctypes.CDLL, reach: int, checkpoints: int, most: float) -> None:
     driver = FilterDriver(

@@ -108,7 +108,7 @@ private:
     void discard_states(const Turn &turn);
     void drop_states(const std::vector<int64_t> &handles);
     void settle_older_steps();
-    SharedOutput create_output(const Step &step, const Run &run, const Request &request, int64_t ticket);
+    SharedOutput create_output(const Step &step, const Run &run, const Request &request);
     void set_properties(VSMap *map, int64_t anchor, bool approximate) const;
     const VSFrame *wait_and_deliver(const SharedOutput &output, int kept, const Request &request);
     const VSFrame *repeat_frame(const VSFrame *output, int kept, const Request &request) const;
@@ -357,13 +357,15 @@ void Recurrence::take_turn(const Plan &plan, const Request &request, bool parks,
         settle_older_steps();
         const bool reset = plan.origin == Origin::reset && &step == &plan.steps.front();
         const bool has_output = shown && &step == &last;
+        if (has_output) { // before the step: a ticket must be waited for, so nothing may fail once there is one
+            turn.output = create_output(step, plan.run, request);
+            pending_.emplace_back(submitted_ + 1, turn.output);
+        }
         const int64_t ticket = session_->submit(view_frame(step.prev, request), view_frame(step.cur, request),
                                                 view_frame(step.next, request), reset, has_output);
         ++submitted_;
-        if (has_output) {
-            turn.output = create_output(step, plan.run, request, ticket);
-            pending_.emplace_back(submitted_, turn.output);
-        }
+        if (has_output)
+            turn.output->set_ticket(ticket);
     }
     if (plan.save)
         turn.saved = session_->save();
@@ -405,8 +407,7 @@ void Recurrence::settle_older_steps() {
 }
 
 // Create the output frame of a step, with the properties of its source frame.
-Recurrence::SharedOutput Recurrence::create_output(const Step &step, const Run &run, const Request &request,
-                                                   int64_t ticket) {
+Recurrence::SharedOutput Recurrence::create_output(const Step &step, const Run &run, const Request &request) {
     const VSFrame *properties = request.rgb.at(step.cur).get();
     VSFrame *frame = vsapi_->newVideoFrame(&video_.format, video_.width, video_.height, properties, core_);
     Frame owner(frame, Release{vsapi_});
@@ -415,7 +416,7 @@ Recurrence::SharedOutput Recurrence::create_output(const Step &step, const Run &
     animesr_picture picture{{}, vsapi_->getStride(frame, 0)};
     for (int plane = 0; plane < 3; ++plane)
         picture.planes[plane] = reinterpret_cast<float *>(vsapi_->getWritePtr(frame, plane));
-    return std::make_shared<Output>(*session_, step.cur, ticket, std::move(owner), picture, video_);
+    return std::make_shared<Output>(*session_, step.cur, std::move(owner), picture, video_);
 }
 
 // Set the properties that tell how a frame was made.
