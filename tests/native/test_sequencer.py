@@ -212,6 +212,17 @@ def test_previews_of_steps_back_are_short(library: ctypes.CDLL, reach: int, chec
     driver.close()
 
 
+def test_a_preview_goes_on_forwards_and_starts_anew_after_a_jump(library: ctypes.CDLL) -> None:
+    driver = FilterDriver(library, Clip(2000, preroll=4), preview=8, reach=4, checkpoints=4)
+
+    jump, *forwards = count_steps(driver, range(1000, 1040))
+
+    assert jump == 4 + 8 + 1
+    assert set(forwards) == {1}
+    assert count_steps(driver, [1100]) == [4 + 8 + 1]
+    driver.close()
+
+
 @pytest.mark.parametrize("turns", [1, 8])
 @pytest.mark.parametrize(
     ("requests", "checkpoints", "most"), [(2, 0, 1.5), (2, 2, 1), (3, 0, 5), (5, 4, 1), (4, 2, 4), (8, 0, 19)]

@@ -44,18 +44,24 @@ SCARCE = """
 import ctypes
 import os
 from tests.video import core, get_frames, numbered_clip, expected_frame
-from vsanimesr.backends.null import NullBackend
+from vsanimesr.backends.null import NullBackend, _Copy
 import vapoursynth as vs
 
 library = ctypes.CDLL(os.environ["LD_PRELOAD"].split()[-1])
-submit = NullBackend.submit
-allocation = 0
+submit, wait = NullBackend.submit, _Copy.wait
+allocation, unfinished = 0, set()
 
 def arm(self, *arguments, **keywords):
     library.scarce_memory_fail_at(allocation)  # from here on, in the thread that has the turn
-    return submit(self, *arguments, **keywords)
+    ticket = submit(self, *arguments, **keywords)
+    unfinished.update([] if ticket is None else [ticket])
+    return ticket
 
-NullBackend.submit = arm
+def count(self, out):
+    unfinished.remove(self)
+    wait(self, out)
+
+NullBackend.submit, _Copy.wait = arm, count
 core.num_threads = 2
 for at in range(1, 25):
     upscaled = core.animesr.Upscale(numbered_clip(60, 8, 4), backend="null", segment=[0, 0], cache=1)
@@ -72,6 +78,18 @@ for at in range(1, 25):
     library.scarce_memory_fail_at(0)
     for n, got in get_frames(upscaled, (33, 5, 46, 32), at_once=2):
         assert got == expected_frame(n, 60, (), 8, 4), f"frame {n} after allocation {at} failed"
+
+unfinished.clear()
+upscaled = core.animesr.Upscale(numbered_clip(60, 8, 4), backend="null", segment=[0, 0])
+for at in [*range(1, 25), *range(1, 25)]:
+    allocation = at
+    try:
+        upscaled.get_frame(at).close()
+    except vs.Error as error:
+        assert "bad_alloc" in str(error), error
+    allocation = 0
+    library.scarce_memory_fail_at(0)
+    assert len(unfinished) < NullBackend.depth, f"a ticket is lost after allocation {at} failed"
 print("failed", library.scarce_memory_failed())
 """
 
