@@ -40,6 +40,27 @@ for _ in range(12):
 print("done")
 """
 
+HELD = """
+import time
+from tests.video import core, numbered_clip
+from vsanimesr.backends.null import NullBackend
+
+submit = NullBackend.submit
+
+def slow(*arguments, **keywords):
+    time.sleep(0.001)
+    return submit(*arguments, **keywords)
+
+NullBackend.submit = slow
+core.num_threads = 4
+clip = numbered_clip(500, 8, 4, (), [n // 2 for n in range(500)])
+upscaled = core.animesr.Upscale(clip, backend="null", held="skip", segment=[0, 0])
+for n in range(0, 480, 8):
+    for future in [upscaled.get_frame_async(k) for k in (n + 6, n, n + 1)]:
+        future.result().close()
+print("done")
+"""
+
 SCARCE = """
 import ctypes
 import os
@@ -117,6 +138,10 @@ def run(script: str, *arguments: str, seconds: int, preload: Path | None = None)
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_concurrent_preview_requests_never_wait_for_each_other(seed: str) -> None:
     assert run(PREVIEWS, seed, seconds=240) == "done\n"
+
+
+def test_requests_that_share_a_result_never_wait_for_each_other() -> None:
+    assert run(HELD, seconds=120) == "done\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="replaces operator new with LD_PRELOAD")
