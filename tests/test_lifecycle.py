@@ -337,14 +337,22 @@ def test_a_failing_backend_fails_its_frame_only(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("scene", [0, 3])
 def test_a_failing_ticket_fails_its_frame_only(monkeypatch: pytest.MonkeyPatch, scene: int) -> None:
-    """The error reaches the request for the frame, or a later request whose run needs the frame."""
+    """The error reaches the request for the frame, or a later request whose run needs the frame. The state is lost."""
     upscaled = core.animesr.Upscale(numbered_clip(10), backend="null", scene_change=scene)
+    step = null.NullBackend.submit
+
+    def submit(self: null.NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+        ticket = step(self, prev, cur, next, output=output)
+        self._digest ^= 1
+        return ticket
+
     with monkeypatch.context() as patched:
+        patched.setattr(null.NullBackend, "submit", submit)
         patched.setattr(null._Copy, "wait", lambda *_: (_ for _ in ()).throw(BackendError("the copy was lost")))
         with pytest.raises(vs.Error, match="Upscale: frame 3: the copy was lost"):
             upscaled.get_frame(3)
 
-    for n in (3, 4, 0, 1):
+    for n in (4, 3, 0, 1):
         assert read_planes(upscaled.get_frame(n)) == expected_frame(n, 10, {scene}, 16, 12)
 
 

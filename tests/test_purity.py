@@ -217,30 +217,41 @@ def test_steps_back_and_forth_are_short(monkeypatch: pytest.MonkeyPatch, threads
     assert sum(after_a_linear_run) / len(after_a_linear_run) <= 3
 
 
-def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Make each step of the backend `null` take longer."""
+def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[int]:
+    """Make each step of the backend `null` take longer. Return a list to which each step adds its frame."""
     submit = NullBackend.submit
+    steps: list[int] = []
 
     def slow(self: NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
         time.sleep(seconds)
+        steps.append(cur.number)
         return submit(self, prev, cur, next, output=output)
 
     monkeypatch.setattr(NullBackend, "submit", slow)
+    return steps
 
 
 def test_a_short_request_does_not_wait_for_a_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each continues where it was when the other one had its turns."""
     core.num_threads = 2
-    slow_down(monkeypatch, 0.01)
-    upscaled = core.animesr.Upscale(numbered_clip(400, WIDTH, HEIGHT), backend="null", segment=[0, 0])
-    far = upscaled.get_frame_async(300)
+    cuts = frozenset({300})
+    expected = {n: expected_planes(n, 400, cuts) for n in (290, 360)}
+    steps = slow_down(monkeypatch, 0.01)
+    upscaled = core.animesr.Upscale(
+        numbered_clip(400, WIDTH, HEIGHT, cuts), backend="null", scene_change="props", segment=[0, 0], preroll=4
+    )
+    far = upscaled.get_frame_async(290)
     time.sleep(0.3)
 
-    near = read_planes(upscaled.get_frame_async(5).result())
+    near = read_planes(upscaled.get_frame_async(360).result())
     was_first = not far.done()
 
     assert was_first
-    assert near == expected_planes(5, 400, frozenset())
-    assert read_planes(far.result()) == expected_planes(300, 400, frozenset())
+    assert near == expected[360]
+    assert read_planes(far.result()) == expected[290]
+    overtaken_by = [k for k in steps[steps.index(300) : steps.index(360)] if k < 300]
+    assert len(overtaken_by) <= 64  # as many as its own way has
+    assert sorted(steps) == [0] * 4 + [*range(291)] + [300] * 4 + [*range(300, 361)]
 
 
 def test_a_long_walk_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,8 @@ def compile_library(folder: Path) -> ctypes.CDLL:
     """Compile the sequencer and the output cache with their C interface, `sequencer_c.cpp`, and load the library."""
     library = folder / "sequencer_c.so"
     sources = [Path(__file__).with_name("sequencer_c.cpp"), NATIVE / "sequencer.cpp", NATIVE / "timeline.cpp"]
-    subprocess.run([COMPILER, *FLAGS, f"-I{NATIVE}", "-o", library, *sources], check=True)
+    flags = [*FLAGS, *os.environ.get("CXXFLAGS", "").split()]  # of scripts/sanitize
+    subprocess.run([COMPILER, *flags, f"-I{NATIVE}", "-o", library, *sources], check=True)
     loaded = ctypes.CDLL(str(library))
     loaded.filter_new.restype = ctypes.c_void_p
     loaded.filter_get.restype = ctypes.c_long
@@ -325,32 +326,29 @@ class FilterDriver:
             raise RuntimeError("backend failed")
         if self.fail_at is not None:
             self.fail_at -= len(plan.steps)
-        parked = self._state if plan.parks else None
+        parked = self._save() if plan.parks else 0
         if plan.origin == RESET:
             self._state = 0
         elif plan.origin == SAVED:
             self._state = self._saved[plan.saved]
-        if parked is not None:
-            self._save(parked, parked=True)
         for step in plan.steps:
             assert {step.prev, step.cur, step.next} <= request.rgb, "the request does not hold the frames of a step"
             self.steps += 1
             self._state = run_network(self._state, step.prev, step.cur, step.next)
-        self._c.filter_complete(self._filter)
-        if plan.save:
-            self._save(self._state, parked=False)
+        saved = self._save() if plan.save else 0
+        self._c.filter_complete(self._filter, parked, saved, self._numbers)
+        self._drop()
+        self.most_saved = max(self.most_saved, len(self._saved))
         last = plan.steps[-1]
         requested = self._c.filter_is_requested(self._filter, last.cur, last.last)
         if last.output and (requested or plan.kept - last.cur < self._reach):
             self.approximate[last.cur] = plan.run.approximate
             self._c.filter_put(self._filter, last.cur, last.last, ctypes.c_long(self._state))
 
-    def _save(self, state: int, *, parked: bool) -> None:
+    def _save(self) -> int:
         handle = max(self._saved, default=0) + 1
-        self._saved[handle] = state
-        self._c.filter_record_saved(self._filter, handle, parked, self._numbers)
-        self._drop()
-        self.most_saved = max(self.most_saved, len(self._saved))
+        self._saved[handle] = self._state
+        return handle
 
     def _drop(self) -> None:
         for handle in self._numbers[1 : 1 + self._numbers[0]]:

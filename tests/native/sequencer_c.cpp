@@ -19,7 +19,8 @@ namespace {
 
 // The part of the filter that decides, without VapourSynth.
 struct Filter {
-    Filter(Sequencer::Config config, int capacity) : sequencer(std::move(config)), outputs(requests, capacity) {}
+    Filter(Sequencer::Config config, int capacity)
+        : sequencer(std::move(config), requests), outputs(requests, capacity) {}
 
     Requests requests;
     Sequencer sequencer;
@@ -96,15 +97,12 @@ void filter_plan(Filter *filter, int n, const int *pixels, int pixel_count, cons
         *out++ = value;
 }
 
-// The steps of the last plan have been run.
-void filter_complete(Filter *filter) { filter->sequencer.complete(filter->plan); }
+// The steps of the last plan have been run. Writes the list of handles that are not kept.
+void filter_complete(Filter *filter, int parked, int saved, int *out) {
+    write_list(out, filter->sequencer.complete(filter->plan, parked, saved));
+}
 
 int filter_distance(Filter *filter, int n) { return filter->sequencer.distance(n); }
-
-// Writes the list of handles that are not kept.
-void filter_record_saved(Filter *filter, int handle, bool parked, int *out) {
-    write_list(out, filter->sequencer.record_saved(handle, parked));
-}
 
 void filter_invalidate(Filter *filter, int *out) {
     write_list(out, filter->sequencer.invalidate());
@@ -116,8 +114,6 @@ void filter_open_request(Filter *filter, int n) { filter->requests.open(n); }
 void filter_close_request(Filter *filter, int n) {
     filter->requests.close(n);
     filter->outputs.trim();
-    if (filter->requests.empty())
-        filter->sequencer.release_parked();
 }
 
 bool filter_is_requested(const Filter *filter, int first, int last) { return filter->requests.contains(first, last); }

@@ -149,8 +149,13 @@ def test_a_preview_is_a_run_from_some_frames_before_or_exact(
         first = clip.find_run(n).first
         anchor = max(k for k in range(n + 1) if clip.is_anchor(k))
         exact = clip.expected_result(n)
-        # A run that does not start where the exact one does starts at least `reach` frames before n, in the same scene.
-        approximate = {clip.expected_preview(n, k) for k in range(anchor + 1, n - reach + 1)}
+        # A run that does not start where the exact one does starts at least `reach` frames before the frame that it
+        # shows, in the same scene. That is n, or the frame that n repeats.
+        approximate = {
+            clip.expected_preview(shown, k)
+            for shown in {n, clip.find_kept(n)}
+            for k in range(anchor + 1, shown - reach + 1)
+        }
         assert values <= approximate | {exact}
         if clip.find_run(n).at_anchor and n - first <= reach:
             assert values == {exact}
@@ -183,17 +188,65 @@ def test_steps_back_are_short_with_little_memory(
     driver.close()
 
 
-def test_two_distant_requests_take_turns_without_losing_steps(library: ctypes.CDLL) -> None:
-    driver = FilterDriver(library, Clip(600, frozenset({300}), preroll=4), checkpoints=0)
-    far, near = driver.open_request(280), driver.open_request(560)
-    results: dict[int, int] = {}
-    while len(results) < 2:
-        for request in (far, near):
-            result = None if request.n in results else driver.serve(request, turns=1)
-            if result is not None:
-                results[request.n] = result
+def test_a_jump_forwards_after_a_jump_back_finds_a_state_ahead(library: ctypes.CDLL) -> None:
+    """Of the states ahead, the nearest ones stay: they serve all frames behind them."""
+    driver = FilterDriver(library, Clip(600, preroll=4), props=False, reach=1, capacity=1, checkpoints=8)
 
-    assert driver.steps == (4 + 281) + (4 + 261)
+    *_, forwards = count_steps(driver, [320, 10, 130])
+
+    assert forwards <= 10
+    driver.close()
+
+
+@pytest.mark.parametrize(("reach", "checkpoints", "most"), [(16, 8, 3), (2, 8, 5), (1, 0, 13)])
+def test_previews_of_steps_back_are_short(library: ctypes.CDLL, reach: int, checkpoints: int, most: float) -> None:
+    driver = FilterDriver(
+        library, Clip(2000, preroll=4), preview=8, reach=reach, capacity=reach, checkpoints=checkpoints
+    )
+
+    jump, *back = count_steps(driver, range(1675, 1475, -1))
+
+    assert jump == 4 + 8 + 1
+    assert sum(back) / len(back) <= most
+    assert max(back) <= 4 + 8 + 8 + 1
+    driver.close()
+
+
+def test_a_preview_goes_on_forwards_and_starts_anew_after_a_jump(library: ctypes.CDLL) -> None:
+    driver = FilterDriver(library, Clip(2000, preroll=4), preview=8, reach=4, checkpoints=4)
+
+    jump, *forwards = count_steps(driver, range(1000, 1040))
+
+    assert jump == 4 + 8 + 1
+    assert set(forwards) == {1}
+    assert count_steps(driver, [1100]) == [4 + 8 + 1]
+    driver.close()
+
+
+@pytest.mark.parametrize("turns", [1, 8])
+@pytest.mark.parametrize(
+    ("requests", "checkpoints", "most"), [(2, 0, 1.5), (2, 2, 1), (3, 0, 5), (5, 4, 1), (4, 2, 4), (8, 0, 19)]
+)
+def test_distant_requests_in_turn_all_come_to_their_end(
+    library: ctypes.CDLL, requests: int, checkpoints: int, most: float, turns: int
+) -> None:
+    """Each state needs room. A request whose state is dropped starts anew, but the one that is furthest never does."""
+    clip = Clip(2000, frozenset(range(0, 2000, 240)), preroll=4)
+    driver = FilterDriver(library, clip, checkpoints=checkpoints)
+    open_ = [driver.open_request(240 * i + 150 + 8 * i) for i in range(requests)]
+    steps = sum(request.n % 240 + 1 + clip.preroll for request in open_)
+
+    while open_:
+        for request in list(open_):
+            begin, result = driver.steps, None
+            while result is None and driver.steps - begin < turns:
+                result = driver.serve(request, turns=turns - (driver.steps - begin))
+            if result is not None:
+                assert result == clip.expected_result(request.n)
+                open_.remove(request)
+            assert driver.steps <= most * steps
+
+    assert driver.most_saved <= max(1, checkpoints)
     driver.close()
 
 

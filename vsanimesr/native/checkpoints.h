@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <utility>
+#include <map>
 #include <vector>
 
 namespace animesr {
@@ -18,89 +18,81 @@ struct Position {
     bool operator==(const Position &) const = default;
 };
 
-// Keeps at most `capacity` states, but always one. A parked state is one that an open request needs
-// to go on; it stays until it is loaded, or no request is open. Of the other states of the latest run, those are kept
-// that lie ever further apart, the further they are behind the latest one: then steps back cost few steps each,
-// wherever they end. Calls must not overlap.
+// Keeps at most `capacity` states, but always one. A state that open requests continue from is dropped last, and of
+// those the one that costs the fewest steps to run again: so the request that is furthest goes on, and none starts anew
+// for ever. Of the other states of the present run, those are kept that lie ever further apart, the further they are
+// behind the present state: then steps back cost few steps each, wherever they end. Calls must not overlap.
 class Checkpoints {
 public:
     struct State {
         Position position;
         int64_t handle;
-        bool parked;
     };
+
+    // For each state that open requests continue from, by its handle: the steps that it saves them.
+    using Worth = std::map<int64_t, int>;
 
     explicit Checkpoints(int capacity) : capacity_(capacity) {}
 
     int capacity() const { return capacity_; }
+    bool is_overfull() const { return static_cast<int>(states_.size()) > std::max(1, capacity_); }
     const std::vector<State> &states() const { return states_; }
 
     bool contains(const Position &position) const {
         return std::any_of(states_.begin(), states_.end(), [&](const State &s) { return s.position == position; });
     }
 
-    // Add a state. Return the handles of states that are not kept any more.
-    std::vector<int64_t> add(const State &state) {
-        states_.push_back(state);
-        std::vector<int64_t> dropped;
-        while (static_cast<int>(states_.size()) > std::max(1, capacity_)) {
-            const auto victim = find_victim();
-            dropped.push_back(victim->handle);
-            states_.erase(victim);
-        }
-        return dropped;
-    }
+    // Add a state. If there are too many then, the caller drops one.
+    void add(const State &state) { states_.push_back(state); }
 
-    // A parked state has been loaded: it counts as any other.
-    void release(int64_t handle) {
-        for (State &state : states_)
-            state.parked = state.parked && state.handle != handle;
-    }
-
-    // No request is open: no state is needed by one.
-    void release_all() {
-        for (State &state : states_)
-            state.parked = false;
+    // Drop the state that is missed least. Return its handle.
+    int64_t drop(const Position &present, const Worth &worth) {
+        const auto victim = find_victim(present, worth);
+        const int64_t handle = victim->handle;
+        states_.erase(victim);
+        return handle;
     }
 
     std::vector<int64_t> clear() {
         std::vector<int64_t> handles;
-        for (const State &state : std::exchange(states_, {}))
+        for (const State &state : states_)
             handles.push_back(state.handle);
+        states_.clear();
         return handles;
     }
 
 private:
     using Iterator = std::vector<State>::iterator;
 
-    // Return the state to drop: the oldest one of another run than the latest state's; else one ahead of the latest
-    // state, which a step back has passed; else the one whose neighbours are closest for their distance from it.
-    Iterator find_victim() {
-        const Position latest = states_.back().position;
+    // Return the state to drop. Among those that requests need: the one worth least, and of equal ones the latest.
+    // Among the others: the oldest one of another run; else one ahead of the present state, which a step back has
+    // passed; else the one whose neighbours are closest for their distance from the present state.
+    Iterator find_victim(const Position &present, const Worth &worth) {
         std::vector<Iterator> behind;
-        Iterator ahead = states_.end();
+        Iterator ahead = states_.end(), cheapest = states_.end();
         for (auto it = states_.begin(); it != states_.end(); ++it) {
-            if (it->parked)
-                continue;
-            if (it->position.run != latest.run)
+            if (const auto needed = worth.find(it->handle); needed != worth.end()) {
+                if (cheapest == states_.end() || needed->second <= worth.at(cheapest->handle))
+                    cheapest = it;
+            } else if (it->position.run != present.run)
                 return it;
-            if (it->position.frame <= latest.frame)
+            else if (it->position.frame <= present.frame)
                 behind.push_back(it);
             else if (ahead == states_.end() || it->position.frame > ahead->position.frame)
                 ahead = it;
         }
         if (ahead != states_.end())
             return ahead;
-        if (behind.size() < 2) // the others are parked
-            return behind.empty() ? states_.begin() : behind.front();
+        if (behind.size() < 2)
+            return behind.empty() ? cheapest : behind.front();
         std::sort(behind.begin(), behind.end(),
                   [](Iterator a, Iterator b) { return a->position.frame < b->position.frame; });
         Iterator victim = behind.front();
         double lowest = 2;
         for (size_t i = 0; i + 1 < behind.size(); ++i) {
-            const int before = i > 0 ? behind[i - 1]->position.frame : latest.run.first - 1;
+            const int before = i > 0 ? behind[i - 1]->position.frame : present.run.first - 1;
             const int after = behind[i + 1]->position.frame;
-            const double gap = double(after - before) / (latest.frame - before);
+            const double gap = double(after - before) / (present.frame - before);
             if (gap < lowest) {
                 lowest = gap;
                 victim = behind[i];

@@ -47,6 +47,8 @@ const VSFrame *Output::wait() {
 }
 
 void Output::settle() {
+    if (ticket_ == 0)
+        return;
     try {
         wait();
     } catch (const StepFailure &) {

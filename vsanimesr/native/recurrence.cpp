@@ -55,6 +55,12 @@ struct Request {
     bool tried_again = false; // after the failure of an older step
 };
 
+// Calls a function at the end of a scope, however it is left.
+template <class Function> struct AtEnd {
+    Function function;
+    ~AtEnd() { function(); }
+};
+
 class Recurrence {
 public:
     Recurrence(Node rgb, Node source, std::unique_ptr<BridgeSession> session, VSCore *core, const VSAPI *vsapi);
@@ -102,7 +108,7 @@ private:
     void discard_states(const Turn &turn);
     void drop_states(const std::vector<int64_t> &handles);
     void settle_older_steps();
-    SharedOutput create_output(const Step &step, const Run &run, const Request &request, int64_t ticket);
+    SharedOutput create_output(const Step &step, const Run &run, const Request &request);
     void set_properties(VSMap *map, int64_t anchor, bool approximate) const;
     const VSFrame *wait_and_deliver(const SharedOutput &output, int kept, const Request &request);
     const VSFrame *repeat_frame(const VSFrame *output, int kept, const Request &request) const;
@@ -125,7 +131,7 @@ private:
     OutputCache<SharedOutput> outputs_;
     int64_t steps_run_ = 0;
     int64_t bytes_since_trim_ = 0; // of source frames received and SR frames made
-    bool state_lost_ = false;      // the backend has failed: the next turn discards all states
+    bool state_lost_ = false; // the backend has failed, or a turn is not recorded: the next turn discards all states
 
     // One request at a time has its turn: it alone calls the session, but for waiting, and it alone changes the states
     // of the sequencer. The mutex is not held meanwhile. All requests that wait for their turn hold the frames of their
@@ -148,7 +154,7 @@ VSVideoInfo upscale_info(VSVideoInfo video) {
 Recurrence::Recurrence(Node rgb, Node source, std::unique_ptr<BridgeSession> session, VSCore *core, const VSAPI *vsapi)
     : vsapi_(vsapi), core_(core), rgb_(std::move(rgb)), source_(std::move(source)),
       video_(upscale_info(*vsapi->getVideoInfo(rgb_.get()))), session_(std::move(session)),
-      sequencer_(sequencer_config()), outputs_(requests_, output_capacity()) {}
+      sequencer_(sequencer_config(), requests_), outputs_(requests_, output_capacity()) {}
 
 Sequencer::Config Recurrence::sequencer_config() const {
     const animesr_settings &from = settings();
@@ -240,8 +246,6 @@ void Recurrence::close_request(int n) {
     const std::scoped_lock lock(mutex_);
     requests_.close(n);
     outputs_.trim();
-    if (requests_.empty())
-        sequencer_.release_parked();
 }
 
 Holdings Recurrence::holdings_of(const Request &request) const {
@@ -281,9 +285,11 @@ void Recurrence::receive_frames(Request &request, VSFrameContext *context) {
 // Wait until it is this request's turn, or its result exists.
 void Recurrence::await_turn(Lock &lock, const Request &request, int kept) {
     line_.insert(&request);
+    const AtEnd leave{[&] {
+        line_.erase(&request);
+        turn_passed_.notify_all(); // this request may leave without a turn
+    }};
     turn_passed_.wait(lock, [&] { return outputs_.contains(kept) || (!turn_taken_ && is_first_in_line(request)); });
-    line_.erase(&request);
-    turn_passed_.notify_all(); // this request may leave without a turn
 }
 
 // The request with the shortest way comes first. Each step of others shortens the way of those that wait: so a request
@@ -297,13 +303,20 @@ bool Recurrence::is_first_in_line(const Request &request) {
     return std::ranges::none_of(line_, [&](const Request *other) { return rank(other) < own; });
 }
 
-// Run the steps of a plan. If the backend has failed, discard all states instead, and throw if it failed here.
+// Run the steps of a plan. If the backend has failed, discard all states instead, and throw if it failed here. Whatever
+// is thrown, the turn passes on.
 void Recurrence::run_steps(Lock &lock, const Plan &plan, Request &request) {
     const Step &last = plan.steps.back();
     const bool shown = last.output && (requests_.contains(last.cur, last.last) || plan.kept - last.cur < reach());
     const bool parks = sequencer_.should_park(plan);
     const bool trims = bytes_since_trim_ >= trim_interval;
     turn_taken_ = true;
+    const AtEnd pass{[&] {
+        if (!lock.owns_lock())
+            lock.lock();
+        turn_taken_ = false;
+        turn_passed_.notify_all();
+    }};
     lock.unlock();
 
     Turn turn;
@@ -322,12 +335,12 @@ void Recurrence::run_steps(Lock &lock, const Plan &plan, Request &request) {
     lock.lock();
     steps_run_ += static_cast<int64_t>(plan.steps.size());
     bytes_since_trim_ = (trims ? 0 : bytes_since_trim_) + (turn.output ? frame_bytes() : 0);
-    if (turn.succeeded && !state_lost_)
+    const bool lost = std::exchange(state_lost_, true); // until what was done is recorded
+    if (turn.succeeded && !lost)
         record_turn(plan, std::move(turn));
     else
         discard_states(turn);
-    turn_taken_ = false;
-    turn_passed_.notify_all();
+    state_lost_ = false;
     if (turn.failure)
         std::rethrow_exception(turn.failure);
 }
@@ -344,13 +357,15 @@ void Recurrence::take_turn(const Plan &plan, const Request &request, bool parks,
         settle_older_steps();
         const bool reset = plan.origin == Origin::reset && &step == &plan.steps.front();
         const bool has_output = shown && &step == &last;
+        if (has_output) { // before the step: a ticket must be waited for, so nothing may fail once there is one
+            turn.output = create_output(step, plan.run, request);
+            pending_.emplace_back(submitted_ + 1, turn.output);
+        }
         const int64_t ticket = session_->submit(view_frame(step.prev, request), view_frame(step.cur, request),
                                                 view_frame(step.next, request), reset, has_output);
         ++submitted_;
-        if (has_output) {
-            turn.output = create_output(step, plan.run, request, ticket);
-            pending_.emplace_back(submitted_, turn.output);
-        }
+        if (has_output)
+            turn.output->set_ticket(ticket);
     }
     if (plan.save)
         turn.saved = session_->save();
@@ -358,11 +373,7 @@ void Recurrence::take_turn(const Plan &plan, const Request &request, bool parks,
 
 void Recurrence::record_turn(const Plan &plan, Turn turn) {
     const Step &last = plan.steps.back();
-    if (turn.parked)
-        drop_states(sequencer_.record_saved(turn.parked, true));
-    sequencer_.complete(plan);
-    if (turn.saved)
-        drop_states(sequencer_.record_saved(turn.saved, false));
+    drop_states(sequencer_.complete(plan, turn.parked, turn.saved));
     if (turn.output)
         outputs_.put(last.cur, last.last, std::move(turn.output));
 }
@@ -378,7 +389,6 @@ void Recurrence::discard_states(const Turn &turn) {
     drop_states(sequencer_.invalidate());
     drop_states({turn.parked, turn.saved});
     outputs_.clear();
-    state_lost_ = false;
 }
 
 void Recurrence::drop_states(const std::vector<int64_t> &handles) {
@@ -397,8 +407,7 @@ void Recurrence::settle_older_steps() {
 }
 
 // Create the output frame of a step, with the properties of its source frame.
-Recurrence::SharedOutput Recurrence::create_output(const Step &step, const Run &run, const Request &request,
-                                                   int64_t ticket) {
+Recurrence::SharedOutput Recurrence::create_output(const Step &step, const Run &run, const Request &request) {
     const VSFrame *properties = request.rgb.at(step.cur).get();
     VSFrame *frame = vsapi_->newVideoFrame(&video_.format, video_.width, video_.height, properties, core_);
     Frame owner(frame, Release{vsapi_});
@@ -407,7 +416,7 @@ Recurrence::SharedOutput Recurrence::create_output(const Step &step, const Run &
     animesr_picture picture{{}, vsapi_->getStride(frame, 0)};
     for (int plane = 0; plane < 3; ++plane)
         picture.planes[plane] = reinterpret_cast<float *>(vsapi_->getWritePtr(frame, plane));
-    return std::make_shared<Output>(*session_, step.cur, ticket, std::move(owner), picture, video_);
+    return std::make_shared<Output>(*session_, step.cur, std::move(owner), picture, video_);
 }
 
 // Set the properties that tell how a frame was made.

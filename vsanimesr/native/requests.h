@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <vector>
 
 namespace animesr {
 
@@ -15,12 +16,17 @@ public:
             counts_.erase(it);
     }
 
-    bool empty() const { return counts_.empty(); }
-
     // Return whether one of the frames `first` to `last` is requested.
     bool contains(int first, int last) const {
         const auto it = counts_.lower_bound(first);
         return it != counts_.end() && it->first <= last;
+    }
+
+    std::vector<int> frames() const {
+        std::vector<int> frames;
+        for (const auto &[n, count] : counts_)
+            frames.push_back(n);
+        return frames;
     }
 
 private:

@@ -10,8 +10,8 @@ constexpr int save_interval = 32; // frames; while a clip is played forwards, ea
 constexpr int switch_cost = 8;    // loading a state counts like so many steps, so requests of one run go together
 } // namespace
 
-Sequencer::Sequencer(Config config)
-    : config_(std::move(config)), timeline_(config_.timeline), checkpoints_(config_.checkpoints) {}
+Sequencer::Sequencer(Config config, const Requests &requests)
+    : config_(std::move(config)), requests_(requests), timeline_(config_.timeline), checkpoints_(config_.checkpoints) {}
 
 Plan Sequencer::plan(int n, const Holdings &holdings) {
     Plan plan;
@@ -46,34 +46,74 @@ std::optional<Sequencer::Goal> Sequencer::find_goal(int n, Unknown &unknown) {
     return Goal{.run = *run, .kept = *kept};
 }
 
-// Return the exact run to frame n if it is known and its last steps are few, or if it starts near; else an approximate
-// one that starts `reach` frames before.
+// Return the exact run to frame n if its last steps are few; else an approximate one that starts at least `reach`
+// frames before frame n. If the frame behind was previewed last, the run shows some frames before frame n too, so that
+// further steps back find them.
 std::optional<Run> Sequencer::find_preview_run(int n, int reach, Unknown &unknown) const {
+    const bool steps_back = live_ && live_->run.approximate && live_->frame >= n && live_->run.start >= n &&
+                            live_->run.start - n <= most_steps_back(reach) + 1;
+    const int more = steps_back ? most_steps_back(reach) : 0;
     Unknown ignored;
-    const auto run = timeline_.find_run(n, ignored);
+    auto run = timeline_.find_run(n, ignored);
     if (!run)
-        return timeline_.find_near_run(n, reach, unknown);
+        run = timeline_.find_near_run(n, reach + more, unknown);
+    if (!run)
+        return std::nullopt;
     const Goal goal{.run = *run, .kept = n};
-    if (count_steps(goal, find_base(goal)) <= reach + config_.preroll + 1)
+    if (!run->approximate && count_steps(goal, find_base(goal)) <= reach + config_.preroll + 1)
         return run;
-    return Run{.first = n - reach, .start = n, .at_anchor = false, .approximate = true};
+    if (const auto begun = find_run_to_continue(n, reach))
+        return begun;
+    const int first = std::max(run->approximate ? run->first : run->first + 1, n - reach - more);
+    return Run{.first = first, .start = first + reach, .at_anchor = false, .approximate = true};
 }
 
-// Return the latest state on the way to a goal, or the start of its run.
-Sequencer::Base Sequencer::find_base(const Goal &goal) const {
+// Return the approximate run of the latest state that may go on to frame n: it is near, or the run was made to show n.
+std::optional<Run> Sequencer::find_run_to_continue(int n, int reach) const {
+    std::optional<Position> latest;
+    const auto consider = [&](const Position &position) {
+        const bool is_near = position.frame >= n - reach || n - position.run.start <= most_steps_back(reach);
+        if (position.run.approximate && position.run.start <= n && position.frame < n && is_near &&
+            (!latest || position.frame > latest->frame))
+            latest = position;
+    };
+    if (live_)
+        consider(*live_);
+    for (const auto &state : checkpoints_.states())
+        consider(state.position);
+    return latest ? std::optional(latest->run) : std::nullopt;
+}
+
+// Return the latest state on the way to a goal, or the start of its run. One saved state may be left out.
+Sequencer::Base Sequencer::find_base(const Goal &goal, int64_t without) const {
     Base best{.origin = Origin::reset, .run = goal.run, .frame = goal.run.first - 1, .saved = 0};
     const auto consider = [&](const Position &position, Origin origin, int64_t saved) {
-        // An approximate run may be continued by a later request that is near enough.
-        const bool continues = goal.run.approximate && position.run.approximate && position.run.start <= goal.kept &&
-                               position.frame >= goal.run.first;
-        if ((position.run == goal.run || continues) && position.frame < goal.kept && position.frame > best.frame)
+        if (position.run == goal.run && position.frame < goal.kept && position.frame > best.frame)
             best = {.origin = origin, .run = position.run, .frame = position.frame, .saved = saved};
     };
     if (live_)
         consider(*live_, Origin::live, 0);
     for (const auto &state : checkpoints_.states())
-        consider(state.position, Origin::saved, state.handle);
+        if (state.handle != without)
+            consider(state.position, Origin::saved, state.handle);
     return best;
+}
+
+// Return what the saved states are worth to the open requests.
+Checkpoints::Worth Sequencer::value_states() {
+    Checkpoints::Worth worth;
+    for (int n : requests_.frames()) {
+        Unknown unknown;
+        const auto goal = find_goal(n, unknown);
+        if (!goal || live_ == Position{.run = goal->run, .frame = goal->kept}) // its result has just been made
+            continue;
+        const Base base = find_base(*goal);
+        if (base.origin != Origin::saved)
+            continue;
+        int &most = worth[base.saved];
+        most = std::max(most, count_steps(*goal, find_base(*goal, base.saved)) - count_steps(*goal, base));
+    }
+    return worth;
 }
 
 int Sequencer::count_steps(const Goal &goal, const Base &base) const {
@@ -163,16 +203,21 @@ bool Sequencer::should_park(const Plan &plan) {
     const auto next = timeline_.find_next(live_->frame, live_->run, unknown);
     if (!next || live_->run.approximate)
         return true;
-    return *next > live_->frame && (*next <= live_->run.start || timeline_.find_run(*next, unknown) == live_->run);
+    // The run of a frame on the way may be unknown: a request looks for its anchor in blocks that its own number gives.
+    return *next > live_->frame &&
+           (*next <= live_->run.start || timeline_.find_run(*next, unknown).value_or(live_->run) == live_->run);
 }
 
-std::vector<int64_t> Sequencer::record_saved(int64_t handle, bool parked) {
-    return checkpoints_.add({.position = live_.value(), .handle = handle, .parked = parked});
-}
-
-void Sequencer::complete(const Plan &plan) {
-    checkpoints_.release(plan.saved);
+std::vector<int64_t> Sequencer::complete(const Plan &plan, int64_t parked, int64_t saved) {
+    if (parked)
+        checkpoints_.add({.position = live_.value(), .handle = parked});
     live_ = Position{.run = plan.run, .frame = plan.steps.back().cur};
+    if (saved)
+        checkpoints_.add({.position = *live_, .handle = saved});
+    std::vector<int64_t> dropped;
+    while (checkpoints_.is_overfull())
+        dropped.push_back(checkpoints_.drop(*live_, value_states()));
+    return dropped;
 }
 
 std::vector<int64_t> Sequencer::invalidate() {

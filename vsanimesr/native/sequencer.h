@@ -3,8 +3,10 @@
 #pragma once
 
 #include "checkpoints.h"
+#include "requests.h"
 #include "timeline.h"
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -57,7 +59,8 @@ public:
         int checkpoints = 0;          // states that may be saved for steps back
     };
 
-    explicit Sequencer(Config config);
+    // `requests`: those that are open. A state that one of them needs is kept before others.
+    Sequencer(Config config, const Requests &requests);
 
     Timeline &timeline() { return timeline_; }
 
@@ -71,13 +74,11 @@ public:
     // Return whether to save the state after the last step before the steps of a plan replace it.
     bool should_park(const Plan &plan);
 
-    // Record that the state after the last step has been saved, before (`parked`) or after the steps of a plan. Return
-    // the handles of states that are not kept any more.
-    std::vector<int64_t> record_saved(int64_t handle, bool parked);
+    // Record that the steps of a plan have been run, and the handles of the states that were saved before (`parked`)
+    // and after them; 0 for none. Return the handles of states that are not kept any more.
+    std::vector<int64_t> complete(const Plan &plan, int64_t parked, int64_t saved);
 
-    void complete(const Plan &plan);                      // its steps have been run
-    std::vector<int64_t> invalidate();                    // a step has failed: return the handles of all states
-    void release_parked() { checkpoints_.release_all(); } // no request is open
+    std::vector<int64_t> invalidate(); // a step has failed: return the handles of all states
 
 private:
     // What a request wants: a frame of a run.
@@ -96,7 +97,11 @@ private:
 
     std::optional<Goal> find_goal(int n, Unknown &unknown);
     std::optional<Run> find_preview_run(int n, int reach, Unknown &unknown) const;
-    Base find_base(const Goal &goal) const;
+    std::optional<Run> find_run_to_continue(int n, int reach) const;
+    // Return how many steps back the outputs and states that are kept of one run may serve.
+    int most_steps_back(int reach) const { return std::min(reach, config_.reach - 1 + config_.checkpoints); }
+    Base find_base(const Goal &goal, int64_t without = 0) const;
+    Checkpoints::Worth value_states();
     int count_steps(const Goal &goal, const Base &base) const;
     std::optional<Step> make_step(int k, const Run &run, Unknown &unknown) const;
     void plan_steps(int n, const Goal &goal, const Holdings &holdings, Plan &plan) const;
@@ -104,6 +109,7 @@ private:
     void plan_unknown(const Unknown &unknown, int n, const Holdings &holdings, Plan &plan) const;
 
     Config config_;
+    const Requests &requests_;
     Timeline timeline_;
     std::optional<Position> live_; // the state after the last step
     Checkpoints checkpoints_;
