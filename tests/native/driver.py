@@ -7,6 +7,7 @@ test serves requests in any order. Frame numbers stand for VapourSynth's frames.
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field

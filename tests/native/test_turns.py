@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.native.driver import COMPILER
+from scripts.studies.holds.comparison import COMPILER
 
 PREVIEWS = """
 import random
