@@ -36,7 +36,7 @@ def test_a_plan_tells_targets_kernels_and_layouts(targets: tuple[str, ...]) -> N
     assert plan.targets == targets
     assert plan.capturable
     convolutions = plan.kernels["convolutions"] + plan.kernels["convolutions with what follows"]
-    # 27 in the network, two that enlarge; each pass of colour="source" has at most four (mean, Gaussian twice, enlarging).
+    # 27 in the network, 2 that enlarge; at most 4 in a pass of colour="source": mean, Gaussian twice, enlarging.
     assert 27 <= convolutions <= 27 + 2 + 4 * PASSES
     assert tuple(plan.layouts) == NAMES
     assert plan.layouts["frame"] == plan.layouts["cur"] == PLANAR
