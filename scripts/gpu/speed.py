@@ -14,6 +14,7 @@ from scripts.benchmarks.table import format_rows
 from vsanimesr.backends import AUTO, availability
 from vsanimesr.backends.base import SCALE, Frame, Planes, Ticket
 from vsanimesr.backends.gpu.cuda import load_runtime
+from vsanimesr.backends.gpu.pipeline import bytes_moved
 from vsanimesr.errors import AnimeSRError
 from vsanimesr.options import Options, Precision
 from vsanimesr.session import Session
@@ -69,6 +70,9 @@ def report() -> None:
     peaks = {precision: measure_peak(precision) for precision in PRECISIONS} if "torch" in backends else {}
     for precision, peak in peaks.items():
         print(f"Largest matrix product, {precision}: {peak / 1e12:.0f} TFLOP/s.\n")
+    for width, height in SIZES:
+        up, down = (count / 1e6 for count in bytes_moved(width, height))
+        print(f"A frame of {width}x{height} moves {up:.1f} MB up and {down:.1f} MB down.\n")
     head = ("backend alone", "frames/s", "ms a frame", "ms in submit", "ms in wait", "GB of memory", "share of peak")
     _print_rows(head, _alone(backends, peaks))
     print()

@@ -82,6 +82,13 @@ def test_the_memory_grows_with_the_clip(capsys: pytest.CaptureFixture[str]) -> N
     assert needed[1] == pytest.approx(needed[0] * 1920 * 1080 / (640 * 480), rel=0.15)
 
 
+def test_it_tells_what_each_frame_moves(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--size", "720x480"])
+
+    up, down = 3 * 4 * 720 * 480 / 1e6, 3 * 4 * 2880 * 1920 / 1e6  # RGB in float32
+    assert f"Each frame moves {up:.1f} MB to a GPU and {down:.1f} MB back." in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("works", "expected"),
     [

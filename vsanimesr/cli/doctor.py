@@ -19,6 +19,7 @@ from ..backends import BACKENDS, availability, candidates
 from ..backends.base import Availability
 from ..backends.gpu.cuda import list_gpus, load_runtime
 from ..backends.gpu.memory import GB, estimate_bytes
+from ..backends.gpu.pipeline import bytes_moved
 from ..errors import AnimeSRError
 from ..installation import DISTRIBUTION
 from ..quiet import stdout_to_stderr
@@ -90,7 +91,9 @@ def _gpus() -> str:
 
 def _memory(width: int, height: int) -> str:
     needed = f"{estimate_bytes(width, height, 'fp16') / GB:.1f} GB of GPU memory"
-    return f"With TensorRT in fp16, {width}x{height} takes about {needed} (computed, not measured)."
+    up, down = (count / 1e6 for count in bytes_moved(width, height))
+    copies = f"Each frame moves {up:.1f} MB to a GPU and {down:.1f} MB back."
+    return f"With TensorRT in fp16, {width}x{height} takes about {needed} (computed, not measured). {copies}"
 
 
 def _cache() -> str:
