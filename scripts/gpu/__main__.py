@@ -74,7 +74,13 @@ def run_section(section: Section, seconds: float) -> tuple[str, bool]:
         Its text for the report, and whether it succeeded.
     """
     # Its own process group, so that what it started ends with it.
-    process = subprocess.Popen(section.command, stdout=subprocess.PIPE, text=True, start_new_session=os.name == "posix")
+    process = subprocess.Popen(
+        section.command,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},  # what a section printed stays, however it ends
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=os.name == "posix",
+    )
     problem = ""
     try:
         output, _ = process.communicate(timeout=seconds)
