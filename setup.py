@@ -7,9 +7,12 @@ Python 3, because the plugin links no libpython. An editable install keeps the l
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import vapoursynth
 from setuptools import Extension, setup
@@ -51,7 +54,20 @@ class BuildPlugin(build_ext):
             ("ANIMESR_VERSION_MAJOR", major),
             ("ANIMESR_VERSION_MINOR", minor),
         ]
+        if not MSVC:  # its compiler finds its own files at its first call
+            self._compile_in_parallel()
         super().build_extension(ext)
+
+    def _compile_in_parallel(self) -> None:
+        """Compile the sources on all cores. setuptools does so for extensions only, and there is one."""
+        compile_sources = self.compiler.compile
+
+        def compile_each(sources: list[str], **arguments: Any) -> list[str]:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                objects = pool.map(lambda source: compile_sources([source], **arguments), sources)
+                return [path for paths in objects for path in paths]
+
+        self.compiler.compile = compile_each
 
     def _require_compiler(self) -> None:
         """Raise an error that helps if there is no C++ compiler. Visual C++ has such an error of its own."""

@@ -166,7 +166,8 @@ def test_int8_on_black_and_white_frames() -> None:
 
 
 def sizes() -> Iterable[tuple[int, int]]:
-    yield from ((w, h) for w in range(1, 10) for h in range(1, 10))
+    # A third of all, with every pair of remainders of the 4 to which sides are padded.
+    yield from ((w, h) for w in range(1, 10) for h in range(1, 10) if (w + 2 * h) % 3 == 0)
     yield from ((31, 17), (50, 33), (23, 46))
 
 

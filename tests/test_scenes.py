@@ -152,7 +152,7 @@ def test_brightness_has_the_same_scale_in_every_format(format: int) -> None:
     assert find(jump(14)) == {0, 10}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 12), st.sampled_from([vs.GRAY8, vs.GRAY16, vs.GRAYS]))
 def test_every_size_and_length(width: int, height: int, frames: int, format: int) -> None:
     rng = np.random.default_rng(width)
