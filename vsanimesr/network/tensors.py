@@ -29,14 +29,17 @@ class Tensor:
         return math.prod(self.shape) * _ITEM_BYTES[self.type]
 
 
-def step_tensors(width: int, height: int, precision: GraphPrecision, features: int = FEATURES) -> dict[str, Tensor]:
+def step_tensors(
+    width: int, height: int, precision: GraphPrecision, features: int = FEATURES, *, channels_last: bool = False
+) -> dict[str, Tensor]:
     """Return the inputs and outputs of `graph.build_graph` by name, for LR frames of this size.
 
     Args:
         features: channels of the network's hidden state.
+        channels_last: layout of the state, as in `Tensor`. Frames are planar.
     """
     lr = Tensor((1, COLOURS, height, width), "fp32")
-    sr = Tensor((1, SR_CHANNELS, padded_size(height), padded_size(width)), precision)
-    hidden = Tensor((1, features, padded_size(height), padded_size(width)), precision)
+    sr = Tensor((1, SR_CHANNELS, padded_size(height), padded_size(width)), precision, channels_last)
+    hidden = Tensor((1, features, padded_size(height), padded_size(width)), precision, channels_last)
     frame = Tensor((1, COLOURS, SCALE * height, SCALE * width), "fp32")
     return {**dict.fromkeys(WINDOW, lr), "sr": sr, "hidden": hidden, "frame": frame, "sr_out": sr, "hidden_out": hidden}

@@ -7,7 +7,6 @@ GPU only.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import platform
 import sys
@@ -171,11 +170,8 @@ def engine_tensors(width: int, height: int, precision: GraphPrecision, features:
 
     The state has the layout of the convolutions where the channels fill it (HWC8), so that no kernel changes layouts.
     """
-    tensors = step_tensors(width, height, precision, features)
-    if precision in {"fp16", "bf16"} and features % 8 == 0:
-        for name in (*STATE, *(f"{name}_out" for name in STATE)):
-            tensors[name] = dataclasses.replace(tensors[name], channels_last=True)
-    return tensors
+    hwc8 = precision in {"fp16", "bf16"} and features % 8 == 0
+    return step_tensors(width, height, precision, features, channels_last=hwc8)
 
 
 def _describe(error: Any, graph: Any) -> str:

@@ -19,7 +19,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -33,9 +32,7 @@ from .device import Buffer, Device, DeviceError, Graph, OutOfMemoryError, Progra
 
 def torch_tensors(width: int, height: int, precision: GraphPrecision, features: int) -> dict[str, Tensor]:
     """Return the inputs and outputs of a step by name, with the state as PyTorch computes it: channels last."""
-    state = {name for each in STATE for name in (each, f"{each}_out")}
-    found = step_tensors(width, height, precision, features)
-    return {name: replace(tensor, channels_last=name in state) for name, tensor in found.items()}
+    return step_tensors(width, height, precision, features, channels_last=True)
 
 
 _capturing = threading.Lock()
