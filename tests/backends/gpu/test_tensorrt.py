@@ -30,7 +30,7 @@ from vsanimesr.backends.gpu import tensorrt
 from vsanimesr.backends.gpu.cuda import Gpu
 from vsanimesr.backends.gpu.device import Buffer, DeviceError, OutOfMemoryError, Program, Stream
 from vsanimesr.backends.gpu.kernels import kernel_key
-from vsanimesr.backends.gpu.memory import estimate_bytes
+from vsanimesr.backends.gpu.memory import SMALLEST_TILE, estimate_bytes
 from vsanimesr.backends.gpu.pipeline import DEPTH, bytes_needed
 from vsanimesr.backends.gpu.tensorrt import (
     LAYOUTS,
@@ -574,6 +574,10 @@ def test_too_little_memory_names_what_fits(
         assert tile
         assert estimate_bytes(int(tile[1]), int(tile[2]), "fp16") <= free
         Options(tiles=(int(tile[1]), int(tile[2])))  # it is allowed
+
+
+def test_the_smallest_tile_that_an_error_names_is_allowed() -> None:
+    Options(tiles=(SMALLEST_TILE, SMALLEST_TILE))
 
 
 # On a GPU

@@ -15,8 +15,8 @@ ACTIVATIONS: dict[GraphPrecision, int] = {"fp32": 3750, "bf16": 2000, "fp16": 20
 quarter less. Read from plans of the released network (`animesr build --report`)."""
 WORKSPACE = 26_000_000
 """Bytes that kernels take besides, whatever the size."""
-SMALLEST_TILE = 64
-"""Side in LR pixels, with the default overlap of 48."""
+SMALLEST_TILE = 84
+"""Side in LR pixels. It must be larger than the default overlap of 68, or `Options` refuses the tiles."""
 
 
 def estimate_bytes(width: int, height: int, precision: GraphPrecision) -> int:
