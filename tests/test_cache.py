@@ -57,7 +57,9 @@ def test_an_engine_is_built_once() -> None:
     assert builder.built == 1
     assert builder.get(OTHER) == BUILT
     assert builder.built == 2
-    assert find(KEY) == entry_path(KEY)
+    found = find(KEY)
+    assert found is not None
+    assert (found[0], bytes(found[1])) == (entry_path(KEY), BUILT)
 
 
 def rebuild(content: bytes, caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -146,12 +146,11 @@ def read(key: Key) -> memoryview | None:
     return data
 
 
-def find(key: Key) -> Path | None:
-    """Return the file with the engine for a key, or None if there is no valid one."""
+def find(key: Key) -> tuple[Path, memoryview] | None:
+    """Return the file with the engine for a key, and the engine, or None if there is no valid one."""
     for path, file_key in _candidates(key, None):
         with suppress(_UnusableError):
-            _read(path, file_key)
-            return path
+            return path, _read(path, file_key)
     return None
 
 

@@ -90,6 +90,22 @@ def test_a_report_tells_what_an_engine_is_made_of(capsys: pytest.CaptureFixture[
     assert reports[1] == reports[0]
 
 
+def test_a_report_tells_of_an_engine_in_the_folder_of_the_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine" / "engine"
+    file.parent.mkdir()
+    assert main(["build", *SMALL, "-o", str(file)]) == 0
+    monkeypatch.setenv("ANIMESR_ENGINES", str(file.parent))
+    capsys.readouterr()
+
+    assert main(["build", *SMALL, "--report"]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{file}\n"
+    assert "exists already" in said.err
+    assert "  kernels: " in said.err
+
+
 def test_several_sizes_and_any_size(engines: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--size", "16x16", "20x12", "--gpu", "sm89,sm75"]) == 0
     assert main(["build"]) == 0

@@ -152,10 +152,11 @@ def _build(request: builder.BuildRequest, weights: WeightsFile, output: Path | N
     size = "any size" if request.size is None else "{}x{}".format(*request.size)
     what = f"{Path(weights.name).stem}, {size}, {request.precision}"
     started = time.monotonic()
-    if output is None and (path := cache.find(key)):
+    if output is None and (found := cache.find(key)):
+        path, engine = found
         print(f"{what}: exists already", file=sys.stderr)
         if report:
-            _report(cache.read(key))
+            _report(engine)
         return path
     with _interruptible() as go_on, stdout_to_stderr():
         bar = _Bar(what)
@@ -175,9 +176,9 @@ def _build(request: builder.BuildRequest, weights: WeightsFile, output: Path | N
     return path
 
 
-def _report(data: bytes | memoryview | None) -> None:
-    """Print what an engine is made of. There is none if its file has just been deleted."""
-    plan = read_plan(bytes(data or b""), tuple(step_tensors(1, 1, "fp32")))
+def _report(engine: bytes | memoryview) -> None:
+    """Print what an engine is made of."""
+    plan = read_plan(bytes(engine), tuple(step_tensors(1, 1, "fp32")))
     lines = str(plan) if plan else "this version of TensorRT-RTX writes plans that cannot be read here"
     print(textwrap.indent(lines, "  "), file=sys.stderr)
 
