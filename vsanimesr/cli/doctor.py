@@ -17,7 +17,7 @@ from importlib.metadata import packages_distributions, version
 from .. import cache
 from ..backends import BACKENDS, availability, candidates
 from ..backends.base import Availability
-from ..backends.gpu.cuda import list_gpus, load_runtime
+from ..backends.gpu.cuda import cuda_version, list_gpus, load_runtime
 from ..backends.gpu.memory import GB, estimate_bytes
 from ..backends.gpu.pipeline import bytes_moved
 from ..errors import AnimeSRError
@@ -85,8 +85,7 @@ def _gpus() -> str:
         found = list_gpus(load_runtime())
     except AnimeSRError as error:
         return f"none of NVIDIA's ({str(error).partition(';')[0]})"
-    driver = found[0].driver
-    return f"{', '.join(gpu.description for gpu in found)}; driver for CUDA {driver // 1000}.{driver % 1000 // 10}"
+    return f"{', '.join(gpu.description for gpu in found)}; driver for CUDA {cuda_version(found[0].driver)}"
 
 
 def _memory(width: int, height: int) -> str:

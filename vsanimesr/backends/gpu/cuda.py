@@ -109,8 +109,8 @@ def load_runtime(oldest: int = OLDEST_CUDA) -> Any:
     version: int = _call_module(cudart, "cudaRuntimeGetVersion")
     if version < oldest:
         raise MissingDependencyError(
-            f"NVIDIA GPUs need the package cuda-bindings for CUDA {_version(oldest)} or newer, and the installed "
-            f"one is for CUDA {_version(version)}; {install}"
+            f"NVIDIA GPUs need the package cuda-bindings for CUDA {cuda_version(oldest)} or newer, and the installed "
+            f"one is for CUDA {cuda_version(version)}; {install}"
         )
     return cudart
 
@@ -128,8 +128,8 @@ def list_gpus(cudart: Any) -> list[Gpu]:
         )
     if driver < OLDEST_CUDA:
         raise DeviceError(
-            f"the NVIDIA driver is too old: it supports CUDA {_version(driver)}, and CUDA {_version(OLDEST_CUDA)} is "
-            f"needed; install driver {OLDEST_DRIVER} or newer, or use backend='openvino'"
+            f"the NVIDIA driver is too old: it supports CUDA {cuda_version(driver)}, and CUDA "
+            f"{cuda_version(OLDEST_CUDA)} is needed; install driver {OLDEST_DRIVER} or newer, or use backend='openvino'"
         )
     gpus = []
     for number in range(_call_module(cudart, "cudaGetDeviceCount")):
@@ -308,6 +308,6 @@ def _call_module(module: Any, function: str, *arguments: Any) -> Any:
     return values[0] if values else None
 
 
-def _version(number: int) -> str:
+def cuda_version(number: int) -> str:
     """Return a version of CUDA as people write it: 13.0 for 13000."""
     return f"{number // 1000}.{number % 1000 // 10}"
