@@ -26,7 +26,7 @@ import torch
 from ...network.graph import GraphPrecision
 from ...network.tensors import STATE, WINDOW, Tensor, step_tensors
 from ..torch_steps import DTYPES, Step, prepare, refuse_step, torch_settings
-from .cuda import CudaDevice
+from .cuda import REMEDIES, CudaDevice
 from .device import Buffer, Device, DeviceError, Graph, OutOfMemoryError, Program, Stream
 
 
@@ -196,9 +196,8 @@ def _device_errors(problem: str) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise OutOfMemoryError(
-            "there is too little memory for intermediate results; close other programs, or use tiles or a smaller clip"
-        ) from error
+        remedy = REMEDIES["cudaErrorMemoryAllocation"]
+        raise OutOfMemoryError(f"there is too little memory for intermediate results; {remedy}") from error
     except RuntimeError as error:
         lines: list[Any] = str(error).strip().splitlines() or [type(error).__name__]
         raise DeviceError(f"{problem}: {lines[0]}") from error
