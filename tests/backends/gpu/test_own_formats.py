@@ -200,19 +200,8 @@ def test_a_stamp_that_never_changes_is_found(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_sr_frame_that_is_not_finite_is_an_error_of_that_frame_only() -> None:
     parts = OwnFormats()
-    reference, seen = Reference(parts), set()
     with open_pipeline(parts) as (_, pipeline):
-        for numbers in windows(20):
-            planes, is_finite = parts.make_result(reference.step(numbers))
-            ticket = submit(pipeline, parts, numbers)
-            if is_finite:
-                for plane, expected in zip(read_planes(ticket, planes), planes, strict=True):
-                    assert_same(plane, expected)
-            else:
-                with pytest.raises(NotFiniteError, match="holds NaN or infinity"):
-                    read_planes(ticket, planes)
-            seen.add(is_finite)
-    assert seen == {True, False}
+        assert set(run(parts, pipeline, steps=20)) == {True, False}
 
 
 # Bytes
@@ -297,17 +286,20 @@ def test_after_a_call_that_failed_a_reset_gives_the_same_frames() -> None:
             run(parts, pipeline)
 
 
-def run(parts: OwnFormats, pipeline: Pipeline) -> None:
-    reference = Reference(parts)
-    for numbers in windows(6):
+def run(parts: OwnFormats, pipeline: Pipeline, *, steps: int = 6) -> list[bool]:
+    """Run steps one after the other, check what each gives, and return whether each SR frame is finite."""
+    reference, finite = Reference(parts), []
+    for numbers in windows(steps):
         planes, is_finite = parts.make_result(reference.step(numbers))
         ticket = submit(pipeline, parts, numbers)
         if is_finite:
             for plane, expected in zip(read_planes(ticket, planes), planes, strict=True):
                 assert_same(plane, expected)
         else:
-            with pytest.raises(NotFiniteError):
+            with pytest.raises(NotFiniteError, match="holds NaN or infinity"):
                 read_planes(ticket, planes)
+        finite.append(is_finite)
+    return finite
 
 
 def test_everything_is_closed_if_any_call_fails_during_opening() -> None:
