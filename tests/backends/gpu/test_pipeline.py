@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -150,9 +149,7 @@ def test_all_memory_is_allocated_before_the_first_step_as_computed(size: tuple[i
 
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_a_snapshot_has_the_same_axes_whatever_the_layout_on_the_device(channels_last: bool) -> None:
-    tensors = dict(step_tensors(6, 5, "fp32"))
-    for name in (*STATE, *(f"{name}_out" for name in STATE)):
-        tensors[name] = dataclasses.replace(tensors[name], channels_last=channels_last)
+    tensors = step_tensors(6, 5, "fp32", channels_last=channels_last)
     state: State = tuple(
         np.arange(tensors[name].bytes // 4, dtype=np.float32).reshape(tensors[name].shape[1:]) for name in STATE
     )
