@@ -27,18 +27,20 @@ SAMPLES = {np.dtype(np.uint8): 0, np.dtype(np.uint16): 1, np.dtype(np.float16): 
 """`Sample` of convert.cu, by type."""
 
 FLAG_BYTES = 4
+"""Size of the flag behind a target frame. It becomes the stamp of an SR frame that holds NaN or infinity."""
+
 CHROMA_KERNEL = "bicubic"
 """Kernel that makes the chroma of a source frame as large as its luma, as in the filter without a GPU."""
 
 
 class TableArguments(ctypes.Structure):
-    """`Table`"""
+    """`Table` of convert.cu."""
 
     _fields_: ClassVar = [("start", c_int), ("count", c_int), ("taps", c_int)]
 
 
 class AffineArguments(ctypes.Structure):
-    """`Affine`"""
+    """`Affine` of convert.cu."""
 
     _fields_: ClassVar = [("matrix", c_float * 9), ("offset", c_float * 3)]
 
@@ -48,7 +50,7 @@ class AffineArguments(ctypes.Structure):
 
 
 class LoadArguments(ctypes.Structure):
-    """`LoadArguments`"""
+    """`LoadArguments` of convert.cu."""
 
     _fields_: ClassVar = [
         ("source", c_void_p),
@@ -67,7 +69,7 @@ class LoadArguments(ctypes.Structure):
 
 
 class Layer(ctypes.Structure):
-    """`Layer`"""
+    """`Layer` of convert.cu."""
 
     _fields_: ClassVar = [
         ("across", TableArguments),
@@ -78,7 +80,7 @@ class Layer(ctypes.Structure):
 
 
 class StoreArguments(ctypes.Structure):
-    """`StoreArguments`"""
+    """`StoreArguments` of convert.cu."""
 
     _fields_: ClassVar = [
         ("source", c_void_p),
