@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Literal, Self, get_args
 
 from .backends import BACKENDS, parse_options
@@ -254,7 +253,7 @@ def _parse_word_or_numbers(name: str, texts: Sequence[str]) -> str | tuple[int, 
 
 def _read_scenes(path: str) -> tuple[int, ...]:
     try:
-        return read_scene_file(Path(path))
+        return read_scene_file(path)
     except OptionError as error:
         hints = filter(None, (str(error), suggestion(path, SCENE_CHANGES)))
         allowed = f"{', '.join(map(repr, SCENE_CHANGES))}, 'props:NAME' or a list of frame numbers"

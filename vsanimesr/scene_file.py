@@ -16,11 +16,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from .errors import OptionError
 from .files import read_at_most
+from .paths import user_path
 
 LAST_FRAME = 2**31 - 2
 """The length of a clip is a 32-bit number."""
@@ -40,12 +40,16 @@ _OTHER_FRAME_TYPES = {"i", "P", "B", "b"}
 _MAX_QUOTED = 40  # characters of a file that an error repeats
 
 
-def read_scene_file(path: Path) -> tuple[int, ...]:
+def read_scene_file(name: str) -> tuple[int, ...]:
     """Read the frame numbers in a scene file, ascending, each once.
+
+    Args:
+        name: the file's path, as the user wrote it.
 
     Raises:
         OptionError: the file cannot be read, or is not a scene file; the message names file, line, value and remedy.
     """
+    path = user_path(name)
     try:
         data = read_at_most(path, MAX_BYTES + 1)
     except FileNotFoundError:

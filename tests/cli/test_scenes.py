@@ -65,7 +65,7 @@ def test_the_scenes_of_a_video(
     assert said.out == ""
     assert said.err.endswith(f"{file}: 3 scenes in 30 frames\n")
     assert file.read_text().startswith(start)
-    assert read_scene_file(file) == CUTS
+    assert read_scene_file(str(file)) == CUTS
     assert list(tmp_path.iterdir()) == [file]
 
 
@@ -75,7 +75,7 @@ def test_the_scenes_of_a_script(tmp_path: Path) -> None:
     script.write_text(f"{SCRIPT}\nfrom beside import LENGTH\n(one + two[:LENGTH]).set_output()\n")
     assert main(["scenes", str(script), "-o", str(file)]) == 0
 
-    assert read_scene_file(file) == (0, 10)
+    assert read_scene_file(str(file)) == (0, 10)
 
 
 def test_a_script_may_change_the_folder_and_the_search_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_a_script_may_change_the_folder_and_the_search_path(tmp_path: Path, monk
 
     assert main(["scenes", "clip.vpy", "-o", "scenes.txt"]) == 0
     assert sys.path == before
-    assert read_scene_file(tmp_path / "scenes.txt") == (0,)
+    assert read_scene_file(str(tmp_path / "scenes.txt")) == (0,)
 
 
 @pytest.mark.parametrize(
