@@ -165,12 +165,8 @@ class _Progress:
         rate = done / (now - self._started)
         minutes, seconds = divmod(round((self._frames - done) / rate), 60)
         line = f"{done}/{self._frames} frames, {rate:.0f} frames/s, {minutes}:{seconds:02} left"
-        print(
-            f"\r{line}\033[K" if self._terminal else line,
-            end="" if self._terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
+        before, after = ("\r", "\033[K") if self._terminal else ("", "\n")
+        print(f"{before}{line}{after}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         if self._terminal:
