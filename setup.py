@@ -59,7 +59,7 @@ class BuildPlugin(build_ext):
         super().build_extension(ext)
 
     def _compile_in_parallel(self) -> None:
-        """Compile the sources on all cores. setuptools does so for extensions only, and there is one."""
+        """Compile the sources on all cores. setuptools can run several extensions at once, but there is only one."""
         compile_sources = self.compiler.compile
 
         def compile_each(sources: list[str], **arguments: Any) -> list[str]:

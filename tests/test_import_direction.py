@@ -26,7 +26,7 @@ RUNTIME = {
     "vsanimesr.cache": "errors files network paths weights",
     "vsanimesr.backends": "backends.gpu cache errors network pixels quiet weights",
     "vsanimesr.backends.gpu": "backends cache errors network pixels weights",
-    "vsanimesr.scene_file": "errors files",
+    "vsanimesr.scene_file": "errors files paths",
     "vsanimesr.options": "backends errors network scene_file weights",
     "vsanimesr.tiles": "backends errors network",
     "vsanimesr.session": "backends options quiet tiles weights",

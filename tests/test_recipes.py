@@ -319,7 +319,6 @@ def test_the_first_script_and_command_of_other_pages(tmp_path: Path, page: str) 
 
 
 @needs_web
-@pytest.mark.skipif(find_spec("vsanimesr.cli.scenes") is None, reason="there is no animesr scenes yet")
 @pytest.mark.parametrize("file", ["scenes.txt", "scenes.json"])
 def test_scenes_are_written_to_a_file_that_the_filter_reads(tmp_path: Path, file: str) -> None:
     sources.write_web(tmp_path)

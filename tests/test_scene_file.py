@@ -112,7 +112,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
     for path, word in ((tmp_path / "none", "does not exist"), (tmp_path, "cannot be read"), (binary, "no text file")):
         with pytest.raises(OptionError, match=word) as caught:
-            read_scene_file(path)
+            read_scene_file(str(path))
         assert str(path) in str(caught.value)
         assert "qpfile" in str(caught.value)
 
@@ -121,7 +121,7 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     file = tmp_path / "cuts.txt"
     file.write_bytes(b"\xef\xbb\xbf0\r\n10\r\n")
 
-    assert read_scene_file(file) == (0, 10)
+    assert read_scene_file(str(file)) == (0, 10)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,13 @@ def test_options_read_a_file_once(tmp_path: Path) -> None:
     options.check_length(26)
     with pytest.raises(OptionError, match=r"cuts\.txt' has frame 25, but the clip ends with frame 24; use"):
         options.check_length(25)
+
+
+def test_a_scene_file_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "cuts.txt").write_text("0\n10\n")
+
+    assert Options(scene_change="~/cuts.txt").anchors == (0, 10)
 
 
 def test_a_list_beyond_the_clip_is_refused() -> None:

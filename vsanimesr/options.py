@@ -7,13 +7,11 @@ as text and gets the checked values back, so it has no defaults or limits of its
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Literal, Self, get_args, get_type_hints
 
 from .backends import BACKENDS, parse_options
 from .errors import OptionError, suggestion
@@ -35,7 +33,6 @@ SCENE_PROPERTY = "_SceneChangePrev"
 """The frame property that detectors of scene changes write."""
 SCENE_CHANGES = ("auto", "props", "none")
 _PROPERTY_PREFIX = "props:"
-_WHOLE_NUMBERS = {"device", "preroll", "warmup", "cache", "overlap", "format", "width", "height", "square"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,16 +225,16 @@ class Options:
     @classmethod
     def from_text(cls, arguments: Mapping[str, Sequence[str]]) -> Self:
         """Read the arguments that the native plugin passes: for each name, its values as text."""
-        known = {field.name for field in dataclasses.fields(cls)}
+        types = get_type_hints(cls)
         values: dict[str, object] = {}
         for name, texts in arguments.items():
-            if name not in known:
-                raise OptionError(f"{name} is not an argument; use {_join(sorted(known))}")
+            if name not in types:
+                raise OptionError(f"{name} is not an argument; use {_join(sorted(types))}")
             if name in {"scene_change", "tiles"}:
                 values[name] = _parse_word_or_numbers(name, texts)
             elif name == "backend_options":
                 values[name] = tuple(texts)
-            elif name in _WHOLE_NUMBERS:
+            elif types[name] in (int, int | None):
                 values[name] = _parse_integer(name, texts[0])
             elif name == "segment":
                 values[name] = tuple(_parse_integer(name, text) for text in texts)
@@ -254,7 +251,7 @@ def _parse_word_or_numbers(name: str, texts: Sequence[str]) -> str | tuple[int, 
 
 def _read_scenes(path: str) -> tuple[int, ...]:
     try:
-        return read_scene_file(Path(path))
+        return read_scene_file(path)
     except OptionError as error:
         hints = filter(None, (str(error), suggestion(path, SCENE_CHANGES)))
         allowed = f"{', '.join(map(repr, SCENE_CHANGES))}, 'props:NAME' or a list of frame numbers"

@@ -16,11 +16,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from .errors import OptionError
 from .files import read_at_most
+from .paths import user_path
 
 LAST_FRAME = 2**31 - 2
 """The length of a clip is a 32-bit number."""
@@ -40,12 +40,16 @@ _OTHER_FRAME_TYPES = {"i", "P", "B", "b"}
 _MAX_QUOTED = 40  # characters of a file that an error repeats
 
 
-def read_scene_file(path: Path) -> tuple[int, ...]:
+def read_scene_file(name: str) -> tuple[int, ...]:
     """Read the frame numbers in a scene file, ascending, each once.
+
+    Args:
+        name: the file's path, as the user wrote it.
 
     Raises:
         OptionError: the file cannot be read, or is not a scene file; the message names file, line, value and remedy.
     """
+    path = user_path(name)
     try:
         data = read_at_most(path, MAX_BYTES + 1)
     except FileNotFoundError:
@@ -71,12 +75,13 @@ def parse_scenes(text: str, name: str) -> tuple[int, ...]:
     Raises:
         OptionError: as from `read_scene_file`.
     """
+    lines = text.splitlines()
     if text.lstrip().startswith(("{", "[")):
         frames = _parse_json(text, name)
-    elif _START_FRAME in "\n".join(text.splitlines()[:2]):
-        frames = _parse_csv(text, name)
+    elif any(_START_FRAME in line for line in lines[:2]):
+        frames = _parse_csv(lines, name)
     else:
-        frames = _parse_lines(text, name)
+        frames = _parse_lines(lines, name)
     found = tuple(sorted(set(frames)))
     if not found:
         raise OptionError(f"{name} has no frame numbers; {_FORMATS}")
@@ -107,8 +112,8 @@ def write_scenes(scenes: Iterable[int], length: int, rate: Fraction, format: str
     return "".join(f"{start}\n" for start in starts)
 
 
-def _parse_lines(text: str, name: str) -> Iterator[int]:
-    for number, line in enumerate(text.splitlines(), 1):
+def _parse_lines(lines: Iterable[str], name: str) -> Iterator[int]:
+    for number, line in enumerate(lines, 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
@@ -123,10 +128,10 @@ def _parse_lines(text: str, name: str) -> Iterator[int]:
 def _parse_json(text: str, name: str) -> Iterator[int]:
     try:
         document = json.loads(text)
-    except ValueError as error:
-        place = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        message = error.msg if isinstance(error, json.JSONDecodeError) else error
-        raise OptionError(f"{name}{place} is damaged JSON ({message}); write the file again") from None
+    except json.JSONDecodeError as error:
+        raise OptionError(f"{name}, line {error.lineno} is damaged JSON ({error.msg}); write the file again") from None
+    except ValueError as error:  # a number of very many digits
+        raise OptionError(f"{name} is damaged JSON ({error}); write the file again") from None
     except RecursionError:
         raise OptionError(f"{name} is JSON of too many levels; {_FORMATS}") from None
     values = _find_values(document)
@@ -147,9 +152,9 @@ def _find_values(document: Any) -> list[Any] | None:
     return None
 
 
-def _parse_csv(text: str, name: str) -> Iterator[int]:
+def _parse_csv(lines: Iterable[str], name: str) -> Iterator[int]:
     column: int | None = None
-    rows = csv.reader(text.splitlines())
+    rows = csv.reader(lines)
     try:
         for row in rows:
             if column is None:
@@ -167,7 +172,7 @@ def _parse_csv(text: str, name: str) -> Iterator[int]:
 def _parse_frame(value: object, place: str, first: int = 0) -> int:
     """Read a frame number of a file that counts from `first`."""
     text = str(value)
-    is_number = type(value) is int or (isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", text, re.ASCII))
+    is_number = type(value) is int or (isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", text))
     if not is_number or not first <= int(text) <= LAST_FRAME + first:
         raise OptionError(
             f"{place}: {_quote(text)} is no frame number; use whole numbers from {first} to {LAST_FRAME + first}"
@@ -184,12 +189,11 @@ def _write_csv(starts: Sequence[int], ends: Sequence[int], rate: Fraction) -> st
     head += ["End Time (seconds)", "Length (frames)", "Length (timecode)", "Length (seconds)"]
     lines = [",".join(["Timecode List:", *(_timecode(start, rate) for start in starts[1:])]), ",".join(head)]
     for number, (start, end) in enumerate(zip(starts, ends, strict=True), 1):
-        row = [number]
-        cells = [
-            [frame + shift, _timecode(frame, rate), _seconds(frame, rate)]
-            for frame, shift in ((start, 1), (end, 0), (end - start, 0))
-        ]  # the first frame is number 1
-        lines.append(",".join(map(str, sum(cells, list[object](row)))))
+        row = [str(number)]
+        # Frames are numbered from 1, so the last frame of a scene has the number `end`.
+        for written, frames in ((start + 1, start), (end, end), (end - start, end - start)):
+            row += [str(written), _timecode(frames, rate), _seconds(frames, rate)]
+        lines.append(",".join(row))
     return "\n".join(lines) + "\n"
 
 

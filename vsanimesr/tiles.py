@@ -32,7 +32,7 @@ BYTES_PER_PIXEL = 4096
 about this much (docs/reports/tiles.md), and everything else less."""
 
 SHARE = 2
-"""`tiles="auto"` leaves all but one part in this many of the memory to others."""
+"""`tiles="auto"` takes one part in this many of the memory, and leaves the others to other programs."""
 
 MOST_TILES = 32
 """Most tiles along a side that `tiles="auto"` considers."""
@@ -109,7 +109,6 @@ def choose_size(width: int, height: int, overlap: int, pixels: int) -> tuple[int
         width, height, overlap: multiples of 4.
         pixels: most LR pixels of a tile. If no tile is so small, the smallest is returned.
     """
-
     counts = range(1, MOST_TILES + 1)
     wide, high = ([_tile_side(side, count, overlap) for count in counts] for side in (width, height))
     sizes = [(columns * rows, wide[columns - 1], high[rows - 1]) for columns, rows in product(counts, repeat=2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def test_the_scenes_of_a_video(
     assert said.out == ""
     assert said.err.endswith(f"{file}: 3 scenes in 30 frames\n")
     assert file.read_text().startswith(start)
-    assert read_scene_file(file) == CUTS
+    assert read_scene_file(str(file)) == CUTS
     assert list(tmp_path.iterdir()) == [file]
 
 
@@ -74,7 +75,19 @@ def test_the_scenes_of_a_script(tmp_path: Path) -> None:
     script.write_text(f"{SCRIPT}\nfrom beside import LENGTH\n(one + two[:LENGTH]).set_output()\n")
     assert main(["scenes", str(script), "-o", str(file)]) == 0
 
-    assert read_scene_file(file) == (0, 10)
+    assert read_scene_file(str(file)) == (0, 10)
+
+
+def test_a_script_may_change_the_folder_and_the_search_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    changes = "import os, sys\nos.chdir('other')\nsys.path.pop(0)\nsys.path.append('nowhere')"
+    Path("clip.vpy").write_text(f"{changes}\n{SCRIPT}\none.set_output()\n")
+    before = [*sys.path]
+
+    assert main(["scenes", "clip.vpy", "-o", "scenes.txt"]) == 0
+    assert sys.path == before
+    assert read_scene_file(str(tmp_path / "scenes.txt")) == (0,)
 
 
 @pytest.mark.parametrize(
@@ -107,11 +120,15 @@ def test_bad_paths(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         ([str(text), "-o", str(tmp_path / "x")], ["text.mkv cannot be read as a video", ".vpy"]),
         ([str(video), "-o", str(tmp_path / "none" / "x")], ["none does not exist", "create it"]),
         ([str(video), "-o", str(tmp_path)], ["cannot be written", "another path"]),
+        (["x" * 300, "-o", str(tmp_path / "x")], ["xxx cannot be used (File name too long)"]),
+        ([str(text), "-o", str(tmp_path / ("x" * 300) / "x")], ["xxx cannot be used (File name too long)"]),
+        ([str(text), "-o", f"{tmp_path}/../{tmp_path.name}/text.mkv"], ["would overwrite the clip; use another"]),
     ):
         assert main(["scenes", *arguments]) == 1
         said = capsys.readouterr().err
         assert all(word in said for word in words), said
     assert list(tmp_path.iterdir()) == [text]
+    assert text.read_text() == "no video"
 
 
 def test_no_plugin_that_opens_videos(

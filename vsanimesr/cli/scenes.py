@@ -46,15 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Find the scenes and write the file."""
     output: Path = args.output
-    if not output.parent.is_dir():
-        raise OptionError(f"-o {output}: the folder {output.parent} does not exist; create it, or use another path")
+    _check_paths(args.input, output)
+    place = output.absolute()  # a script may change the current folder
     with stdout_to_stderr():
         clip = _open(args.input)
         scenes = find_scenes(clip, str(args.input))
     wanted = args.format or SUFFIXES.get(output.suffix.lower(), WRITTEN[0])
     text = write_scenes(scenes, len(clip), clip.fps or NO_RATE, wanted)
     try:
-        write_atomic(output, text.encode())
+        write_atomic(place, text.encode())
     except OSError as error:
         raise OptionError(f"-o {output} cannot be written ({error.strerror or error}); use another path") from None
     print(f"{output}: {len(scenes)} scenes in {len(clip)} frames", file=sys.stderr)
@@ -86,11 +86,22 @@ def find_scenes(clip: vapoursynth.VideoNode, name: str) -> list[int]:
     return scenes
 
 
+def _check_paths(source: Path, output: Path) -> None:
+    """Check both paths before the work starts."""
+    try:
+        if not output.parent.is_dir():
+            raise OptionError(f"-o {output}: the folder {output.parent} does not exist; create it, or use another path")
+        if not source.is_file():
+            raise OptionError(f"{source} is no file; give a video file or a .vpy script")
+        if output.exists() and output.samefile(source):
+            raise OptionError(f"-o {output} would overwrite the clip; use another path")
+    except OSError as error:  # in a folder that may not be entered, or a name that is too long
+        raise OptionError(f"{error.filename} cannot be used ({error.strerror or error}); use another path") from None
+
+
 def _open(path: Path) -> vapoursynth.VideoNode:
     """Open a video file or a script."""
-    if not path.is_file():
-        raise OptionError(f"{path} is no file; give a video file or a .vpy script")
-    from .. import load  # not in the files of another package that lie over ours: doctor tells about those
+    from .. import load  # not at the top: it is missing if files of another package lie over ours, which `main` reports
 
     load()
     return _run_script(path) if path.suffix.lower() == ".vpy" else _read_video(path)
@@ -130,11 +141,12 @@ def _run_script(path: Path) -> vapoursynth.VideoNode:
 @contextmanager
 def _search_modules_in(folder: Path) -> Iterator[None]:
     """Let a script import modules that lie beside it, as vspipe does."""
-    sys.path.insert(0, str(folder.resolve()))
+    path = sys.path
+    sys.path = [str(folder.resolve()), *path]
     try:
         yield
     finally:
-        sys.path.remove(str(folder.resolve()))
+        sys.path = path  # whatever the script has done to it
 
 
 class _Progress:
@@ -153,12 +165,8 @@ class _Progress:
         rate = done / (now - self._started)
         minutes, seconds = divmod(round((self._frames - done) / rate), 60)
         line = f"{done}/{self._frames} frames, {rate:.0f} frames/s, {minutes}:{seconds:02} left"
-        print(
-            f"\r{line}\033[K" if self._terminal else line,
-            end="" if self._terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
+        before, after = ("\r", "\033[K") if self._terminal else ("", "\n")
+        print(f"{before}{line}{after}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         if self._terminal:
