@@ -88,7 +88,7 @@ def measure(options: Options, width: int, height: int, seconds: float = SECONDS)
     before = _memory_in_use()
     session = Session(options, width=width, height=height)
     generator = np.random.default_rng(0)
-    frames = [Frame(n, cast(Planes, tuple(generator.random((3, height, width), np.float32)))) for n in range(4)]
+    pictures = [cast(Planes, tuple(generator.random((3, height, width), np.float32))) for _ in range(4)]
     red, green, blue = np.empty((3, SCALE * height, SCALE * width), np.float32)
     tickets: deque[Ticket] = deque()
     submitting = waiting = begin = 0.0
@@ -102,8 +102,8 @@ def measure(options: Options, width: int, height: int, seconds: float = SECONDS)
                 tickets.popleft().wait((red, green, blue))
             waited = time.perf_counter()
             # Each frame has a number of its own, so each is uploaded once, as in a clip.
-            window = [Frame(count + WARM_UP + i, frames[(count + i) % 4].planes) for i in range(3)]
-            ticket = session.step(window[0], window[1], window[2], reset=count == -WARM_UP, output=True)
+            window = (Frame(n, pictures[n % 4]) for n in range(count + WARM_UP, count + WARM_UP + 3))
+            ticket = session.step(*window, reset=count == -WARM_UP, output=True)
             assert ticket is not None  # there is one with output=True
             tickets.append(ticket)
             waiting, submitting = waiting + waited - start, submitting + time.perf_counter() - waited
