@@ -1,4 +1,4 @@
-"""Measure what two defaults of the filter should be, on two cores in about half an hour.
+"""Measure what two defaults of the filter should be, on one core in about 45 minutes.
 
     settle    pre-roll: how many extra steps on its first frame settle a scene
     cut       segments: whether the step across a seam can be told from the steps beside it, and what segments cost

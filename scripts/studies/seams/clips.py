@@ -110,7 +110,8 @@ def load_clip(source: Source, folder: Path, art: Path, film: Path) -> Clip:
     Raises:
         DrawingError: art is missing.
     """
-    key = hashlib.sha256(repr((source, WIDTH, HEIGHT, MPEG2_BITS, H264_CRF)).encode()).hexdigest()[:8]
+    made_with = (source, WIDTH, HEIGHT, RATE, MPEG2_BITS, H264_CRF, FILM_DIVISOR)
+    key = hashlib.sha256(repr(made_with).encode()).hexdigest()[:8]
     file = folder / f"{source.name}-{key}.npz"
     if not file.is_file():
         clip = make_clip(source, art, film)
