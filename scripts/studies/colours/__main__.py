@@ -1,4 +1,4 @@
-"""Measure what `colour="source"` does, and what its lowpass should be: on one core in a quarter of an hour.
+"""Measure what `colour="source"` does, and what its lowpass should be: on one core in twenty minutes.
 
 LQ is made of drawn clips, by x264 and by MPEG-2. Corrections with lowpasses of several widths, with one pass and two,
 are compared with `colour="network"`. The parts:
