@@ -21,11 +21,19 @@ class Table:
 
 
 def format_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table without a heading."""
-    rows = list(rows)
+    """Return a table without a heading. A cell may be any text, such as the message of an error."""
+    rows = [[cell.replace("|", "/").replace("\n", " ") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     rule = [f"{'-' * (width - 1)}{':' if i else '-'}" for i, width in enumerate(widths)]
     return "\n".join(_line(row, widths) for row in (columns, rule, *rows))
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table without a heading, each row when it is there: what was measured stays if the time runs out."""
+    first, rule = format_rows(columns, []).splitlines()
+    print(f"{first}\n{rule}", flush=True)
+    for row in rows:
+        print(format_rows(columns, [row]).splitlines()[-1], flush=True)
 
 
 def verdict(value: float, *, at_least: float | None = None, at_most: float | None = None, unit: str = "") -> str:

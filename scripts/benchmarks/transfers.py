@@ -90,7 +90,7 @@ class _Run:
         target = Target(result, BT709, SCALE * width, SCALE * height)
         self.bytes_moved = bytes_moved(width, height, source, target)
         self._pipeline = Pipeline(
-            _FreeDevice(), _FreeProgram(width, height), backend="free", graphs=True, source=source, target=target
+            _FreeDevice(), FreeProgram(width, height), backend="free", graphs=True, source=source, target=target
         )
         self._planes = _make_planes(source, width, height)
         self._outputs = itertools.cycle([_make_planes(result, target.width, target.height) for _ in range(DEPTH)])
@@ -185,7 +185,7 @@ class _FreeDevice(Device):
         pass
 
 
-class _FreeProgram(Program):
+class FreeProgram(Program):
     """A network that costs nothing."""
 
     def __init__(self, width: int, height: int) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 
 from scripts.benchmarks.table import format_rows
+from scripts.benchmarks.transfers import FreeProgram
 from vsanimesr.backends.base import SCALE, Frame, Planes
 from vsanimesr.backends.gpu.cuda import CudaDevice, load_runtime
-from vsanimesr.backends.gpu.device import Buffer, Device, Program, Stream
+from vsanimesr.backends.gpu.device import Device
 from vsanimesr.backends.gpu.pipeline import Pipeline
-from vsanimesr.network.tensors import step_tensors
 
 MEGABYTES = (4, 11, 59, 177)
 """About a source frame of 640x480 and of 1280x720, and their SR frames, in float32."""
@@ -20,25 +20,6 @@ SECONDS = 0.5
 """Time of a measurement."""
 SIZES = ((640, 480), (1280, 720))
 STEPS = 30
-
-
-class EmptyProgram(Program):
-    """A program that computes nothing: what is left is the pipeline's own time."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self.tensors = step_tensors(width, height, "fp16")
-
-    def bind(self, name: str, buffer: Buffer) -> None:
-        """Do nothing."""
-
-    def enqueue(self, stream: Stream) -> None:
-        """Do nothing."""
-
-    def capture_obstacle(self, stream: Stream) -> str:
-        return "there is nothing to capture"
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 def report() -> None:
@@ -97,7 +78,7 @@ def measure_steps(device: Device, width: int, height: int, steps: int) -> tuple[
 
     It closes the device.
     """
-    pipeline = Pipeline(device, EmptyProgram(width, height), backend="empty", graphs=False)
+    pipeline = Pipeline(device, FreeProgram(width, height), backend="empty", graphs=False)
     frames = [_frame(n, width, height) for n in range(steps + 1)]
     red, green, blue = np.empty((3, SCALE * height, SCALE * width), np.float32)
     out: Planes = (red, green, blue)

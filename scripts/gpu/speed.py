@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 
-from scripts.benchmarks.table import format_rows
+from scripts.benchmarks.table import print_rows
 from vsanimesr.backends import AUTO, availability
 from vsanimesr.backends.base import SCALE, Frame, Planes, Ticket
 from vsanimesr.backends.gpu.cuda import load_runtime
@@ -65,7 +65,7 @@ def gpu_backends() -> list[str]:
 
 
 def report() -> None:
-    """Print the tables row by row, because the time may run out."""
+    """Print the tables."""
     backends = gpu_backends()
     peaks = {precision: measure_peak(precision) for precision in PRECISIONS} if "torch" in backends else {}
     for precision, peak in peaks.items():
@@ -74,9 +74,9 @@ def report() -> None:
         up, down = (count / 1e6 for count in bytes_moved(width, height))
         print(f"A frame of {width}x{height} moves {up:.1f} MB up and {down:.1f} MB down.\n")
     head = ("backend alone", "frames/s", "ms a frame", "ms in submit", "ms in wait", "GB of memory", "share of peak")
-    _print_rows(head, _alone(backends, peaks))
+    print_rows(head, _alone(backends, peaks))
     print()
-    _print_rows(("whole filter, YUV420P8 in, YUV420P10 out", "frames/s", "ms a frame"), measure_filters(backends))
+    print_rows(("whole filter, YUV420P8 in, YUV420P10 out", "frames/s", "ms a frame"), measure_filters(backends))
 
 
 def measure(options: Options, width: int, height: int, seconds: float = SECONDS) -> Speed:
@@ -88,7 +88,7 @@ def measure(options: Options, width: int, height: int, seconds: float = SECONDS)
     before = _memory_in_use()
     session = Session(options, width=width, height=height)
     generator = np.random.default_rng(0)
-    frames = [Frame(n, cast(Planes, tuple(generator.random((3, height, width), np.float32)))) for n in range(4)]
+    pictures = [cast(Planes, tuple(generator.random((3, height, width), np.float32))) for _ in range(4)]
     red, green, blue = np.empty((3, SCALE * height, SCALE * width), np.float32)
     tickets: deque[Ticket] = deque()
     submitting = waiting = begin = 0.0
@@ -102,8 +102,8 @@ def measure(options: Options, width: int, height: int, seconds: float = SECONDS)
                 tickets.popleft().wait((red, green, blue))
             waited = time.perf_counter()
             # Each frame has a number of its own, so each is uploaded once, as in a clip.
-            window = [Frame(count + WARM_UP + i, frames[(count + i) % 4].planes) for i in range(3)]
-            ticket = session.step(window[0], window[1], window[2], reset=count == -WARM_UP, output=True)
+            window = (Frame(n, pictures[n % 4]) for n in range(count + WARM_UP, count + WARM_UP + 3))
+            ticket = session.step(*window, reset=count == -WARM_UP, output=True)
             assert ticket is not None  # there is one with output=True
             tickets.append(ticket)
             waiting, submitting = waiting + waited - start, submitting + time.perf_counter() - waited
@@ -145,7 +145,7 @@ def _alone(backends: Sequence[str], peaks: dict[Precision, float]) -> Iterator[t
                     try:
                         speed = measure(options, width, height)
                     except AnimeSRError as error:
-                        yield row, str(error).replace("|", "/"), "", "", "", "", ""
+                        yield row, str(error), "", "", "", "", ""
                     else:
                         yield row, *speed.cells(width * height, peaks.get(precision))
 
@@ -169,7 +169,7 @@ def measure_filters(backends: Sequence[str]) -> Iterator[tuple[str, ...]]:
             clip = core.animesr.Upscale(source, backend=name, scene_change="none", format=vs.YUV420P10)
             rate = _rate(clip.frames(close=True))
         except vs.Error as error:
-            yield row, str(error).replace("|", "/"), ""
+            yield row, str(error), ""
         else:
             yield row, f"{rate:.1f}", f"{1000 / rate:.2f}"
 
@@ -183,14 +183,6 @@ def _rate(frames: Iterator[object]) -> float:
         next(frames)
         count += 1
     return count / (time.perf_counter() - begin)
-
-
-def _print_rows(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> None:
-    """Print a table whose rows come one by one."""
-    first, rule = format_rows(head, []).splitlines()
-    print(f"{first}\n{rule}", flush=True)
-    for row in rows:
-        print(format_rows(head, [row]).splitlines()[-1], flush=True)
 
 
 def _memory_in_use() -> int:

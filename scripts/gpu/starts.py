@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.benchmarks.table import format_rows
-from vsanimesr import paths
+from scripts.benchmarks.table import print_rows
+from vsanimesr.weights import release
 
 from .speed import gpu_backends
 
@@ -39,7 +39,7 @@ session.close()
 def report() -> None:
     """Print the table."""
     head = ("backend", "first start: open, s", "first frame, s", "second start: open, s", "first frame, s")
-    print(format_rows(head, [(name, *measure_starts(name, *SIZE)) for name in gpu_backends()]))
+    print_rows(head, ((name, *measure_starts(name, *SIZE)) for name in gpu_backends()))
 
 
 def measure_starts(backend: str, width: int, height: int) -> Sequence[str]:
@@ -48,7 +48,7 @@ def measure_starts(backend: str, width: int, height: int) -> Sequence[str]:
     A start that fails gives its message and an empty cell.
     """
     with tempfile.TemporaryDirectory() as folder:
-        weights = os.environ.get("ANIMESR_WEIGHTS") or str(paths.cache_folder() / "weights")
+        weights = os.environ.get("ANIMESR_WEIGHTS") or str(release.cache_folder())
         environment = {**os.environ, "ANIMESR_CACHE": folder, "ANIMESR_WEIGHTS": weights}
         environment.pop("ANIMESR_ENGINES", None)
         command = (sys.executable, "-P", "-c", PROGRAM, backend, str(width), str(height))
@@ -62,5 +62,5 @@ def measure_starts(backend: str, width: int, height: int) -> Sequence[str]:
                 cells += [f"more than {LIMIT:.0f} s", ""]
                 continue
             lines = result.stderr.strip().splitlines() or ["no message"]
-            cells += result.stdout.split() if result.returncode == 0 else [lines[-1].replace("|", "/"), ""]
+            cells += result.stdout.split() if result.returncode == 0 else [lines[-1], ""]
         return cells

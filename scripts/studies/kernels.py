@@ -1,9 +1,9 @@
 """Compare the kernels that scale SR frames to a smaller size: python -m scripts.studies.kernels FOLDER
 
-FOLDER holds folders of PNG pictures, as `python -m scripts.studies.drawing` makes them. From one frame of each, a part
-is shrunk to 256x144, enlarged by the network, and scaled back to the size of the part with each kernel. The table shows
-PSNR to the part, and the overshoot: how far values lie outside those of the SR pixels around them, in levels of 255, as
-mean over the picture and as 99.9th percentile. Overshoot is what is seen as halos beside lines.
+FOLDER holds clips, as `python -m scripts.studies.drawing` draws them. From one frame of each, a part is shrunk to
+256x144, enlarged by the network, and scaled back to the size of the part with each kernel. The table shows PSNR to the
+part, and the overshoot: how far values lie outside those of the SR pixels around them, in levels of 255, as mean over
+the picture and as 99.9th percentile. Overshoot is what is seen as halos beside lines.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 import vapoursynth as vs
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from PIL import Image
 
 from scripts.benchmarks.table import format_rows
+from trainer.data.clips import find_clips
 from vsanimesr.options import Kernel
 
 from .arrays import make_clip, read_clip
@@ -39,8 +39,9 @@ type Figures = dict[tuple[float, str], list[tuple[float, float, float]]]
 def measure(folder: Path, models: Sequence[str]) -> Figures:
     """Return PSNR and both overshoots by factor and kernel, of every picture and model."""
     found: Figures = defaultdict(list)
-    for path in sorted(folder.glob(f"*/*{FRAME:02}.png")):
-        picture = np.asarray(Image.open(path).convert("RGB"), np.float64).transpose(2, 0, 1) / 255
+    for clip in find_clips(folder):
+        (frame,) = clip.read([FRAME])
+        picture = frame.transpose(2, 0, 1).astype(np.float64) / 255
         for factor in FACTORS:
             width, height = round(WIDTH * factor), round(HEIGHT * factor)
             top, left = (picture.shape[1] - height) // 2, (picture.shape[2] - width) // 2

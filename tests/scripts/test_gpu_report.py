@@ -137,6 +137,23 @@ def test_starts_are_measured_with_an_empty_cache_and_again(tmp_path: Path, monke
     assert 0 < opened_again <= first_again
 
 
+def test_measured_starts_stay_when_the_time_runs_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(backend: str, *_: int) -> list[str]:
+        if backend == "slow":
+            raise TimeoutError
+        return ["1.5", "2.0", "0.5", "0.6"]
+
+    monkeypatch.setattr(starts, "gpu_backends", lambda: ["quick", "slow"])
+    monkeypatch.setattr(starts, "measure_starts", measure)
+
+    with pytest.raises(TimeoutError):
+        starts.report()
+
+    assert capsys.readouterr().out.splitlines()[-1].split()[1::2] == ["quick", "1.5", "2.0", "0.5", "0.6"]
+
+
 def test_a_start_that_fails_gives_its_message() -> None:
     message, *_ = starts.measure_starts("nothing", 16, 12)
     assert "nothing" in message

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vsanimesr.backends.base import SCALE
+
 type Array = NDArray[np.float64]
 type Picture = NDArray[np.floating]
-
-SCALE = 4
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from vsanimesr.backends.base import SCALE
+
 from ..psnr import compute_psnr
-from .correction import SCALE, Array, block_means
+from .correction import Array, block_means
 from .encoding import Clip
 
 CODES = 255

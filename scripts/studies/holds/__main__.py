@@ -29,7 +29,7 @@ from scripts.studies.drawing.__main__ import FOLDER
 
 from ..commands import make_parser, parse_parts
 from . import clips, faintest, scenes, twos, upscaling
-from .comparison import Comparison
+from .comparison import Comparison, Difference
 from .encodings import ENCODINGS
 from .groups import BOUND, Limits, Score
 from .scenes import HELD_OUT, TRAIN, Half
@@ -37,7 +37,7 @@ from .tables import SCORE_COLUMNS, Encoded, draw_pair, name_lost, score_row
 
 PARTS = ("limits", "train", "held-out", "faintest", "upscaling", "speed", "twos")
 TRIED = (
-    *(Limits(peak=peak) for peak in (5, 6, 7, 8, 9)),
+    *(Limits(peak=peak) for peak in (5, 6, 8, 9)),
     *(Limits(chroma=chroma) for chroma in (1.5, 2.5, 3)),
     *(Limits(drift=drift) for drift in (0.25, 0.45)),
     *(Limits(drift_of_noise=share) for share in (0, 0.08)),
@@ -50,7 +50,7 @@ def load(half: Half, out: Path, art: Path, comparison: Comparison) -> list[Encod
     folder = out / half.name
     clips.prepare(half, folder, art)
     source = clips.read_source(folder)
-    return [Encoded(scenes.scenes(half), source, clips.read(folder, each), comparison) for each in ENCODINGS]
+    return [Encoded(each, scenes.scenes(half), source, clips.read(folder, each), comparison) for each in ENCODINGS]
 
 
 def print_limits(half: list[Encoded]) -> None:
@@ -62,12 +62,12 @@ def print_limits(half: list[Encoded]) -> None:
         partly = sum(0.25 <= lost.carried < 0.5 for score in scores for lost in score.lost)
         return [name, *(f"{100 * score.found / score.held:.1f} %" for score in scores), str(lost), str(partly)]
 
-    columns = ["", *(encoding.name for encoding in ENCODINGS), "lost", "lost, a quarter shown"]
+    columns = ["", *(each.encoding.name for each in half), "lost", "lost, a quarter shown"]
     chosen = Limits()
     rows = [row("as chosen", chosen, BOUND)]
     for limits in TRIED:
         changed = {key: value for key, value in vars(limits).items() if value != getattr(chosen, key)}
-        rows.append(row(", ".join(f"{key} {value}" for key, value in changed.items()) or "as chosen", limits, BOUND))
+        rows.append(row(", ".join(f"{key} {value}" for key, value in changed.items()), limits, BOUND))
     print(format_rows(columns, rows), end="\n\n")
     print(format_rows(columns, [row(f"bound {bound}", chosen, bound) for bound in (4, 6, 8, 12, 24, 48)]), end="\n\n")
 
@@ -75,28 +75,24 @@ def print_limits(half: list[Encoded]) -> None:
 def print_scores(half: Half, encoded: list[Encoded], out: Path) -> None:
     """Print how the chosen limits do, scene by scene and in all, and the nearest distinct frames with pictures."""
     limits, total, rows, lost = Limits(), Score(), [], []
-    for encoding, each in zip(ENCODINGS, encoded, strict=True):
+    for each in encoded:
         score = each.score(limits, BOUND)
-        rows.append(score_row(encoding.name, score))
-        lost.append((encoding.name, name_lost(score.lost)))
+        rows.append(score_row(each.encoding.name, score))
+        lost.append((each.encoding.name, name_lost(score.lost)))
         total = total.plus(score)
     print(format_rows(SCORE_COLUMNS, [*rows, score_row("all", total)]), end="\n\n")
     print(format_rows(("", "held, but distinct by the sheet"), lost), end="\n\n")
     steps = [
-        (encoding.name, each.score(limits, BOUND, ["holds"])) for encoding, each in zip(ENCODINGS, encoded, strict=True)
+        score_row(f"{each.encoding.name}, scenes with holds", each.score(limits, BOUND, ["holds"])) for each in encoded
     ]
-    print(format_rows(SCORE_COLUMNS, [score_row(f"{name}, scenes with holds", score) for name, score in steps]))
-    print()
-    nearest = [
-        (encoding.name, each, *near)
-        for encoding, each in zip(ENCODINGS, encoded, strict=True)
-        for near in each.nearest(limits)
-    ]
-    nearest.sort(key=lambda each: each[2])
-    columns = ("encoding", "scene", "frame", "times the limits", "peak", "chroma", "drift", "typical")
+    print(format_rows(SCORE_COLUMNS, steps), end="\n\n")
+    nearest = [(each, *near) for each in encoded for near in each.nearest(limits)]
+    nearest.sort(key=lambda near: near[1])
+    columns = ("encoding", "scene", "frame", "times the limits", *Difference._fields)
     shown: dict[tuple[str, int], tuple[str, ...]] = {}
     pictures = []
-    for name, each, excess, number, n, difference in nearest:
+    for each, excess, number, n, difference in nearest:
+        name = each.encoding.name
         if (name, number) not in shown and len(shown) < 16:
             numbers = (f"{value:.2f}" for value in (excess, *difference))
             shown[name, number] = (name, each.scenes[number].name, str(n), *numbers)

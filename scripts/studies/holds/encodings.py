@@ -6,12 +6,12 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ..video import write_video
 from .scenes import Picture
 
 type Yuv = NDArray[np.uint8]
@@ -25,7 +25,6 @@ class Encoding:
     name: str
     codec: str
     options: tuple[tuple[str, str], ...]
-    bit_rate: int = 0
     grain: float = 0
     """Standard deviation of the grain, in code values of luma."""
 
@@ -35,7 +34,7 @@ ENCODINGS = (
         Encoding(f"x264 crf {crf}", "libx264", (("crf", str(crf)), ("preset", "medium"), ("g", "120")))
         for crf in (18, 23, 28)
     ),
-    Encoding("MPEG-2, 5.5 Mb/s", "mpeg2video", (("g", "15"), ("bf", "2"), ("maxrate", "8000000")), 5_500_000),
+    Encoding("MPEG-2, 5.5 Mb/s", "mpeg2video", (("b", "5500000"), ("g", "15"), ("bf", "2"), ("maxrate", "8000000"))),
     Encoding("grain, x264 crf 18", "libx264", (("crf", "18"), ("preset", "medium"), ("g", "120")), grain=3),
 )
 
@@ -79,20 +78,20 @@ def add_grain(yuv: Yuv, deviation: float, n: int) -> Yuv:
 
 def encode(frames: Frames, encoding: Encoding, rate: Fraction = Fraction(24000, 1001)) -> bytes:
     """Return a stream of the codec."""
+    rows, width = frames[0].shape
+    pictures = (
+        add_grain(yuv, encoding.grain, n) if encoding.grain else np.ascontiguousarray(yuv)
+        for n, yuv in enumerate(frames)
+    )
     file = io.BytesIO()
-    with av.open(file, "w", format="matroska") as out:
-        stream = cast(av.VideoStream, out.add_stream(encoding.codec, rate=rate, options=dict(encoding.options)))
-        rows, stream.width = frames[0].shape
-        stream.height, stream.pix_fmt = rows * 2 // 3, "yuv420p"
-        stream.thread_count = 1
-        if encoding.bit_rate:
-            stream.bit_rate = encoding.bit_rate
-        for n, yuv in enumerate(frames):
-            picture = add_grain(yuv, encoding.grain, n) if encoding.grain else np.ascontiguousarray(yuv)
-            frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
-            frame.pts, frame.time_base = n, 1 / rate
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
+    write_video(
+        file,
+        (av.VideoFrame.from_ndarray(picture, format="yuv420p") for picture in pictures),
+        (width, rows * 2 // 3),
+        rate,
+        encoding.codec,
+        dict(encoding.options),
+    )
     return file.getvalue()
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from . import encodings
 from .comparison import Comparison, Difference
-from .encodings import Frames
+from .encodings import Encoding, Frames
 from .groups import CARRIED, Limits, Lost, Score, find_carried, find_kept
 from .scenes import LENGTH, Scene
 
@@ -20,6 +20,7 @@ from .scenes import LENGTH, Scene
 class Encoded:
     """The scenes of a half and one of its encodings. Differences are measured once."""
 
+    encoding: Encoding
     scenes: Sequence[Scene]
     source: NDArray[np.uint8]
     frames: NDArray[np.uint8]

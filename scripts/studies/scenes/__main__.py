@@ -30,7 +30,6 @@ from .episodes import CUTS, FLASHES, SLOW, STYLES, Event, Style, find_sources, m
 from .scores import Score
 from .video import ENCODINGS, count_frames, encode
 
-FILM = fetch_data.FOLDER / "bigbuckbunny.mp4"
 HALVES = ("train", "held-out")
 PARTS = (*HALVES, "cost")
 FRAMES = {"train": 1440, "held-out": 720}
@@ -43,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments("scenes", __doc__ or "", PARTS, "episodes of 8 seconds", arguments)
     for part in options.part:
         half = part if part in HALVES else HALVES[0]
-        study = Study(options.clips / half, options.out / half, HALVES.index(half), options.quick)
+        work = options.out / "quick" if options.quick else options.out  # kept episodes of a trial run are too short
+        study = Study(options.clips / half, work / half, HALVES.index(half), options.quick)
         report(study.measure_costs() if part == "cost" else study.score(), options.out / f"{part}.md")
     return 0
 
@@ -93,7 +93,7 @@ class Study:
         known = self.folder / f"{style.name}.json"
         if not known.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
-            sources = find_sources(self.clips, FILM, self.half)
+            sources = find_sources(self.clips, fetch_data.fetch(), self.half)
             episode = make_episode(style, sources, QUICK_FRAMES if self.quick else FRAMES[HALVES[self.half]], SEED)
             for encoding in ENCODINGS:
                 encode(episode.pictures, encoding, self._file(style, encoding))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
 
+from ..video import write_video
 from .episodes import HEIGHT, WIDTH, Picture
 
 RATE = Fraction(24000, 1001)
@@ -22,14 +22,8 @@ ENCODINGS: dict[str, tuple[str, dict[str, str]]] = {
 
 def encode(pictures: Sequence[Picture], encoding: str, file: Path) -> None:
     """Write a video file."""
-    codec, options = ENCODINGS[encoding]
-    with av.open(str(file), "w") as container:
-        stream = cast(av.VideoStream, container.add_stream(codec, RATE, options=options))
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.codec_context.thread_count = 1
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
+    frames = (av.VideoFrame.from_ndarray(picture, format="rgb24") for picture in pictures)
+    write_video(file, frames, (WIDTH, HEIGHT), RATE, *ENCODINGS[encoding])
 
 
 def count_frames(file: Path) -> int:

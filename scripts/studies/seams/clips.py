@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass, fields, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,8 @@ from scripts.studies.drawing import shows
 from scripts.studies.drawing.render import render_frames
 from scripts.studies.drawing.scene import Layer, Scene
 from vsanimesr.backends.base import SCALE
+
+from ..video import write_video
 
 type Frames = NDArray[np.uint8]
 """uint8 (frames, height, width, 3), R, G, B."""
@@ -110,7 +113,8 @@ def load_clip(source: Source, folder: Path, art: Path, film: Path) -> Clip:
     Raises:
         DrawingError: art is missing.
     """
-    key = hashlib.sha256(repr((source, WIDTH, HEIGHT, MPEG2_BITS, H264_CRF)).encode()).hexdigest()[:8]
+    made_with = (source, WIDTH, HEIGHT, RATE, MPEG2_BITS, H264_CRF, FILM_DIVISOR)
+    key = hashlib.sha256(repr(made_with).encode()).hexdigest()[:8]
     file = folder / f"{source.name}-{key}.npz"
     if not file.is_file():
         clip = make_clip(source, art, film)
@@ -148,22 +152,16 @@ def make_clip(source: Source, art: Path, film: Path) -> Clip:
 
 
 def encode(frames: Frames, codec: Codec) -> bytes:
-    """Encode frames as 4:2:0 at a rate of old DVDs or of small files, on one thread: the same bytes each time."""
+    """Encode frames as 4:2:0 at a rate of old DVDs or of small files."""
     _, height, width, _ = frames.shape
+    bits = round(MPEG2_BITS * RATE * width * height)
+    encoder, options = {
+        "mpeg2": ("mpeg2video", {"b": str(bits), "g": "15", "bf": "2"}),
+        "h264": ("libx264", {"crf": H264_CRF, "preset": "medium"}),
+    }[codec]
     file = io.BytesIO()
-    with av.open(file, "w", format="matroska") as container:
-        stream = container.add_stream({"mpeg2": "mpeg2video", "h264": "libx264"}[codec], rate=RATE)
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.thread_count = 1
-        if codec == "mpeg2":
-            stream.bit_rate = round(MPEG2_BITS * RATE * width * height)
-            stream.gop_size, stream.max_b_frames = 15, 2
-        else:
-            stream.options = {"crf": H264_CRF, "preset": "medium"}
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
-        container.mux(stream.encode(None))
+    pictures = (av.VideoFrame.from_ndarray(frame, "rgb24") for frame in frames)
+    write_video(file, pictures, (width, height), Fraction(RATE), encoder, options)
     return file.getvalue()
 
 

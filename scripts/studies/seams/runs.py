@@ -37,11 +37,6 @@ type Schedule = tuple[Step, ...]
 """The steps of one run. It begins with zero state."""
 
 
-def make_preroll(first: int, preroll: int) -> Schedule:
-    """Return `preroll` steps on a frame with itself as both neighbours."""
-    return (Step(first, first, first, False),) * preroll
-
-
 def make_hold(first: int, count: int) -> Schedule:
     """Return steps on one frame that is shown `count` times."""
     return (Step(first, first, first, True),) * count
@@ -49,8 +44,7 @@ def make_hold(first: int, count: int) -> Schedule:
 
 def make_scene(preroll: int, count: int, length: int) -> Schedule:
     """Return the run of the first `count` frames of a scene of `length` frames."""
-    frames = (Step(max(n - 1, 0), n, min(n + 1, length - 1), True) for n in range(count))
-    return (*make_preroll(0, preroll), *frames)
+    return make_restart(0, preroll, count, length)
 
 
 def make_restart(start: int, preroll: int, count: int, length: int) -> Schedule:
@@ -58,8 +52,9 @@ def make_restart(start: int, preroll: int, count: int, length: int) -> Schedule:
 
     With a warm-up of w frames, the segment begins at start + w; so one run shows the seams of every warm-up.
     """
+    first = (Step(start, start, start, False),) * preroll
     frames = (Step(max(n - 1, 0), n, min(n + 1, length - 1), True) for n in range(start, start + count))
-    return (*make_preroll(start, preroll), *frames)
+    return (*first, *frames)
 
 
 @dataclass

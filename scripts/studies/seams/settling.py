@@ -50,10 +50,11 @@ def measure_settling(runner: Runner, clip: Clip) -> Iterator[Settling]:
     """Measure the beginning of a clip with each pre-roll, and yield one more row, for the last steps of the hold."""
     hold, *scenes = list_schedules(clip)
     outputs = levels(runner.run(clip.lr, hold))
+    if not runner.may_run(clip.lr, scenes):
+        scenes = []
     beginnings = {
         preroll: levels(runner.run(clip.lr, scene))
         for preroll, scene in zip(PREROLLS, scenes, strict=False)  # none of film
-        if runner.may_run(clip.lr, scenes)
     }
     for preroll in (*PREROLLS, HOLD - 2):
         first, second = outputs[preroll], outputs[preroll + 1]

@@ -108,6 +108,11 @@ def test_a_table_is_markdown_with_aligned_columns() -> None:
     assert not str(table.Table("Speed", ("",), [("a",)])).endswith("\n")
 
 
+def test_the_message_of_an_error_fits_a_cell() -> None:
+    *_, row = table.format_rows(("", "ms"), [("a", "it failed:\nuse a|b")]).splitlines()
+    assert row == "| a | it failed: use a/b |"
+
+
 def test_a_row_without_a_cell_is_refused() -> None:
     with pytest.raises(ValueError, match="zip"):
         str(table.Table("Speed", ("", "ms"), [("bicubic",)]))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scripts.studies.holds import __main__ as study
 from scripts.studies.holds import encodings, scenes
+from scripts.studies.holds.comparison import Comparison, Difference, Planes
 from scripts.studies.holds.groups import Score, find_carried, find_kept
 from scripts.studies.holds.scenes import HELD_OUT, LENGTH, TRAIN, Patch, Scene
+from scripts.studies.holds.tables import Encoded
 
 
 @given(drawings=st.lists(st.integers(0, 2), min_size=1, max_size=60), bound=st.integers(1, 15))
@@ -41,6 +47,32 @@ def test_a_score_counts_holds_found_and_frames_lost() -> None:
 
     assert (score.frames, score.steps, score.held, score.found, score.distinct) == (7, 3, 4, 3, 2)
     assert [(lost.kept, lost.frame, lost.carried) for lost in score.lost] == [(2, 4, 1.0)]
+
+
+class MeanDifference(Comparison):
+    """A comparison by the mean of luma, without a compiler."""
+
+    def __init__(self) -> None:
+        pass
+
+    def measure(self, kept: Planes, frame: Planes, bits: int = 8, *, has_chroma: bool = True) -> Difference:
+        peak = abs(float(kept[0].mean()) - float(frame[0].mean()))
+        return Difference(peak, peak, chroma=0.25, drift=0, typical=0, shift=0.5)
+
+
+def test_the_tables_of_a_half_are_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    frames = np.repeat(make_frames("00112".ljust(LENGTH, "2")), 8, 1).repeat(8, 2)
+    half = [Encoded(each, [make_scene("00112")], frames, frames, MeanDifference()) for each in encodings.ENCODINGS[:2]]
+
+    study.print_limits(half)
+    study.print_scores(TRAIN, half, tmp_path)
+
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    assert len([row for row in rows if row[:1] == ["as chosen"]]) == 1
+    assert len([row for row in rows if row[1:4] == ["64 of 69", "92.8 %", "11.1 %"]]) == 4
+    nearest = [row for row in rows if row[1:2] == ["sheet"]]
+    assert [row[2:] for row in nearest] == 2 * [["2", "5.71", "40.00", "40.00", "0.25", "0.00", "0.00", "0.50"]]
+    assert (tmp_path / "nearest-train.png").is_file()
 
 
 def test_a_change_that_the_encode_does_not_show_is_not_carried() -> None:
