@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsanimesr.backends.base import SCALE, Frame
+from vsanimesr.network.graph import VERSION
 from vsanimesr.options import Options
 from vsanimesr.session import Session
 
@@ -101,8 +102,7 @@ class Runner:
     def _compute(self, lr: Frames, schedule: Schedule) -> Iterator[Outputs]:
         self.close()  # while a session is open, equal numbers are equal frames
         _, height, width, _ = lr.shape
-        options = Options(model=self.model, backend="openvino", precision="fp32")
-        self._session = Session(options, width=width, height=height)
+        self._session = Session(self._options(), width=width, height=height)
         planes = np.empty((3, SCALE * height, SCALE * width), np.float32)
         reset = True
         for step in schedule:
@@ -114,9 +114,12 @@ class Runner:
                 ticket.wait((planes[0], planes[1], planes[2]))
                 yield (planes.clip(0, 1) * FULL).round().astype(np.uint16).transpose(1, 2, 0)
 
+    def _options(self) -> Options:
+        return Options(model=self.model, backend="openvino", precision="fp32")
+
     def _file(self, lr: Frames, schedule: Schedule) -> Path:
         used = sorted({n for step in schedule for n in step[:3]})
-        key = hashlib.sha256(repr((self.model, schedule, lr.shape[1:])).encode())
+        key = hashlib.sha256(repr((self._options(), schedule, lr.shape[1:], VERSION)).encode())
         key.update(lr[used].tobytes())
         return self.folder / f"{self.model}-{key.hexdigest()[:16]}.npy"
 
