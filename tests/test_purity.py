@@ -265,6 +265,7 @@ def test_a_long_walk_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.search(r"every frame from 0 on; \d+ steps are left, about \d+ s", message)
     assert "segment=" in message
     assert 'seek="preview"' in message
+    assert "scene_change" not in message  # cuts are detected already
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8, 16])

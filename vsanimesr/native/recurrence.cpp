@@ -483,7 +483,9 @@ void Recurrence::log_long_walk(Request &request, const Plan &plan) const {
                              " steps are left, about " + std::to_string(static_cast<int>(left / rate) + 1) +
                              " s. To shorten this, use seek=\"preview\" in a previewer, or " +
                              (settings().segment ? "a smaller segment" : "segment=[240, 8]") +
-                             "; with scene_change=\"auto\" each cut starts anew.";
+                             (settings().anchor_source == ANIMESR_ANCHORS_DETECT
+                                  ? "."
+                                  : "; or scene_change=\"auto\", which starts anew at each cut.");
     vsapi_->logMessage(mtInformation, text.c_str(), core_);
 }
 
