@@ -17,18 +17,9 @@ from typing import NamedTuple
 from scripts.studies.holds.comparison import COMPILER
 
 NATIVE = Path(__file__).parents[2] / "vsanimesr" / "native"
-FLAGS = [
-    "-std=c++20",
-    "-O1",
-    "-g",
-    "-fPIC",
-    "-shared",
-    "-Wall",
-    "-Wextra",
-    "-Wpedantic",
-    "-Werror",
-    "-D_GLIBCXX_ASSERTIONS",
-]
+CHECKS = ["-O1", "-g", "-D_GLIBCXX_ASSERTIONS", *os.environ.get("CXXFLAGS", "").split()]
+"""How native code is compiled for tests. `CXXFLAGS` are those of scripts/sanitize."""
+FLAGS = ["-std=c++20", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *CHECKS]
 LARGEST_BLOCK = 32
 
 
@@ -57,8 +48,7 @@ def compile_library(folder: Path) -> ctypes.CDLL:
     """Compile the sequencer and the output cache with their C interface, `sequencer_c.cpp`, and load the library."""
     library = folder / "sequencer_c.so"
     sources = [Path(__file__).with_name("sequencer_c.cpp"), NATIVE / "sequencer.cpp", NATIVE / "timeline.cpp"]
-    flags = [*FLAGS, *os.environ.get("CXXFLAGS", "").split()]  # of scripts/sanitize
-    subprocess.run([COMPILER, *flags, f"-I{NATIVE}", "-o", library, *sources], check=True)
+    subprocess.run([COMPILER, *FLAGS, f"-I{NATIVE}", "-o", library, *sources], check=True)
     loaded = ctypes.CDLL(str(library))
     loaded.filter_new.restype = ctypes.c_void_p
     loaded.filter_get.restype = ctypes.c_long
