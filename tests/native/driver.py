@@ -155,14 +155,11 @@ class Clip:
         run, end = self.find_run(n), n + 1
         needed = {n, *(k for window in self.steps(n) for k in window)}
         needed |= set(range(run.start, n + 1)) if self.skip_held else set()
-        after = self.find_next(self.find_kept(n))
         if self.skip_held or props:  # frames are looked at until one is kept or in another scene
-            last = next((k for k in range(n + 1, self.frames) if self.is_anchor(k) or self.find_kept(k) == k), None)
-            last = self.frames - 1 if last is None else last
+            ends = (k for k in range(n + 1, self.frames) if self.is_anchor(k) or self.find_kept(k) == k)
+            last = next(ends, self.frames - 1)
             compared = range(n + 1, last + 1) if props else [k for k in range(n + 1, last + 1) if not self.is_anchor(k)]
             needed |= set(compared)
-        else:
-            needed.add(after)
         if props:
             while end > self.lowest(n):
                 begin = max(self.lowest(n), end - min(LARGEST_BLOCK, max(1, n + 1 - end)))
