@@ -16,7 +16,7 @@ import vapoursynth as vs
 
 from scripts.studies.holds.comparison import COMPILER
 from scripts.vspipe import SCRIPTS, environment, vspipe
-from tests.video import add_jitter, core, expected_frame, numbered_clip, read_planes, write_script
+from tests.video import add_jitter, break_frames, core, expected_frame, numbered_clip, read_planes, write_script
 from vsanimesr import bridge
 from vsanimesr.backends import null
 from vsanimesr.backends.base import Frame, Ticket
@@ -384,14 +384,7 @@ core.animesr.Upscale(numbered_clip(20), backend='null').set_output()
 
 
 def test_a_failing_source_frame_fails_only_frames_that_need_it() -> None:
-    clip = numbered_clip(100, cuts={60})
-
-    def draw(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        if n == 10:
-            raise ValueError("a damaged frame")
-        return f
-
-    upscaled = core.animesr.Upscale(core.std.ModifyFrame(clip, clip, draw), backend="null")
+    upscaled = core.animesr.Upscale(break_frames(numbered_clip(100, cuts={60}), {10}), backend="null")
     for n in (9, 10, 15):
         with pytest.raises(vs.Error, match="a damaged frame"):
             upscaled.get_frame(n)

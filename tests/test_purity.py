@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import vapoursynth as vs
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +19,7 @@ from tests.native.driver import Clip
 from tests.video import (
     Bytes,
     add_jitter,
+    break_frames,
     collect_log,
     core,
     expected_frame,
@@ -129,21 +129,6 @@ def test_a_frame_fails_exactly_if_a_frame_that_it_needs_fails(data: st.DataObjec
                 future.result()
         elif not nan & needs:
             assert read_planes(future.result()) == expected_result(clip, n, WIDTH, HEIGHT), f"frame {n}"
-
-
-def break_frames(clip: vs.VideoNode, broken: Collection[int], nan: Collection[int] = ()) -> vs.VideoNode:
-    """Return the clip with frames that cannot be read, and frames that hold NaN."""
-
-    def spoil(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        if n in broken:
-            raise ValueError("damaged")
-        if n not in nan:
-            return f
-        copy = f.copy()
-        np.asarray(copy[0])[1, 1] = np.nan
-        return copy
-
-    return core.std.ModifyFrame(clip, clip, spoil)
 
 
 def test_held_frames_are_the_decimated_clip_expanded() -> None:
