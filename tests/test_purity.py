@@ -173,23 +173,15 @@ def test_a_second_pass_tells_nothing_of_the_first() -> None:
 @pytest.mark.parametrize("cuts", [(), range(0, 4000, 100)])
 def test_steps_back_and_forth_are_short(monkeypatch: pytest.MonkeyPatch, threads: int, cuts: Collection[int]) -> None:
     core.num_threads = threads
-    steps = 0
-    submit = NullBackend.submit
-
-    def count(self: NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
-        nonlocal steps
-        steps += 1
-        return submit(self, prev, cur, next, output=output)
-
-    monkeypatch.setattr(NullBackend, "submit", count)
+    steps = watch_steps(monkeypatch)
     upscaled = core.animesr.Upscale(numbered_clip(4000, 16, 16, cuts), backend="null", segment=[240, 8], preroll=4)
 
     def steps_of(order: Sequence[int]) -> list[int]:
         counts = []
         for n in order:
-            before = steps
+            before = len(steps)
             upscaled.get_frame(n).close()
-            counts.append(steps - before)
+            counts.append(len(steps) - before)
         return counts
 
     jump, *back = steps_of(range(3050, 3000, -1))
@@ -202,17 +194,17 @@ def test_steps_back_and_forth_are_short(monkeypatch: pytest.MonkeyPatch, threads
     assert sum(after_a_linear_run) / len(after_a_linear_run) <= 3
 
 
-def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[int]:
-    """Make each step of the backend `null` take longer. Return a list to which each step adds its frame."""
+def watch_steps(monkeypatch: pytest.MonkeyPatch, seconds: float = 0) -> list[int]:
+    """Return a list to which each step of the backend `null` adds its frame. Each step takes `seconds` longer."""
     submit = NullBackend.submit
     steps: list[int] = []
 
-    def slow(self: NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+    def watch(self: NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
         time.sleep(seconds)
         steps.append(cur.number)
         return submit(self, prev, cur, next, output=output)
 
-    monkeypatch.setattr(NullBackend, "submit", slow)
+    monkeypatch.setattr(NullBackend, "submit", watch)
     return steps
 
 
@@ -221,7 +213,7 @@ def test_a_short_request_does_not_wait_for_a_long_one(monkeypatch: pytest.Monkey
     core.num_threads = 2
     cuts = frozenset({300})
     expected = {n: expected_planes(n, 400, cuts) for n in (290, 360)}
-    steps = slow_down(monkeypatch, 0.01)
+    steps = watch_steps(monkeypatch, 0.01)
     upscaled = core.animesr.Upscale(
         numbered_clip(400, WIDTH, HEIGHT, cuts), backend="null", scene_change="props", segment=[0, 0], preroll=4
     )
@@ -240,7 +232,7 @@ def test_a_short_request_does_not_wait_for_a_long_one(monkeypatch: pytest.Monkey
 
 
 def test_a_long_walk_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow_down(monkeypatch, 0.06)
+    watch_steps(monkeypatch, 0.06)
     upscaled = core.animesr.Upscale(numbered_clip(200, WIDTH, HEIGHT), backend="null", segment=[0, 0])
 
     with collect_log() as messages:
