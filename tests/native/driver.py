@@ -294,6 +294,9 @@ class FilterDriver:
     def close_request(self, n: int) -> None:
         self._c.filter_close_request(self._filter, n)
 
+    def saved_states(self) -> list[int]:
+        return list(self._saved.values())
+
     def distance(self, n: int) -> int:
         distance: int = self._c.filter_distance(self._filter, n)
         return distance
