@@ -216,6 +216,7 @@ std::vector<int64_t> Sequencer::complete(const Plan &plan, int64_t parked, int64
     if (saved)
         checkpoints_.add({.position = *live_, .handle = saved});
     std::vector<int64_t> dropped;
+    dropped.reserve(2); // before a state is dropped: see Checkpoints::add
     while (checkpoints_.is_overfull())
         dropped.push_back(checkpoints_.drop(*live_, value_states()));
     return dropped;
