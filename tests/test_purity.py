@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import vapoursynth as vs
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +19,7 @@ from tests.native.driver import Clip
 from tests.video import (
     Bytes,
     add_jitter,
+    break_frames,
     collect_log,
     core,
     expected_frame,
@@ -131,21 +131,6 @@ def test_a_frame_fails_exactly_if_a_frame_that_it_needs_fails(data: st.DataObjec
             assert read_planes(future.result()) == expected_result(clip, n, WIDTH, HEIGHT), f"frame {n}"
 
 
-def break_frames(clip: vs.VideoNode, broken: Collection[int], nan: Collection[int] = ()) -> vs.VideoNode:
-    """Return the clip with frames that cannot be read, and frames that hold NaN."""
-
-    def spoil(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        if n in broken:
-            raise ValueError("damaged")
-        if n not in nan:
-            return f
-        copy = f.copy()
-        np.asarray(copy[0])[1, 1] = np.nan
-        return copy
-
-    return core.std.ModifyFrame(clip, clip, spoil)
-
-
 def test_held_frames_are_the_decimated_clip_expanded() -> None:
     pictures = [0, 0, 1, 1, 1, 2, 3, 3, 4, 4, 4, 4, 5]
     kept = [n for n, picture in enumerate(pictures) if n == 0 or picture != pictures[n - 1]]
@@ -188,23 +173,15 @@ def test_a_second_pass_tells_nothing_of_the_first() -> None:
 @pytest.mark.parametrize("cuts", [(), range(0, 4000, 100)])
 def test_steps_back_and_forth_are_short(monkeypatch: pytest.MonkeyPatch, threads: int, cuts: Collection[int]) -> None:
     core.num_threads = threads
-    steps = 0
-    submit = NullBackend.submit
-
-    def count(self: NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
-        nonlocal steps
-        steps += 1
-        return submit(self, prev, cur, next, output=output)
-
-    monkeypatch.setattr(NullBackend, "submit", count)
+    steps = watch_steps(monkeypatch)
     upscaled = core.animesr.Upscale(numbered_clip(4000, 16, 16, cuts), backend="null", segment=[240, 8], preroll=4)
 
     def steps_of(order: Sequence[int]) -> list[int]:
         counts = []
         for n in order:
-            before = steps
+            before = len(steps)
             upscaled.get_frame(n).close()
-            counts.append(steps - before)
+            counts.append(len(steps) - before)
         return counts
 
     jump, *back = steps_of(range(3050, 3000, -1))
@@ -217,17 +194,17 @@ def test_steps_back_and_forth_are_short(monkeypatch: pytest.MonkeyPatch, threads
     assert sum(after_a_linear_run) / len(after_a_linear_run) <= 3
 
 
-def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[int]:
-    """Make each step of the backend `null` take longer. Return a list to which each step adds its frame."""
+def watch_steps(monkeypatch: pytest.MonkeyPatch, seconds: float = 0) -> list[int]:
+    """Return a list to which each step of the backend `null` adds its frame. Each step takes `seconds` longer."""
     submit = NullBackend.submit
     steps: list[int] = []
 
-    def slow(self: NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+    def watch(self: NullBackend, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
         time.sleep(seconds)
         steps.append(cur.number)
         return submit(self, prev, cur, next, output=output)
 
-    monkeypatch.setattr(NullBackend, "submit", slow)
+    monkeypatch.setattr(NullBackend, "submit", watch)
     return steps
 
 
@@ -236,7 +213,7 @@ def test_a_short_request_does_not_wait_for_a_long_one(monkeypatch: pytest.Monkey
     core.num_threads = 2
     cuts = frozenset({300})
     expected = {n: expected_planes(n, 400, cuts) for n in (290, 360)}
-    steps = slow_down(monkeypatch, 0.01)
+    steps = watch_steps(monkeypatch, 0.01)
     upscaled = core.animesr.Upscale(
         numbered_clip(400, WIDTH, HEIGHT, cuts), backend="null", scene_change="props", segment=[0, 0], preroll=4
     )
@@ -255,7 +232,7 @@ def test_a_short_request_does_not_wait_for_a_long_one(monkeypatch: pytest.Monkey
 
 
 def test_a_long_walk_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow_down(monkeypatch, 0.06)
+    watch_steps(monkeypatch, 0.06)
     upscaled = core.animesr.Upscale(numbered_clip(200, WIDTH, HEIGHT), backend="null", segment=[0, 0])
 
     with collect_log() as messages:
@@ -265,6 +242,7 @@ def test_a_long_walk_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.search(r"every frame from 0 on; \d+ steps are left, about \d+ s", message)
     assert "segment=" in message
     assert 'seek="preview"' in message
+    assert "scene_change" not in message  # cuts are detected already
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8, 16])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.video import core, numbered_clip, read_planes
+from tests.video import break_frames, core, numbered_clip, read_planes
 
 type Picture = NDArray[np.float64]
 """(height, width): luma, 0 to 1."""
@@ -213,15 +213,6 @@ def test_a_decision_depends_on_few_frames(n: int, seed: int) -> None:
         assert frame.props[PROPERTY] == (n in STARTS)
 
 
-def fail_at(bad: int) -> Callable[[int, vs.VideoFrame], vs.VideoFrame]:
-    def fail(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        if n == bad:
-            raise ValueError("unreadable")
-        return f
-
-    return fail
-
-
 def frames_that_fail(clip: vs.VideoNode) -> set[int]:
     failed = set()
     for n in range(len(clip)):
@@ -233,16 +224,14 @@ def frames_that_fail(clip: vs.VideoNode) -> set[int]:
 
 
 def test_an_unreadable_frame_fails_the_decisions_that_need_it() -> None:
-    clip = make_clip(SCENES)
-    clip = core.std.ModifyFrame(clip, clip, fail_at(20))
+    clip = break_frames(make_clip(SCENES), {20})
 
     assert frames_that_fail(core.animesr.Scenes(clip)) == set(range(20 - AFTER, 20 + BEFORE + 1))
 
 
 @pytest.mark.parametrize("value", [0, 1, 7, "text"])
 def test_a_frame_with_the_property_stays_and_needs_no_other(value: int | str) -> None:
-    clip = make_clip(SCENES)
-    marked = core.std.SetFrameProps(core.std.ModifyFrame(clip, clip, fail_at(20)), **{PROPERTY: value})
+    marked = core.std.SetFrameProps(break_frames(make_clip(SCENES), {20}), **{PROPERTY: value})
     found = core.animesr.Scenes(marked)
 
     assert frames_that_fail(found) == {20}

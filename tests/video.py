@@ -57,6 +57,21 @@ def add_jitter(clip: vs.VideoNode) -> vs.VideoNode:
     return core.std.FrameEval(clip, lambda n: slow if n * 7919 % 5 < 2 else clip)
 
 
+def break_frames(clip: vs.VideoNode, broken: Collection[int], nan: Collection[int] = ()) -> vs.VideoNode:
+    """Return the clip with frames that cannot be read, and frames that hold NaN."""
+
+    def spoil(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        if n in broken:
+            raise ValueError("a damaged frame")
+        if n not in nan:
+            return f
+        copy = f.copy()
+        np.asarray(copy[0])[1, 1] = np.nan
+        return copy
+
+    return core.std.ModifyFrame(clip, clip, spoil)
+
+
 def expected_frame(n: int, frames: int, cuts: Collection[int], width: int, height: int) -> Bytes:
     """Return frame n as `expected_result` does, for a clip of `numbered_clip` and the default pre-roll."""
     return expected_result(Clip(frames, frozenset(cuts), preroll=Options().preroll), n, width, height)

@@ -17,18 +17,9 @@ from typing import NamedTuple
 from scripts.studies.holds.comparison import COMPILER
 
 NATIVE = Path(__file__).parents[2] / "vsanimesr" / "native"
-FLAGS = [
-    "-std=c++20",
-    "-O1",
-    "-g",
-    "-fPIC",
-    "-shared",
-    "-Wall",
-    "-Wextra",
-    "-Wpedantic",
-    "-Werror",
-    "-D_GLIBCXX_ASSERTIONS",
-]
+CHECKS = ["-O1", "-g", "-D_GLIBCXX_ASSERTIONS", *os.environ.get("CXXFLAGS", "").split()]
+"""How native code is compiled for tests. `CXXFLAGS` are those of scripts/sanitize."""
+FLAGS = ["-std=c++20", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *CHECKS]
 LARGEST_BLOCK = 32
 
 
@@ -57,8 +48,7 @@ def compile_library(folder: Path) -> ctypes.CDLL:
     """Compile the sequencer and the output cache with their C interface, `sequencer_c.cpp`, and load the library."""
     library = folder / "sequencer_c.so"
     sources = [Path(__file__).with_name("sequencer_c.cpp"), NATIVE / "sequencer.cpp", NATIVE / "timeline.cpp"]
-    flags = [*FLAGS, *os.environ.get("CXXFLAGS", "").split()]  # of scripts/sanitize
-    subprocess.run([COMPILER, *flags, f"-I{NATIVE}", "-o", library, *sources], check=True)
+    subprocess.run([COMPILER, *FLAGS, f"-I{NATIVE}", "-o", library, *sources], check=True)
     loaded = ctypes.CDLL(str(library))
     loaded.filter_new.restype = ctypes.c_void_p
     loaded.filter_get.restype = ctypes.c_long
@@ -165,14 +155,11 @@ class Clip:
         run, end = self.find_run(n), n + 1
         needed = {n, *(k for window in self.steps(n) for k in window)}
         needed |= set(range(run.start, n + 1)) if self.skip_held else set()
-        after = self.find_next(self.find_kept(n))
         if self.skip_held or props:  # frames are looked at until one is kept or in another scene
-            last = next((k for k in range(n + 1, self.frames) if self.is_anchor(k) or self.find_kept(k) == k), None)
-            last = self.frames - 1 if last is None else last
+            ends = (k for k in range(n + 1, self.frames) if self.is_anchor(k) or self.find_kept(k) == k)
+            last = next(ends, self.frames - 1)
             compared = range(n + 1, last + 1) if props else [k for k in range(n + 1, last + 1) if not self.is_anchor(k)]
             needed |= set(compared)
-        else:
-            needed.add(after)
         if props:
             while end > self.lowest(n):
                 begin = max(self.lowest(n), end - min(LARGEST_BLOCK, max(1, n + 1 - end)))
@@ -306,6 +293,9 @@ class FilterDriver:
 
     def close_request(self, n: int) -> None:
         self._c.filter_close_request(self._filter, n)
+
+    def saved_states(self) -> list[int]:
+        return list(self._saved.values())
 
     def distance(self, n: int) -> int:
         distance: int = self._c.filter_distance(self._filter, n)

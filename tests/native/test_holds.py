@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from scripts.studies.holds.comparison import Comparison, Difference, Planes
 from scripts.studies.holds.groups import Limits
+from tests.native.driver import CHECKS
 
 BLOCK, REGION = 8, 64
 
@@ -21,7 +22,7 @@ BLOCK, REGION = 8, 64
 @pytest.fixture(scope="session")
 def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     folder = Path(tmp_path_factory.mktemp("holds"))
-    return Comparison(folder, "-O1", "-g", "-D_GLIBCXX_ASSERTIONS", "-fsanitize=undefined", "-fno-sanitize-recover")
+    return Comparison(folder, "-fsanitize=undefined", "-fno-sanitize-recover", *CHECKS)
 
 
 @dataclass(frozen=True)

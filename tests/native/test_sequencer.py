@@ -188,6 +188,17 @@ def test_steps_back_are_short_with_little_memory(
     driver.close()
 
 
+def test_no_state_is_saved_twice(library: ctypes.CDLL) -> None:
+    driver = FilterDriver(library, Clip(200, preroll=4), props=False, reach=4, capacity=4, checkpoints=64)
+
+    count_steps(driver, [*range(100), *range(99, 40, -1)])
+
+    states = driver.saved_states()
+    assert len(states) > 3
+    assert len(states) == len(set(states))
+    driver.close()
+
+
 def test_a_jump_forwards_after_a_jump_back_finds_a_state_ahead(library: ctypes.CDLL) -> None:
     """Of the states ahead, the nearest ones stay: they serve all frames behind them."""
     driver = FilterDriver(library, Clip(600, preroll=4), props=False, reach=1, capacity=1, checkpoints=8)

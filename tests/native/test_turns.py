@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from scripts.studies.holds.comparison import COMPILER
+from tests.video import write_script
 
 PREVIEWS = """
 import random
 import sys
-from tests.video import add_jitter, core, numbered_clip
 
 rng = random.Random(int(sys.argv[1]))
 for _ in range(12):
@@ -42,7 +42,6 @@ print("done")
 
 HELD = """
 import time
-from tests.video import core, numbered_clip
 from vsanimesr.backends.null import NullBackend
 
 submit = NullBackend.submit
@@ -64,9 +63,7 @@ print("done")
 SCARCE = """
 import ctypes
 import os
-from tests.video import core, get_frames, numbered_clip, expected_frame
 from vsanimesr.backends.null import NullBackend, _Copy
-import vapoursynth as vs
 
 library = ctypes.CDLL(os.environ["LD_PRELOAD"].split()[-1])
 submit, wait = NullBackend.submit, _Copy.wait
@@ -115,14 +112,14 @@ print("failed", library.scarce_memory_failed())
 """
 
 
-def run(script: str, *arguments: str, seconds: int, preload: Path | None = None) -> str:
-    """Run a script with the checkout on its path. Return what it prints; fail if it takes too long."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path[1:], str(Path(__file__).parents[2])])}
+def run(script: Path, *arguments: str, seconds: int, preload: Path | None = None) -> str:
+    """Run a script. Return what it prints; fail if it takes too long."""
+    environment = dict(os.environ)
     if preload:
         environment["LD_PRELOAD"] = " ".join([*os.environ.get("LD_PRELOAD", "").split(), str(preload)])
     try:
         done = subprocess.run(
-            [sys.executable, "-c", script, *arguments],
+            [sys.executable, script, *arguments],
             env=environment,
             capture_output=True,
             text=True,
@@ -136,12 +133,12 @@ def run(script: str, *arguments: str, seconds: int, preload: Path | None = None)
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
-def test_concurrent_preview_requests_never_wait_for_each_other(seed: str) -> None:
-    assert run(PREVIEWS, seed, seconds=240) == "done\n"
+def test_concurrent_preview_requests_never_wait_for_each_other(tmp_path: Path, seed: str) -> None:
+    assert run(write_script(tmp_path, PREVIEWS), seed, seconds=240) == "done\n"
 
 
-def test_requests_that_share_a_result_never_wait_for_each_other() -> None:
-    assert run(HELD, seconds=120) == "done\n"
+def test_requests_that_share_a_result_never_wait_for_each_other(tmp_path: Path) -> None:
+    assert run(write_script(tmp_path, HELD), seconds=120) == "done\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="replaces operator new with LD_PRELOAD")
@@ -151,6 +148,6 @@ def test_a_scarce_memory_fails_a_request_and_no_other(tmp_path: Path) -> None:
     source = Path(__file__).with_name("scarce_memory.cpp")
     subprocess.run([COMPILER, "-std=c++20", "-O1", "-fPIC", "-shared", "-o", library, source], check=True)
 
-    printed = run(SCARCE, seconds=240, preload=library)
+    printed = run(write_script(tmp_path, SCARCE), seconds=240, preload=library)
 
     assert int(printed.split()[-1]) >= 10

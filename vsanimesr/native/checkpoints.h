@@ -32,7 +32,7 @@ public:
     // For each state that open requests continue from, by its handle: the steps that it saves them.
     using Worth = std::map<int64_t, int>;
 
-    explicit Checkpoints(int capacity) : capacity_(capacity) {}
+    explicit Checkpoints(int capacity) : capacity_(capacity) { states_.reserve(std::max(1, capacity) + 2); }
 
     int capacity() const { return capacity_; }
     bool is_overfull() const { return static_cast<int>(states_.size()) > std::max(1, capacity_); }
@@ -42,7 +42,8 @@ public:
         return std::any_of(states_.begin(), states_.end(), [&](const State &s) { return s.position == position; });
     }
 
-    // Add a state. If there are too many then, the caller drops one.
+    // Add a state. If there are too many then, the caller drops one. There is room for two more than are kept, so
+    // adding cannot fail: a handle that is in no list could not be freed.
     void add(const State &state) { states_.push_back(state); }
 
     // Drop the state that is missed least. Return its handle.

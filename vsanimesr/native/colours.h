@@ -27,7 +27,7 @@ private:
     const VSAPI *vsapi_;
     VSVideoFormat format_;
     int lines_;
-    Properties first_; // without a matrix that is none of YUV
+    Properties first_; // the matrix is `unset` unless it is one of YUV
 };
 
 } // namespace animesr

@@ -46,7 +46,7 @@ int sum_of_differences(const uint8_t *one, const uint8_t *other) {
     return sum;
 }
 
-// Return the smallest difference between a block of `one` and the blocks of `other` around the same place.
+// Return the smallest difference between the block `wanted`, at (x, y), and the blocks of `other` around that place.
 int search(const uint8_t *wanted, const Strips &other, int x, int y, const Thumbnail &size) {
     int best = sum_of_differences(wanted, other.at(x, y));
     for (int column = std::max(0, x - search_x); column <= std::min(size.width - block, x + search_x); ++column)

@@ -92,7 +92,7 @@ private:
     const animesr_settings &settings() const { return session_->settings(); }
     bool uses_props() const { return settings().anchor_source != ANIMESR_ANCHORS_LIST; }
     Sequencer::Config sequencer_config() const;
-    int64_t cache_bytes() const;
+    int64_t find_cache_bytes() const;
     int64_t frame_bytes() const { return int64_t{video_.width} * video_.height * 3 * sizeof(float); }
     int count_in_cache(int64_t bytes, int limit) const;
     int output_capacity() const { return std::max(1, count_in_cache(frame_bytes(), largest_capacity)); }
@@ -123,6 +123,7 @@ private:
     Node rgb_, source_;
     VSVideoInfo video_;
     std::unique_ptr<BridgeSession> session_;
+    int64_t cache_bytes_; // for what is kept without need: one half for SR frames, one for saved states
 
     // Protects the members below. It is locked before the GIL, which the bridge takes, and never while holding the GIL.
     std::mutex mutex_;
@@ -154,7 +155,8 @@ VSVideoInfo upscale_info(VSVideoInfo video) {
 Recurrence::Recurrence(Node rgb, Node source, std::unique_ptr<BridgeSession> session, VSCore *core, const VSAPI *vsapi)
     : vsapi_(vsapi), core_(core), rgb_(std::move(rgb)), source_(std::move(source)),
       video_(upscale_info(*vsapi->getVideoInfo(rgb_.get()))), session_(std::move(session)),
-      sequencer_(sequencer_config(), requests_), outputs_(requests_, output_capacity()) {}
+      cache_bytes_(find_cache_bytes()), sequencer_(sequencer_config(), requests_),
+      outputs_(requests_, output_capacity()) {}
 
 Sequencer::Config Recurrence::sequencer_config() const {
     const animesr_settings &from = settings();
@@ -172,8 +174,8 @@ Sequencer::Config Recurrence::sequencer_config() const {
     return config;
 }
 
-// Return the memory for what is kept without need: one half for SR frames, one for saved states.
-int64_t Recurrence::cache_bytes() const {
+// VapourSynth's limit may change later; what is kept is planned for one size.
+int64_t Recurrence::find_cache_bytes() const {
     if (settings().cache_bytes >= 0)
         return settings().cache_bytes;
     VSCoreInfo info;
@@ -183,7 +185,7 @@ int64_t Recurrence::cache_bytes() const {
 
 // Return how many things of a size there may be in one half of the cache.
 int Recurrence::count_in_cache(int64_t bytes, int limit) const {
-    return static_cast<int>(std::min<int64_t>(cache_bytes() / 2 / std::max<int64_t>(1, bytes), limit));
+    return static_cast<int>(std::min<int64_t>(cache_bytes_ / 2 / std::max<int64_t>(1, bytes), limit));
 }
 
 std::unique_ptr<Request> Recurrence::open_request(int n) {
@@ -481,7 +483,9 @@ void Recurrence::log_long_walk(Request &request, const Plan &plan) const {
                              " steps are left, about " + std::to_string(static_cast<int>(left / rate) + 1) +
                              " s. To shorten this, use seek=\"preview\" in a previewer, or " +
                              (settings().segment ? "a smaller segment" : "segment=[240, 8]") +
-                             "; with scene_change=\"auto\" each cut starts anew.";
+                             (settings().anchor_source == ANIMESR_ANCHORS_DETECT
+                                  ? "."
+                                  : "; or scene_change=\"auto\", which starts anew at each cut.");
     vsapi_->logMessage(mtInformation, text.c_str(), core_);
 }
 

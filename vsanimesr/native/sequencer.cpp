@@ -158,22 +158,23 @@ void Sequencer::plan_steps(int n, const Goal &goal, const Holdings &holdings, Pl
                 plan.steps.assign(config_.preroll,
                                   {.prev = cur, .cur = cur, .next = cur, .last = cur, .output = false});
             plan.steps.push_back(*step);
-            plan.save = should_save(cur, goal.kept);
+            plan.save = should_save({.run = base.run, .frame = cur}, goal.kept);
             return;
         }
     }
     std::ranges::sort(plan.pixels);
 }
 
-// Return whether to save the state after a frame on the way to another. Between the frames that are kept on the way and
-// the run's start, a step back finds states at doubling distances.
-bool Sequencer::should_save(int frame, int target) const {
-    if (checkpoints_.capacity() == 0)
+// Return whether to save a state on the way to a frame. Between the frames that are kept on the way and the run's
+// start, a step back finds states at doubling distances.
+bool Sequencer::should_save(const Position &position, int target) const {
+    if (checkpoints_.capacity() == 0 || checkpoints_.contains(position))
         return false;
-    if (frame % save_interval == 0)
+    if (position.frame % save_interval == 0)
         return true;
-    for (int64_t distance = config_.reach; distance <= target - frame; distance *= 2)
-        if (distance == target - frame)
+    const int left = target - position.frame;
+    for (int64_t distance = config_.reach; distance <= left; distance *= 2)
+        if (distance == left)
             return true;
     return false;
 }
@@ -215,6 +216,7 @@ std::vector<int64_t> Sequencer::complete(const Plan &plan, int64_t parked, int64
     if (saved)
         checkpoints_.add({.position = *live_, .handle = saved});
     std::vector<int64_t> dropped;
+    dropped.reserve(2); // before a state is dropped: see Checkpoints::add
     while (checkpoints_.is_overfull())
         dropped.push_back(checkpoints_.drop(*live_, value_states()));
     return dropped;

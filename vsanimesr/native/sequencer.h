@@ -105,7 +105,7 @@ private:
     int count_steps(const Goal &goal, const Base &base) const;
     std::optional<Step> make_step(int k, const Run &run, Unknown &unknown) const;
     void plan_steps(int n, const Goal &goal, const Holdings &holdings, Plan &plan) const;
-    bool should_save(int frame, int target) const;
+    bool should_save(const Position &position, int target) const;
     void plan_unknown(const Unknown &unknown, int n, const Holdings &holdings, Plan &plan) const;
 
     Config config_;

@@ -8,8 +8,8 @@
 namespace animesr {
 
 constexpr int unset = -1;
-constexpr int limited_range = 0,
-              full_range = 1; // of the property _Range; the header has those of the older _ColorRange
+// Values of the property _Range. VapourSynth's header has those of the older _ColorRange.
+constexpr int limited_range = 0, full_range = 1;
 
 // Properties of a frame that say how to read it.
 struct Properties {
