@@ -20,6 +20,8 @@ struct Properties {
     bool has_sar_of(const Properties &other) const { return sar_num == other.sar_num && sar_den == other.sar_den; }
 };
 
+Properties read_properties(const VSFrame *frame, const VSAPI *vsapi);
+
 bool has_too_many_bits(const VSVideoFormat &format);
 
 // Throws std::runtime_error if the filter cannot take a clip of this size and format.
