@@ -27,7 +27,12 @@ GRAYH = core.query_video_format(vs.GRAY, vs.FLOAT, 16).id
 
 
 def make_clip(
-    format: int, props: Sequence[dict[str, Any]] = ({},), *, pictures: Sequence[int] = range(FRAMES), nan: int = -1
+    format: int,
+    props: Sequence[dict[str, Any]] = ({},),
+    *,
+    pictures: Sequence[int] = range(FRAMES),
+    nan: int = -1,
+    width: int = WIDTH,
 ) -> vs.VideoNode:
     """Return a clip of random pictures.
 
@@ -36,7 +41,7 @@ def make_clip(
         pictures: number of the picture of each frame.
         nan: number of the frame that holds NaN.
     """
-    blank = core.std.BlankClip(format=format, width=WIDTH, height=HEIGHT, length=len(pictures), keep=True)
+    blank = core.std.BlankClip(format=format, width=width, height=HEIGHT, length=len(pictures), keep=True)
 
     def draw(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         frame, random = f.copy(), np.random.default_rng(pictures[n])
@@ -76,8 +81,8 @@ def colours(format: int) -> list[dict[str, Any]]:
     if core.get_video_format(format).color_family == vs.RGB:
         return [{"_Matrix": 0, "_Range": 1}, {"_Range": 0}, {}]
     return [
-        {"_Matrix": 6, "_Range": 0, "_ChromaLocation": 1},
-        {"_Matrix": 9, "_Range": 1, "_ChromaLocation": 2},
+        {"_Matrix": 9, "_Range": 0, "_ChromaLocation": 1},
+        {"_Matrix": 6, "_Range": 1, "_ChromaLocation": 2},
         {"_Matrix": 8, "_ChromaLocation": -1},
         {"_Matrix": 2, "_Transfer": 1, "_Primaries": 1},
         {},
@@ -128,6 +133,14 @@ def test_other_properties_are_those_of_resize(props: dict[str, Any], arguments: 
     clip = make_clip(vs.YUV420P8, [props, {**props, "_Matrix": 1}], pictures=range(3))
 
     assert_same_frames(upscale(clip, **arguments)[0], upscale(clip, RGBBackend, **arguments)[0])
+
+
+def test_rows_of_luma_and_chroma_are_padded_to_different_lengths() -> None:
+    clip = make_clip(vs.YUV420P8, pictures=range(2), width=72)
+    with clip.get_frame(0) as frame:
+        assert frame.get_stride(0) > frame.get_stride(1) > 36
+
+    assert_same_frames(upscale(clip)[0], upscale(clip, RGBBackend)[0])
 
 
 @pytest.mark.parametrize("format", [vs.YUV420P8, vs.RGB24, vs.GRAYS])
