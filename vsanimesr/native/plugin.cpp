@@ -57,8 +57,13 @@ Node create_upscale(const VSMap *in, VSCore *core, const VSAPI *vsapi) {
     const Properties first = read_first_frame(clip.get(), vsapi);
     const Target target = read_target(in, video, first, core, vsapi);
     const Colours colours(video, first, core, vsapi);
-    auto session = std::make_unique<BridgeSession>(read_arguments(in, vsapi), video, target.video_info(video),
-                                                   colours.colours_of(target), core, vsapi);
+    // The chroma of a field lies elsewhere, which only `resize` knows: then all that a backend is told of is RGBS.
+    const Target sr = Target::of_sr(video, core, vsapi);
+    VSVideoInfo shown = video;
+    shown.format = first.is_field ? sr.format : video.format;
+    const Target &wanted = first.is_field ? sr : target;
+    auto session = std::make_unique<BridgeSession>(read_arguments(in, vsapi), shown, wanted.video_info(video),
+                                                   colours.colours_of(wanted), core, vsapi);
     const bool detects = session->settings().anchor_source == ANIMESR_ANCHORS_DETECT;
     const bool converts = session->settings().own_formats;
     colours.log_assumptions();

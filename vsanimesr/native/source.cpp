@@ -130,8 +130,12 @@ Properties read_properties(const VSFrame *frame, const VSAPI *vsapi) {
         const int64_t value = vsapi->mapGetInt(properties, name, 0, &missing);
         return missing ? otherwise : value;
     };
-    Properties found{static_cast<int>(read("_Matrix", unset)), static_cast<int>(read("_Range", unset)),
-                     static_cast<int>(read("_ChromaLocation", unset)), read("_SARNum", 0), read("_SARDen", 0)};
+    Properties found{static_cast<int>(read("_Matrix", unset)),
+                     static_cast<int>(read("_Range", unset)),
+                     static_cast<int>(read("_ChromaLocation", unset)),
+                     read("_SARNum", 0),
+                     read("_SARDen", 0),
+                     read("_Field", unset) != unset};
     if (found.sar_num <= 0 || found.sar_den <= 0)
         found.sar_num = found.sar_den = 0;
     return found;

@@ -85,6 +85,12 @@ void set_size(Target &target, const Side &width, const Side &height, double num,
 
 } // namespace
 
+Target Target::of_sr(const VSVideoInfo &video, VSCore *core, const VSAPI *vsapi) {
+    VSVideoFormat rgbs;
+    vsapi->getVideoFormatByID(&rgbs, pfRGBS, core);
+    return {rgbs, scale * video.width, scale * video.height, "bicubic", false};
+}
+
 VSVideoInfo Target::video_info(VSVideoInfo video) const {
     video.format = format;
     video.width = width;

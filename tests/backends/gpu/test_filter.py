@@ -135,6 +135,16 @@ def test_other_properties_are_those_of_resize(props: dict[str, Any], arguments: 
     assert_same_frames(upscale(clip, **arguments)[0], upscale(clip, RGBBackend, **arguments)[0])
 
 
+def test_fields_are_converted_by_resize() -> None:
+    """Their chroma lies elsewhere."""
+    clip = make_clip(vs.YUV420P8, [{"_Field": 1}], pictures=range(2))
+
+    found, backend = upscale(clip, width=32)
+
+    assert not backend.own_formats
+    assert_same_frames(found, upscale(clip, RGBBackend, width=32)[0])
+
+
 def test_rows_of_luma_and_chroma_are_padded_to_different_lengths() -> None:
     clip = make_clip(vs.YUV420P8, pictures=range(2), width=72)
     with clip.get_frame(0) as frame:
