@@ -6,6 +6,7 @@ import ctypes
 import gc
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,25 +23,36 @@ STRUCTURES: dict[str, type[ctypes.Structure]] = {
     "animesr_text": bridge.Text,
     "animesr_argument": bridge.Argument,
     "animesr_settings": bridge.Settings,
+    "animesr_colours": bridge.FrameColours,
+    "animesr_video": bridge.Video,
     "animesr_frame": bridge.SourceFrame,
     "animesr_picture": bridge.Picture,
     "animesr_log": bridge.Log,
     "animesr_bridge": bridge.Bridge,
 }
+CONSTANTS = {
+    "ABI": bridge.ABI,
+    "NOT_FINITE": bridge.NOT_FINITE,
+    "ANCHORS_LIST": bridge.ANCHORS_LIST,
+    "ANCHORS_PROPERTY": bridge.ANCHORS_PROPERTY,
+    "ANCHORS_DETECT": bridge.ANCHORS_DETECT,
+    **{family.upper(): number for number, family in enumerate(bridge.FAMILIES)},
+}
 
 
 @pytest.fixture(scope="module")
 def layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
-    """Return the size of each structure and the offset of each field in bridge.h, by name, from the C compiler."""
+    """Return what bridge.h says, from the C compiler: sizes of structures, offsets of their fields, and constants."""
     folder = tmp_path_factory.mktemp("layout")
     lines = [f'print("{name}", sizeof({name}));' for name in STRUCTURES]
     for name, structure in STRUCTURES.items():
         lines += [f'print("{name}.{field[0]}", offsetof({name}, {field[0]}));' for field in structure._fields_]
+    lines += [f'print("{name}", static_cast<size_t>(ANIMESR_{name}));' for name in CONSTANTS]
     source = folder / "layout.cpp"
     source.write_text(
         '#include "bridge.h"\n#include <cstdio>\n'
         'static void print(const char *name, size_t value) { std::printf("%s %zu\\n", name, value); }\n'
-        f'int main() {{ print("ABI", ANIMESR_ABI); {" ".join(lines)} }}\n'
+        f"int main() {{ {' '.join(lines)} }}\n"
     )
     subprocess.run([COMPILER, "-std=c++20", f"-I{NATIVE}", source, "-o", folder / "layout"], check=True)
     output = subprocess.run([folder / "layout"], check=True, capture_output=True, text=True).stdout
@@ -48,7 +60,7 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 
 
 def test_structures_have_the_layout_of_the_header(layout: dict[str, int]) -> None:
-    expected = {"ABI": bridge.ABI}
+    expected = {name: value % 2**64 for name, value in CONSTANTS.items()}
     for name, structure in STRUCTURES.items():
         expected[name] = ctypes.sizeof(structure)
         expected |= {f"{name}.{field[0]}": getattr(structure, field[0]).offset for field in structure._fields_}
@@ -92,10 +104,20 @@ def open_session(width: int, height: int, **arguments: list[str]) -> tuple[int, 
     """Open a session through the table, as the plugin does."""
     settings, error = bridge.Settings(), bridge.Text()
     raw, log = make_arguments(**arguments), bridge.Log(bridge.WRITE(lambda *_: None), None)
-    pointers = [ctypes.pointer(structure) for structure in (log, settings, error)]
-    number = bridge._TABLE.open(raw, len(raw), width, height, FRAMES, *pointers)
+    number = bridge._TABLE.open(raw, len(raw), *describe_video(width, height), *pointers(log, settings, error))
     assert number > 0, error.text.decode()
     return number, settings
+
+
+def describe_video(width: int, height: int) -> list[Any]:
+    """Return the arguments of `open` for a clip and a target in RGBS."""
+    videos = [bridge.Video(1, 1, 32, (0, 0), scale * width, scale * height) for scale in (1, 4)]
+    clip, target, colours = pointers(*videos, bridge.FrameColours(0, 1, 0))
+    return [clip, FRAMES, target, colours]
+
+
+def pointers(*structures: ctypes.Structure) -> list[Any]:
+    return [ctypes.pointer(structure) for structure in structures]
 
 
 def addresses(planes: NDArray[np.float32]) -> ctypes.Array[ctypes.c_void_p]:
@@ -138,9 +160,9 @@ def test_a_session_through_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
     error = bridge.Text()
     source = np.random.default_rng(0).random((3, 3, 8), np.float32)  # rows of 5 pixels, with padding
-    frame = bridge.SourceFrame(0, addresses(source), 32)
+    frame = bridge.SourceFrame(0, addresses(source), (32, 32, 32))
     output = np.full((3, 12, 24), -1, np.float32)
-    picture = bridge.Picture(addresses(output), 96)
+    picture = bridge.Picture(addresses(output), (96, 96, 96))
     window = [ctypes.pointer(frame)] * 3
     assert bridge._TABLE.submit(number, *window, 1, 0, ctypes.pointer(error)) == 0
     first, second = (bridge._TABLE.submit(number, *window, 1, 1, ctypes.pointer(error)) for _ in range(2))
@@ -172,7 +194,6 @@ def test_a_session_through_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_error_of_the_options_reaches_the_caller() -> None:
     settings, error = bridge.Settings(), bridge.Text()
     raw, log = make_arguments(backend=["nul"]), bridge.Log(bridge.WRITE(lambda *_: None), None)
-    pointers = [ctypes.pointer(structure) for structure in (log, settings, error)]
 
-    assert bridge._TABLE.open(raw, len(raw), 5, 3, FRAMES, *pointers) == 0
+    assert bridge._TABLE.open(raw, len(raw), *describe_video(5, 3), *pointers(log, settings, error)) == 0
     assert "did you mean 'null'?" in error.text.decode()

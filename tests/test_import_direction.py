@@ -28,9 +28,9 @@ RUNTIME = {
     "vsanimesr.backends.gpu": "backends cache errors network pixels weights",
     "vsanimesr.scene_file": "errors files paths",
     "vsanimesr.options": "backends errors network scene_file weights",
-    "vsanimesr.tiles": "backends errors network",
-    "vsanimesr.session": "backends options quiet tiles weights",
-    "vsanimesr.bridge": ". backends errors installation options session",
+    "vsanimesr.tiles": "backends errors network pixels",
+    "vsanimesr.session": "backends options pixels quiet tiles weights",
+    "vsanimesr.bridge": ". backends errors installation options pixels session",
     "vsanimesr.vs_animesr": ". backends errors",
     "vsanimesr.cli": ". backends backends.gpu cache errors files installation network options quiet scene_file weights",
 }

@@ -14,8 +14,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from ctypes import POINTER, c_char, c_char_p, c_float, c_int32, c_int64, c_ssize_t, c_void_p
-from typing import Any
+from ctypes import POINTER, c_char, c_char_p, c_int32, c_int64, c_ssize_t, c_void_p
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,12 +23,15 @@ import vsanimesr
 
 from .backends import installed_backends
 from .backends.base import Frame, Planes
-from .errors import AnimeSRError
+from .errors import AnimeSRError, NotFiniteError
 from .installation import require_own_package
 from .options import Options
-from .session import Session, Size
+from .pixels import RGBS, Colours, PixelFormat, Target
+from .session import Session
 
-ABI = 2
+ABI = 3
+NOT_FINITE = -2
+FAMILIES: tuple[Literal["gray", "rgb", "yuv"], ...] = ("gray", "rgb", "yuv")
 ANCHORS_LIST, ANCHORS_PROPERTY, ANCHORS_DETECT = range(3)
 
 
@@ -42,6 +45,25 @@ class Argument(ctypes.Structure):
     """`animesr_argument`"""
 
     _fields_ = (("name", c_char_p), ("values", POINTER(c_char_p)), ("count", c_int32))
+
+
+class FrameColours(ctypes.Structure):
+    """`animesr_colours`"""
+
+    _fields_ = (("matrix", c_int32), ("full_range", c_int32), ("chroma_location", c_int32))
+
+
+class Video(ctypes.Structure):
+    """`animesr_video`"""
+
+    _fields_ = (
+        ("family", c_int32),
+        ("is_float", c_int32),
+        ("bits", c_int32),
+        ("subsampling", c_int32 * 2),
+        ("width", c_int32),
+        ("height", c_int32),
+    )
 
 
 class Settings(ctypes.Structure):
@@ -63,19 +85,25 @@ class Settings(ctypes.Structure):
         ("model", c_char_p),
         ("backend", c_char_p),
         ("precision", c_char_p),
+        ("own_formats", c_int32),
     )
 
 
 class SourceFrame(ctypes.Structure):
     """`animesr_frame`"""
 
-    _fields_ = (("number", c_int64), ("planes", c_void_p * 3), ("stride", c_ssize_t))
+    _fields_ = (
+        ("number", c_int64),
+        ("planes", c_void_p * 3),
+        ("strides", c_ssize_t * 3),
+        ("colours", FrameColours),
+    )
 
 
 class Picture(ctypes.Structure):
     """`animesr_picture`"""
 
-    _fields_ = (("planes", c_void_p * 3), ("stride", c_ssize_t))
+    _fields_ = (("planes", c_void_p * 3), ("strides", c_ssize_t * 3))
 
 
 # void write(void *data, int32_t level, const char *text)
@@ -89,7 +117,16 @@ class Log(ctypes.Structure):
 
 
 OPEN = ctypes.CFUNCTYPE(
-    c_int64, POINTER(Argument), c_int32, c_int32, c_int32, c_int32, POINTER(Log), POINTER(Settings), POINTER(Text)
+    c_int64,
+    POINTER(Argument),
+    c_int32,
+    POINTER(Video),
+    c_int32,
+    POINTER(Video),
+    POINTER(FrameColours),
+    POINTER(Log),
+    POINTER(Settings),
+    POINTER(Text),
 )
 SUBMIT = ctypes.CFUNCTYPE(
     c_int64,
@@ -175,7 +212,15 @@ class _LogHandler(logging.Handler):
 
 @_catch_errors(failure=0)
 def _open(
-    arguments: Any, count: int, width: int, height: int, frames: int, log: Any, settings: Any, _error: Any
+    arguments: Any,
+    count: int,
+    clip: Any,
+    frames: int,
+    target: Any,
+    colours: Any,
+    log: Any,
+    settings: Any,
+    _error: Any,
 ) -> int:
     require_own_package()
     texts = {
@@ -188,7 +233,14 @@ def _open(
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)  # Python's default is WARNING
     try:
-        session = Session(options, width=width, height=height, frames=frames)
+        session = Session(
+            options,
+            width=clip.contents.width,
+            height=clip.contents.height,
+            frames=frames,
+            source=_format(clip.contents),
+            target=_target(target.contents, colours.contents, options),
+        )
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
@@ -218,6 +270,7 @@ def _write_settings(settings: Settings, options: Options, session: Session, text
     settings.depth = session.depth
     settings.state_bytes = session.state_bytes
     settings.cache_bytes = -1 if options.cache is None else options.cache << 20
+    settings.own_formats = session.own_formats
     for name, text in texts.items():
         setattr(settings, name, text)
 
@@ -225,14 +278,18 @@ def _write_settings(settings: Settings, options: Options, session: Session, text
 @_catch_errors(failure=-1)
 def _submit(number: int, prev: Any, cur: Any, next_: Any, reset: int, output: int, _error: Any) -> int:
     session = _sessions[number]
-    window = [Frame(frame.contents.number, _planes(frame.contents, session.lr)) for frame in (prev, cur, next_)]
+    window = [_frame(frame.contents, session) for frame in (prev, cur, next_)]
     return session.submit(*window, reset=bool(reset), output=bool(output))
 
 
 @_catch_errors(failure=-1)
 def _wait(number: int, ticket: int, out: Any, _error: Any) -> int:
     session = _sessions[number]
-    session.wait(ticket, _planes(out.contents, session.sr))
+    target = session.target
+    try:
+        session.wait(ticket, _planes(out.contents, target.format, target.width, target.height))
+    except NotFiniteError:
+        return NOT_FINITE
     return 0
 
 
@@ -271,14 +328,35 @@ def _version(text: Any) -> int:
     return 0
 
 
-def _planes(picture: SourceFrame | Picture, size: Size) -> Planes:
+def _format(video: Video) -> PixelFormat:
+    across, down = video.subsampling
+    sample: Literal["integer", "float"] = "float" if video.is_float else "integer"
+    return PixelFormat(FAMILIES[video.family], sample, video.bits, (across, down))
+
+
+def _colours(colours: FrameColours) -> Colours:
+    return Colours(colours.matrix, bool(colours.full_range), colours.chroma_location)
+
+
+def _target(video: Video, colours: FrameColours, options: Options) -> Target:
+    return Target(_format(video), _colours(colours), video.width, video.height, options.kernel)
+
+
+def _frame(frame: SourceFrame, session: Session) -> Frame:
+    planes = _planes(frame, session.source, session.lr.width, session.lr.height)
+    return Frame(frame.number, planes, None if session.source == RGBS else _colours(frame.colours))
+
+
+def _planes(picture: SourceFrame | Picture, format: PixelFormat, width: int, height: int) -> Planes:
     """Return the planes as arrays on the caller's memory."""
-    length = (size.height - 1) * picture.stride + size.width * ctypes.sizeof(c_float)
-    red, green, blue = (
-        np.ndarray(size, np.float32, (c_char * length).from_address(address), strides=(picture.stride, 4))
-        for address in picture.planes
-    )
-    return red, green, blue
+    item = format.dtype.itemsize
+    planes = []
+    # A format has one plane or three.
+    for shape, address, stride in zip(format.shapes(width, height), picture.planes, picture.strides, strict=False):
+        length = (shape[0] - 1) * stride + shape[1] * item
+        memory = (c_char * length).from_address(address)
+        planes.append(np.ndarray(shape, format.dtype, memory, strides=(stride, item)))
+    return tuple(planes)
 
 
 _TABLE = Bridge(

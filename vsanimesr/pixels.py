@@ -97,6 +97,11 @@ class Target:
     """Whether integers are dithered, else rounded."""
 
 
+def sr_target(width: int, height: int) -> Target:
+    """Return the target that is an SR frame of this size as it is."""
+    return Target(RGBS, Colours(MATRIX_RGB, True, 0), width, height)
+
+
 class Affine(NamedTuple):
     """A map of three values: the product with a matrix (3, 3), plus an offset (3,)."""
 

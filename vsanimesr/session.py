@@ -10,6 +10,7 @@ import numpy as np
 from .backends import open_first, parse_options
 from .backends.base import SCALE, Backend, Frame, Planes, Setup, State, Ticket
 from .options import Options
+from .pixels import RGBS, PixelFormat, Target, sr_target
 from .quiet import stdout_to_stderr
 from .tiles import open_tiled
 from .weights.load import WeightsFile, read_weights
@@ -28,16 +29,29 @@ class Session:
     Calls of `step`, `submit`, `save`, `restore` and `drop` must not overlap. `wait` may be called on any thread, also
     during a later step.
 
+    Args:
+        source: format of the clip. Frames are submitted in it if the backend takes it, else in RGBS.
+        target: what is made of SR frames. Tickets give it under the same condition, else the SR frame in RGBS.
+
     Raises:
         AnimeSRError: the weights cannot be read, the backend cannot be opened, or `scene_change` has a frame beyond the
             clip's `frames`.
     """
 
-    def __init__(self, options: Options, *, width: int, height: int, frames: int | None = None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        *,
+        width: int,
+        height: int,
+        frames: int | None = None,
+        source: PixelFormat = RGBS,
+        target: Target | None = None,
+    ) -> None:
         self.lr = Size(height, width)
         """Size of the source frames."""
         self.sr = Size(SCALE * height, SCALE * width)
-        """Size of the output frames."""
+        """Size of the SR frames."""
         if frames is not None:
             options.check_length(frames)
         self.anchors = np.array(options.anchors or (), np.int32)
@@ -48,7 +62,9 @@ class Session:
         self._states: dict[int, State] = {}
         self._last_number = 0
         with stdout_to_stderr():
-            self.backend, self._backend = open_first(options.backend, lambda name: self._open_backend(name, options))
+            self.backend, self._backend = open_first(
+                options.backend, lambda name: self._open_backend(name, options, source, target)
+            )
         """Name of the backend."""
         self.precision = self._backend.precision
         """What it computes in."""
@@ -56,8 +72,14 @@ class Session:
         """Number of steps that may be unfinished at once, as in `Backend`."""
         self.state_bytes = self._backend.state_bytes
         """Bytes of memory that a snapshot of the state takes, from `save` to `drop`."""
+        self.own_formats = self._backend.own_formats
+        """Whether frames are in the clip's format and in the target's, else in RGBS."""
+        self.source = source if self.own_formats else RGBS
+        """Format of the frames that are submitted."""
+        self.target = (target if self.own_formats else None) or sr_target(self.sr.width, self.sr.height)
+        """What tickets give."""
 
-    def _open_backend(self, name: str, options: Options) -> Backend:
+    def _open_backend(self, name: str, options: Options, source: PixelFormat, target: Target | None) -> Backend:
         setup = Setup(
             width=self.lr.width,
             height=self.lr.height,
@@ -66,6 +88,8 @@ class Session:
             device=options.device,
             options=parse_options(name, options.backend_options),
             read_weights=lambda: self._read_weights(options.model),
+            source=source,
+            target=target,
         )
         return open_tiled(name, setup, options.tiles, options.overlap)
 
@@ -104,10 +128,11 @@ class Session:
         return self._last_number
 
     def wait(self, number: int, out: Planes) -> None:
-        """Wait for a ticket of `submit`, once, and write its SR planes into `out`.
+        """Wait for a ticket of `submit`, once, and write its planes into `out`, in the format of `target`.
 
         Raises:
             BackendError: the step failed.
+            NotFiniteError: as from `Ticket.wait`.
         """
         self._tickets.pop(number).wait(out)
 

@@ -24,6 +24,7 @@ from .backends.base import SCALE, Availability, Backend, Frame, FrameTicket, Pla
 from .errors import BackendError
 from .network.graph import padded_size
 from .network.shapes import MULTIPLE
+from .pixels import RGBS
 
 _log = logging.getLogger(__name__)
 
@@ -163,7 +164,9 @@ class TiledBackend(Backend):
         size = (min(size[0], width), min(size[1], height))
         self.tiles = split_frame(width, height, size, overlap)
         """Places of the tiles, in the order in which they run."""
-        self._backend = open_tile(dataclasses.replace(setup, width=size[0], height=size[1]))
+        self._backend = open_tile(
+            dataclasses.replace(setup, width=size[0], height=size[1], source=RGBS, target=None)  # tiles are cut in RGBS
+        )
         self.precision = self._backend.precision
         self._failure: BackendError | None = None
         self._tile_frame = np.empty((3, SCALE * size[1], SCALE * size[0]), np.float32)

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from scripts.studies.psnr import compute_psnr
+from tests.backends.gpu.conversion import assert_converts
 from tests.backends.gpu.host_torch import HostTorch
 from tests.backends.gpu.simulator import SimulatedDevice
 from tests.backends.runner import SIZE, Picture, make_setup, read_frame, run_steps, start_backend, submit_step
@@ -140,6 +141,12 @@ def test_steps_in_the_pipeline_give_the_frames_of_the_cpu(option: str, monkeypat
     monkeypatch.undo()
 
     assert np.array_equal(frames, run_steps("torch", steps=3))
+
+
+@pytest.mark.skipif(not NO_GPU, reason="the simulated GPU has host memory")
+@pytest.mark.usefixtures("simulated_gpu")
+def test_frames_are_converted_in_the_pipeline() -> None:
+    assert_converts(make_setup("torch", *SIZE), backend_class("torch"))
 
 
 @pytest.mark.parametrize("installed", [None, 11080, 12090, 13000])

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..errors import BackendError, OptionError, suggestion
 from ..network.colour import Colour
 from ..network.shapes import SCALE as SCALE
-from ..pixels import Colours
+from ..pixels import RGBS, Colours, PixelFormat, Target
 from ..weights.load import WeightsFile
 
 type Planes = tuple[NDArray[Any], ...]
@@ -112,6 +112,10 @@ class Setup:
     """Instance of the backend's `options_class`."""
     read_weights: Callable[[], WeightsFile]
     """A backend with a network calls it once. It may raise WeightsError."""
+    source: PixelFormat = RGBS
+    """Format of the frames that are submitted, if the backend takes it; see `Backend.own_formats`."""
+    target: Target | None = None
+    """What tickets give, if the backend makes it; by default the SR frame in RGBS."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +133,9 @@ class Availability:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One LR frame: its number in the clip, and its R, G and B planes.
+    """One LR frame: its number in the clip, and its R, G and B planes, or those of its own format.
 
-    The planes are float32, (height, width), read-only, and valid until `submit` returns. Pixels of a row are
+    R, G and B are float32, (height, width). Planes are read-only, and valid until `submit` returns. Pixels of a row are
     contiguous; there may be padding between rows. While a backend is open, two frames with the same number hold the
     same pixels, so a backend may upload each number once.
     """
@@ -148,10 +152,12 @@ class Ticket(Protocol):
     def wait(self, out: Planes) -> None:
         """Wait for the step and write the SR planes, float32 and (4 * height, 4 * width), into `out`.
 
-        Called at most once. Values are those of the network, not clamped.
+        Called at most once. Values are those of the network, not clamped. In formats of their own, the planes are those
+        of the setup's target.
 
         Raises:
             BackendError: the step failed.
+            NotFiniteError: the SR frame holds NaN or infinity, and the planes have another format than RGBS.
         """
 
 
@@ -188,6 +194,9 @@ class Backend(ABC):
     depth: int = 1
     """Number of steps that may be unfinished at once. The caller waits for the ticket of step i, if it has one, before
     it submits step i + depth."""
+
+    own_formats: bool = False
+    """Whether frames have the formats of the setup: `source`, with colours, and `target`. Else all are in RGBS."""
 
     state_bytes: int
     """Bytes of host memory that a snapshot of the state takes."""

@@ -49,7 +49,8 @@ class TorchBackend(Backend):
         _require_compiler(options, device)
         self._steps: Pipeline | SerialSteps
         if _has_pipeline(device):
-            self._steps, self.depth = _open_pipeline(setup, device, precision)
+            pipeline, self.depth = _open_pipeline(setup, device, precision)
+            self._steps, self.own_formats = pipeline, pipeline.own_formats
         else:
             self._steps, self.depth = _open_serial(setup, device, precision)
         self.state_bytes = self._steps.state_bytes
@@ -103,6 +104,7 @@ def _open_serial(setup: Setup, device: torch.device, precision: GraphPrecision) 
 def _open_pipeline(setup: Setup, device: torch.device, precision: GraphPrecision) -> tuple[Pipeline, int]:
     """Return the pipeline of an NVIDIA GPU, and how many steps may be unfinished at once."""
     from .gpu.cuda import CudaDevice
+    from .gpu.formats import choose_formats
     from .gpu.pipeline import DEPTH, Pipeline
     from .gpu.torch_program import TorchCuda, TorchProgram, torch_tensors
     from .torch_steps import torch_errors
@@ -116,7 +118,9 @@ def _open_pipeline(setup: Setup, device: torch.device, precision: GraphPrecision
         cuda = CudaDevice(setup.device, cudart)
         obstacle = "torch-tensorrt queues work on streams of its own" if options.compile == "tensorrt" else ""
         program = TorchProgram(step, tensors, TorchCuda(cuda, device), obstacle=obstacle)
-    return Pipeline(cuda, program, backend="torch", graphs=options.graphs == "yes"), DEPTH
+    source, target = choose_formats(setup, cuda)
+    pipeline = Pipeline(cuda, program, backend="torch", graphs=options.graphs == "yes", source=source, target=target)
+    return pipeline, DEPTH
 
 
 def _build_step(setup: Setup, device: torch.device, precision: GraphPrecision) -> tuple[Step, tuple[Tensor, Tensor]]:

@@ -18,10 +18,23 @@ struct LogWriter {
     }
 };
 
+animesr_video describe(const VSVideoInfo &video) {
+    const VSVideoFormat &format = video.format;
+    const int32_t family = format.colorFamily == cfGray  ? ANIMESR_GRAY
+                           : format.colorFamily == cfRGB ? ANIMESR_RGB
+                                                         : ANIMESR_YUV;
+    return {family,
+            format.sampleType == stFloat,
+            format.bitsPerSample,
+            {format.subSamplingW, format.subSamplingH},
+            video.width,
+            video.height};
+}
+
 } // namespace
 
-BridgeSession::BridgeSession(const std::vector<Argument> &arguments, const VSVideoInfo &video, VSCore *core,
-                             const VSAPI *vsapi) {
+BridgeSession::BridgeSession(const std::vector<Argument> &arguments, const VSVideoInfo &clip, const VSVideoInfo &target,
+                             const animesr_colours &colours, VSCore *core, const VSAPI *vsapi) {
     std::vector<std::vector<const char *>> values;
     for (const auto &argument : arguments) {
         auto &texts = values.emplace_back();
@@ -34,10 +47,11 @@ BridgeSession::BridgeSession(const std::vector<Argument> &arguments, const VSVid
 
     LogWriter writer{core, vsapi};
     const animesr_log log{LogWriter::write, &writer};
+    const animesr_video clip_video = describe(clip), target_video = describe(target);
     animesr_text error{};
     const InterpreterGuard python;
-    number_ = python->open(raw.data(), static_cast<int32_t>(raw.size()), video.width, video.height, video.numFrames,
-                           &log, &settings_, &error);
+    number_ = python->open(raw.data(), static_cast<int32_t>(raw.size()), &clip_video, clip.numFrames, &target_video,
+                           &colours, &log, &settings_, &error);
     if (number_ == 0) {
         if (error.interrupted)
             interrupt_python();
@@ -89,11 +103,13 @@ void BridgeSession::drop(int64_t state) noexcept {
     }
 }
 
-void BridgeSession::wait(int64_t ticket, const animesr_picture &out) {
+bool BridgeSession::wait(int64_t ticket, const animesr_picture &out) {
     animesr_text error{};
     const InterpreterGuard python;
-    if (python->wait(number_, ticket, &out, &error) != 0)
+    const int32_t result = python->wait(number_, ticket, &out, &error);
+    if (result != 0 && result != ANIMESR_NOT_FINITE)
         throw std::runtime_error(error.text);
+    return result == 0;
 }
 
 } // namespace animesr

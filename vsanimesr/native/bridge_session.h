@@ -20,7 +20,9 @@ struct Argument {
 // as std::runtime_error with its message.
 class BridgeSession {
 public:
-    BridgeSession(const std::vector<Argument> &arguments, const VSVideoInfo &video, VSCore *core, const VSAPI *vsapi);
+    // `target`: format, size and colours of the frames that are to be made of the SR frames.
+    BridgeSession(const std::vector<Argument> &arguments, const VSVideoInfo &clip, const VSVideoInfo &target,
+                  const animesr_colours &colours, VSCore *core, const VSAPI *vsapi);
     ~BridgeSession();
     BridgeSession(const BridgeSession &) = delete;
     BridgeSession &operator=(const BridgeSession &) = delete;
@@ -37,8 +39,9 @@ public:
     void restore(int64_t state);
     void drop(int64_t state) noexcept;
 
-    // Wait for a ticket and write its SR planes: once per ticket, on any thread.
-    void wait(int64_t ticket, const animesr_picture &out);
+    // Wait for a ticket and write its planes: once per ticket, on any thread. Return false if the SR frame was found to
+    // hold NaN or infinity; in RGBS nobody has looked for them.
+    bool wait(int64_t ticket, const animesr_picture &out);
 
 private:
     int64_t number_ = 0;

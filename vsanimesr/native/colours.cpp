@@ -18,9 +18,7 @@ int default_matrix(int lines) { return lines >= hd_lines ? VSC_MATRIX_BT709 : VS
 
 bool is_rgb(const VSVideoFormat &format) { return format.colorFamily == cfRGB; }
 
-bool is_rgbs(const VSVideoFormat &format) {
-    return is_rgb(format) && format.sampleType == stFloat && format.bitsPerSample == 32;
-}
+bool has_subsampling(const VSVideoFormat &format) { return format.subSamplingW || format.subSamplingH; }
 
 // A call of a function of another plugin: first set its arguments, then invoke it.
 class Invocation {
@@ -57,8 +55,12 @@ private:
 
 } // namespace
 
+bool is_rgbs(const VSVideoFormat &format) {
+    return is_rgb(format) && format.sampleType == stFloat && format.bitsPerSample == 32;
+}
+
 Colours::Colours(const VSVideoInfo &clip, const Properties &first, VSCore *core, const VSAPI *vsapi)
-    : core_(core), vsapi_(vsapi), format_(clip.format), lines_(clip.height), first_(first) {
+    : core_(core), vsapi_(vsapi), format_(clip.format), width_(clip.width), lines_(clip.height), first_(first) {
     if (is_rgb(format_) || first_.matrix == VSC_MATRIX_UNSPECIFIED || first_.matrix == VSC_MATRIX_RGB)
         first_.matrix = unset;
 }
@@ -68,10 +70,8 @@ Node Colours::to_rgb(Node clip) const {
         return clip;
     Invocation resize(vsapi_);
     resize.set("clip", clip.get()).set("format", pfRGBS);
-    if (!is_rgb(format_)) {
-        log_assumptions();
+    if (!is_rgb(format_))
         resize.set("matrix_in", default_matrix(lines_)); // for frames without a matrix
-    }
     if (format_.colorFamily == cfGray) {
         // A plane taken from an RGB clip keeps the matrix "RGB", which resize refuses. Grey needs no matrix.
         Invocation remove_matrix(vsapi_);
@@ -83,6 +83,8 @@ Node Colours::to_rgb(Node clip) const {
 }
 
 void Colours::log_assumptions() const {
+    if (is_rgb(format_))
+        return;
     const bool has_range = first_.range != unset || format_.sampleType == stFloat; // floats need none
     if (first_.matrix != unset && has_range)
         return;
@@ -108,6 +110,12 @@ bool Colours::is_full_range(const VSVideoFormat &format) const {
     return is_rgb(format);
 }
 
+int Colours::matrix_of(const Target &target) const {
+    if (is_rgb(target.format))
+        return VSC_MATRIX_RGB;
+    return first_.matrix == unset ? default_matrix(is_rgb(format_) ? target.height : lines_) : first_.matrix;
+}
+
 Node Colours::from_rgb(Node rgb, const Target &target) const {
     const VSVideoFormat &format = target.format;
     const VSVideoInfo &sr = *vsapi_->getVideoInfo(rgb.get());
@@ -120,17 +128,56 @@ Node Colours::from_rgb(Node rgb, const Target &target) const {
     resize.set("clip", rgb.get()).set("format", static_cast<int>(id));
     resize.set("width", target.width).set("height", target.height);
     resize.set("range_s", is_full_range(format) ? "full" : "limited");
-    if (!is_rgb(format)) {
-        const int lines = is_rgb(format_) ? target.height : lines_;
-        resize.set("matrix", first_.matrix == unset ? default_matrix(lines) : first_.matrix);
-    }
-    if (first_.chroma_location != unset && (format.subSamplingW || format.subSamplingH))
+    if (!is_rgb(format))
+        resize.set("matrix", matrix_of(target));
+    if (first_.chroma_location != unset && has_subsampling(format))
         resize.set("chromaloc", first_.chroma_location);
     if (format.sampleType == stInteger)
         resize.set("dither_type", "error_diffusion");
     std::string function = target.kernel;
     function[0] = static_cast<char>(std::toupper(function[0]));
     return resize.invoke(VSH_RESIZE_PLUGIN_ID, function.c_str(), core_);
+}
+
+animesr_colours Colours::colours_of(const VSFrame *frame) const {
+    const Properties own = read_properties(frame, vsapi_);
+    const bool has_matrix = own.matrix != unset && own.matrix != VSC_MATRIX_UNSPECIFIED && own.matrix != VSC_MATRIX_RGB;
+    return {is_rgb(format_) ? VSC_MATRIX_RGB
+            : has_matrix    ? own.matrix
+                            : default_matrix(lines_),
+            own.range == unset ? is_rgb(format_) : own.range == full_range,
+            own.chroma_location == unset ? VSC_CHROMA_LEFT : own.chroma_location};
+}
+
+animesr_colours Colours::colours_of(const Target &target) const {
+    return {matrix_of(target), is_full_range(target.format),
+            first_.chroma_location == unset ? VSC_CHROMA_LEFT : first_.chroma_location};
+}
+
+void Colours::convert_properties(VSMap *map, const Target &target) const {
+    const animesr_colours colours = colours_of(target);
+    vsapi_->mapSetInt(map, "_Matrix", colours.matrix, maReplace);
+    vsapi_->mapSetInt(map, "_Range", colours.full_range ? full_range : limited_range, maReplace);
+    if (has_subsampling(target.format))
+        vsapi_->mapSetInt(map, "_ChromaLocation", colours.chroma_location, maReplace);
+    else
+        vsapi_->mapDeleteKey(map, "_ChromaLocation");
+    int missing = 0;
+    for (const auto &[name, unspecified] : {std::pair("_Transfer", int{VSC_TRANSFER_UNSPECIFIED}),
+                                            std::pair("_Primaries", int{VSC_PRIMARIES_UNSPECIFIED})})
+        if (vsapi_->mapNumElements(map, name) < 0)
+            vsapi_->mapSetInt(map, name, unspecified, maReplace);
+    int64_t num = vsapi_->mapGetInt(map, "_SARNum", 0, &missing);
+    int64_t den = missing ? 0 : vsapi_->mapGetInt(map, "_SARDen", 0, &missing);
+    if (missing || num <= 0 || den <= 0) {
+        vsapi_->mapDeleteKey(map, "_SARNum");
+        vsapi_->mapDeleteKey(map, "_SARDen");
+        return;
+    }
+    vsh::muldivRational(&num, &den, width_, target.width);
+    vsh::muldivRational(&num, &den, target.height, lines_);
+    vsapi_->mapSetInt(map, "_SARNum", num, maReplace);
+    vsapi_->mapSetInt(map, "_SARDen", den, maReplace);
 }
 
 } // namespace animesr

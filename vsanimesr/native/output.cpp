@@ -1,5 +1,7 @@
 #include "output.h"
 
+#include "colours.h"
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -9,13 +11,13 @@ namespace animesr {
 namespace {
 
 // Return whether the picture has neither NaN nor infinity. One NaN would spread over the picture until the scene ends.
-bool is_finite(const animesr_picture &picture, int width, int height) {
+bool is_finite(const animesr_picture &picture, const VSVideoInfo &video) {
     constexpr uint32_t infinity = 0x7f800000;
     uint32_t largest = 0; // the bits of positive floats have the order of their values; NaN is above infinity
-    for (const float *plane : picture.planes)
-        for (int y = 0; y < height; ++y) {
-            const char *row = reinterpret_cast<const char *>(plane) + y * picture.stride;
-            for (int x = 0; x < width; ++x) {
+    for (int plane = 0; plane < 3; ++plane)
+        for (int y = 0; y < video.height; ++y) {
+            const char *row = static_cast<const char *>(picture.planes[plane]) + y * picture.strides[plane];
+            for (int x = 0; x < video.width; ++x) {
                 uint32_t bits;
                 std::memcpy(&bits, row + x * sizeof bits, sizeof bits);
                 largest = std::max(largest, bits & 0x7fffffff);
@@ -30,8 +32,8 @@ const VSFrame *Output::wait() {
     const std::scoped_lock lock(mutex_);
     if (!std::exchange(finished_, true))
         try {
-            session_.wait(ticket_, picture_);
-            if (!is_finite(picture_, video_.width, video_.height))
+            const bool has_finite_sr = session_.wait(ticket_, picture_);
+            if (!has_finite_sr || (is_rgbs(video_.format) && !is_finite(picture_, video_)))
                 error_ =
                     "SR frame " + std::to_string(n_) +
                     " holds NaN or infinity; if the clip has none itself, use precision=\"fp32\", or other weights";

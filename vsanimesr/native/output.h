@@ -18,7 +18,7 @@ struct StepFailure : std::runtime_error {
 
 class Output {
 public:
-    // `frame` is the SR frame of frame n, whose planes the step writes into `picture`.
+    // `frame` is the SR frame, or the target frame, of frame n, whose planes the step writes into `picture`.
     Output(BridgeSession &session, int n, Frame frame, const animesr_picture &picture, const VSVideoInfo &video)
         : session_(session), n_(n), frame_(std::move(frame)), picture_(picture), video_(video) {}
 

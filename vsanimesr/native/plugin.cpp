@@ -57,13 +57,23 @@ Node create_upscale(const VSMap *in, VSCore *core, const VSAPI *vsapi) {
     const Properties first = read_first_frame(clip.get(), vsapi);
     const Target target = read_target(in, video, first, core, vsapi);
     const Colours colours(video, first, core, vsapi);
-    auto session = std::make_unique<BridgeSession>(read_arguments(in, vsapi), video, core, vsapi);
+    // The chroma of a field lies elsewhere, which only `resize` knows: then all that a backend is told of is RGBS.
+    const Target sr = Target::of_sr(video, core, vsapi);
+    VSVideoInfo shown = video;
+    shown.format = first.is_field ? sr.format : video.format;
+    const Target &wanted = first.is_field ? sr : target;
+    auto session = std::make_unique<BridgeSession>(read_arguments(in, vsapi), shown, wanted.video_info(video),
+                                                   colours.colours_of(wanted), core, vsapi);
     const bool detects = session->settings().anchor_source == ANIMESR_ANCHORS_DETECT;
-    Node source(vsapi->addNodeRef(clip.get()), Release{vsapi});
-    Node rgb = colours.to_rgb(create_source(std::move(source), target.source_edits(video, first), core, vsapi));
+    const bool converts = session->settings().own_formats;
+    colours.log_assumptions();
+    Node source = create_source(Node(vsapi->addNodeRef(clip.get()), Release{vsapi}), target.source_edits(video, first),
+                                core, vsapi);
+    Node input = converts ? std::move(source) : colours.to_rgb(std::move(source));
     Node marked = detects ? create_scenes(std::move(clip), core, vsapi) : std::move(clip);
-    Node sr = create_recurrence(std::move(rgb), std::move(marked), std::move(session), core, vsapi);
-    return colours.from_rgb(std::move(sr), target);
+    Node result =
+        create_recurrence(std::move(input), std::move(marked), std::move(session), colours, target, core, vsapi);
+    return converts ? std::move(result) : colours.from_rgb(std::move(result), target);
 }
 
 void VS_CC upscale(const VSMap *in, VSMap *out, void *, VSCore *core, const VSAPI *vsapi) noexcept {

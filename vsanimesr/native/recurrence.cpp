@@ -48,9 +48,9 @@ struct Request {
     int64_t opened_at; // steps that the filter had run
     // Frames requested from VapourSynth and not yet received, and frames received, by number.
     std::vector<int> pixels{}, props{}, sources{};
-    std::map<int, Frame> rgb{}, source{};
-    Clock::time_point started{}; // its first step
-    int steps = 0;               // turns that this request had
+    std::map<int, Frame> frames{}, source{}; // for steps, and for comparisons
+    Clock::time_point started{};             // its first step
+    int steps = 0;                           // turns that this request had
     bool logged = false;
     bool tried_again = false; // after the failure of an older step
 };
@@ -61,13 +61,22 @@ template <class Function> struct AtEnd {
     ~AtEnd() { function(); }
 };
 
+// Return the bytes of a frame, without padding.
+int64_t count_bytes(const VSVideoInfo &video) {
+    const VSVideoFormat &format = video.format;
+    const int64_t first = int64_t{video.width} * video.height;
+    const int64_t others = (format.numPlanes - 1) * (first >> (format.subSamplingW + format.subSamplingH));
+    return (first + others) * format.bytesPerSample;
+}
+
 class Recurrence {
 public:
-    Recurrence(Node rgb, Node source, std::unique_ptr<BridgeSession> session, VSCore *core, const VSAPI *vsapi);
+    Recurrence(Node input, Node source, std::unique_ptr<BridgeSession> session, const Colours &colours,
+               const Target &target, VSCore *core, const VSAPI *vsapi);
 
     const VSVideoInfo &video() const { return video_; }
     bool uses_source() const { return uses_props() || settings().skip_held; }
-    VSNode *rgb() const { return rgb_.get(); }
+    VSNode *input() const { return input_.get(); }
     VSNode *source() const { return source_.get(); }
 
     std::unique_ptr<Request> open_request(int n);
@@ -91,9 +100,10 @@ private:
 
     const animesr_settings &settings() const { return session_->settings(); }
     bool uses_props() const { return settings().anchor_source != ANIMESR_ANCHORS_LIST; }
+    VSVideoInfo output_info(VSVideoInfo video) const;
     Sequencer::Config sequencer_config() const;
     int64_t find_cache_bytes() const;
-    int64_t frame_bytes() const { return int64_t{video_.width} * video_.height * 3 * sizeof(float); }
+    int64_t frame_bytes() const { return count_bytes(video_); }
     int count_in_cache(int64_t bytes, int limit) const;
     int output_capacity() const { return std::max(1, count_in_cache(frame_bytes(), largest_capacity)); }
     int reach() const { return std::min(largest_reach, output_capacity()); }
@@ -120,9 +130,11 @@ private:
 
     const VSAPI *vsapi_;
     VSCore *core_;
-    Node rgb_, source_;
-    VSVideoInfo video_;
+    Node input_, source_;
     std::unique_ptr<BridgeSession> session_;
+    const Colours colours_;
+    const Target target_;
+    VSVideoInfo video_;
     int64_t cache_bytes_; // for what is kept without need: one half for SR frames, one for saved states
 
     // Protects the members below. It is locked before the GIL, which the bridge takes, and never while holding the GIL.
@@ -146,17 +158,20 @@ private:
     std::deque<std::pair<int64_t, SharedOutput>> pending_; // outputs not known to be finished, by number of the step
 };
 
-VSVideoInfo upscale_info(VSVideoInfo video) {
+Recurrence::Recurrence(Node input, Node source, std::unique_ptr<BridgeSession> session, const Colours &colours,
+                       const Target &target, VSCore *core, const VSAPI *vsapi)
+    : vsapi_(vsapi), core_(core), input_(std::move(input)), source_(std::move(source)), session_(std::move(session)),
+      colours_(colours), target_(target), video_(output_info(*vsapi->getVideoInfo(input_.get()))),
+      cache_bytes_(find_cache_bytes()), sequencer_(sequencer_config(), requests_),
+      outputs_(requests_, output_capacity()) {}
+
+VSVideoInfo Recurrence::output_info(VSVideoInfo video) const {
+    if (settings().own_formats)
+        return target_.video_info(video);
     video.width *= scale;
     video.height *= scale;
     return video;
 }
-
-Recurrence::Recurrence(Node rgb, Node source, std::unique_ptr<BridgeSession> session, VSCore *core, const VSAPI *vsapi)
-    : vsapi_(vsapi), core_(core), rgb_(std::move(rgb)), source_(std::move(source)),
-      video_(upscale_info(*vsapi->getVideoInfo(rgb_.get()))), session_(std::move(session)),
-      cache_bytes_(find_cache_bytes()), sequencer_(sequencer_config(), requests_),
-      outputs_(requests_, output_capacity()) {}
 
 Sequencer::Config Recurrence::sequencer_config() const {
     const animesr_settings &from = settings();
@@ -238,7 +253,7 @@ const VSFrame *Recurrence::continue_request(Request &request, VSFrameContext *co
         run_steps(lock, plan, request);
         // Frames before the one just run are in no later window.
         const int reached = plan.steps.back().cur;
-        std::erase_if(request.rgb,
+        std::erase_if(request.frames,
                       [&](const auto &entry) { return entry.first < reached && entry.first != request.n; });
         has_turn = false;
     }
@@ -251,7 +266,7 @@ void Recurrence::close_request(int n) {
 }
 
 Holdings Recurrence::holdings_of(const Request &request) const {
-    return {.pixels = [&](int n) { return request.rgb.contains(n); },
+    return {.pixels = [&](int n) { return request.frames.contains(n); },
             .source = [&](int n) { return request.source.contains(n); },
             .output = [this](int n) { return outputs_.contains(n); }};
 }
@@ -261,7 +276,7 @@ void Recurrence::request_frames(const Request &request, VSFrameContext *context)
         for (int k : *frames)
             vsapi_->requestFrameFilter(k, source_.get(), context);
     for (int k : request.pixels)
-        vsapi_->requestFrameFilter(k, rgb_.get(), context);
+        vsapi_->requestFrameFilter(k, input_.get(), context);
 }
 
 void Recurrence::receive_frames(Request &request, VSFrameContext *context) {
@@ -275,13 +290,13 @@ void Recurrence::receive_frames(Request &request, VSFrameContext *context) {
     for (int k : sources)
         request.source.insert_or_assign(k, Frame(vsapi_->getFrameFilter(k, source_.get(), context), Release{vsapi_}));
     for (int k : pixels) {
-        request.rgb.insert_or_assign(k, Frame(vsapi_->getFrameFilter(k, rgb_.get(), context), Release{vsapi_}));
-        vsapi_->releaseFrameEarly(rgb_.get(), k, context);
+        request.frames.insert_or_assign(k, Frame(vsapi_->getFrameFilter(k, input_.get(), context), Release{vsapi_}));
+        vsapi_->releaseFrameEarly(input_.get(), k, context);
     }
     for (const auto *frames : {&props, &sources})
         for (int k : *frames)
             vsapi_->releaseFrameEarly(source_.get(), k, context);
-    bytes_since_trim_ += frame_bytes() / (scale * scale) * static_cast<int64_t>(pixels.size());
+    bytes_since_trim_ += count_bytes(*vsapi_->getVideoInfo(input_.get())) * static_cast<int64_t>(pixels.size());
 }
 
 // Wait until it is this request's turn, or its result exists.
@@ -410,21 +425,25 @@ void Recurrence::settle_older_steps() {
 
 // Create the output frame of a step, with the properties of its source frame.
 Recurrence::SharedOutput Recurrence::create_output(const Step &step, const Run &run, const Request &request) {
-    const VSFrame *properties = request.rgb.at(step.cur).get();
+    const VSFrame *properties = request.frames.at(step.cur).get();
     VSFrame *frame = vsapi_->newVideoFrame(&video_.format, video_.width, video_.height, properties, core_);
     Frame owner(frame, Release{vsapi_});
     VSMap *map = vsapi_->getFramePropertiesRW(frame);
     set_properties(map, run.start, run.approximate);
-    animesr_picture picture{{}, vsapi_->getStride(frame, 0)};
-    for (int plane = 0; plane < 3; ++plane)
-        picture.planes[plane] = reinterpret_cast<float *>(vsapi_->getWritePtr(frame, plane));
+    animesr_picture picture{};
+    for (int plane = 0; plane < video_.format.numPlanes; ++plane) {
+        picture.planes[plane] = vsapi_->getWritePtr(frame, plane);
+        picture.strides[plane] = vsapi_->getStride(frame, plane);
+    }
     return std::make_shared<Output>(*session_, step.cur, std::move(owner), picture, video_);
 }
 
-// Set the properties that tell how a frame was made.
+// Set the properties that tell how a frame was made, and if nothing converts it afterwards, how to read it.
 void Recurrence::set_properties(VSMap *map, int64_t anchor, bool approximate) const {
     for (const char *name : {held_property, approximate_property}) // of a source that was upscaled before
         vsapi_->mapDeleteKey(map, name);
+    if (settings().own_formats)
+        colours_.convert_properties(map, target_);
     vsapi_->mapSetInt(map, anchor_property, anchor, maReplace);
     if (approximate)
         vsapi_->mapSetInt(map, approximate_property, 1, maReplace);
@@ -453,7 +472,7 @@ const VSFrame *Recurrence::repeat_frame(const VSFrame *output, int kept, const R
     const int64_t anchor = vsapi_->mapGetInt(map, anchor_property, 0, nullptr);
     const bool approximate = vsapi_->mapNumElements(map, approximate_property) > 0;
     vsapi_->clearMap(map);
-    vsapi_->copyMap(vsapi_->getFramePropertiesRO(request.rgb.at(request.n).get()), map);
+    vsapi_->copyMap(vsapi_->getFramePropertiesRO(request.frames.at(request.n).get()), map);
     set_properties(map, anchor, approximate);
     vsapi_->mapSetInt(map, held_property, kept, maReplace);
     return frame;
@@ -490,10 +509,12 @@ void Recurrence::log_long_walk(Request &request, const Plan &plan) const {
 }
 
 animesr_frame Recurrence::view_frame(int n, const Request &request) const {
-    const VSFrame *frame = request.rgb.at(n).get();
-    animesr_frame view{n, {}, vsapi_->getStride(frame, 0)};
-    for (int plane = 0; plane < 3; ++plane)
-        view.planes[plane] = reinterpret_cast<const float *>(vsapi_->getReadPtr(frame, plane));
+    const VSFrame *frame = request.frames.at(n).get();
+    animesr_frame view{n, {}, {}, colours_.colours_of(frame)};
+    for (int plane = 0; plane < vsapi_->getVideoFrameFormat(frame)->numPlanes; ++plane) {
+        view.planes[plane] = vsapi_->getReadPtr(frame, plane);
+        view.strides[plane] = vsapi_->getStride(frame, plane);
+    }
     return view;
 }
 
@@ -547,11 +568,12 @@ const VSFrame *VS_CC get_frame(int n, int reason, void *instance, void **frame_d
 
 } // namespace
 
-Node create_recurrence(Node rgb, Node source, std::unique_ptr<BridgeSession> session, VSCore *core,
-                       const VSAPI *vsapi) {
-    auto recurrence = std::make_unique<Recurrence>(std::move(rgb), std::move(source), std::move(session), core, vsapi);
+Node create_recurrence(Node input, Node source, std::unique_ptr<BridgeSession> session, const Colours &colours,
+                       const Target &target, VSCore *core, const VSAPI *vsapi) {
+    auto recurrence = std::make_unique<Recurrence>(std::move(input), std::move(source), std::move(session), colours,
+                                                   target, core, vsapi);
     const VSVideoInfo video = recurrence->video();
-    std::vector<VSFilterDependency> dependencies{{recurrence->rgb(), rpGeneral}};
+    std::vector<VSFilterDependency> dependencies{{recurrence->input(), rpGeneral}};
     if (recurrence->uses_source())
         dependencies.push_back({recurrence->source(), rpGeneral});
     return create_filter("Upscale", std::move(recurrence), video, get_frame, dependencies, core, vsapi);

@@ -26,7 +26,7 @@ enum class Origin { live, saved, reset };
 struct Plan {
     int kept = -1; // the frame whose result is that of the request; -1: not known yet
 
-    std::vector<int> pixels, props, sources; // RGB frames, properties, or source frames to request; each ascending
+    std::vector<int> pixels, props, sources; // frames to run, properties, or source frames to request; each ascending
     std::optional<Comparison> comparison;    // of two source frames that the request holds
 
     std::vector<Step> steps; // to run without a break; the request holds their frames

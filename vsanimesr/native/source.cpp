@@ -73,20 +73,6 @@ void check_frame(int n, const VSFrame *frame, const VSAPI *vsapi) {
     }
 }
 
-Properties read_properties(const VSFrame *frame, const VSAPI *vsapi) {
-    const VSMap *properties = vsapi->getFramePropertiesRO(frame);
-    const auto read = [&](const char *name, int64_t otherwise) {
-        int missing = 0;
-        const int64_t value = vsapi->mapGetInt(properties, name, 0, &missing);
-        return missing ? otherwise : value;
-    };
-    Properties found{static_cast<int>(read("_Matrix", unset)), static_cast<int>(read("_Range", unset)),
-                     static_cast<int>(read("_ChromaLocation", unset)), read("_SARNum", 0), read("_SARDen", 0)};
-    if (found.sar_num <= 0 || found.sar_den <= 0)
-        found.sar_num = found.sar_den = 0;
-    return found;
-}
-
 // The frames of a clip, checked, without transparency, and with the sample aspect ratio that the result needs.
 struct Source {
     Node clip;
@@ -136,6 +122,24 @@ const VSFrame *VS_CC get_frame(int n, int reason, void *instance, void **, VSFra
 }
 
 } // namespace
+
+Properties read_properties(const VSFrame *frame, const VSAPI *vsapi) {
+    const VSMap *properties = vsapi->getFramePropertiesRO(frame);
+    const auto read = [&](const char *name, int64_t otherwise) {
+        int missing = 0;
+        const int64_t value = vsapi->mapGetInt(properties, name, 0, &missing);
+        return missing ? otherwise : value;
+    };
+    Properties found{static_cast<int>(read("_Matrix", unset)),
+                     static_cast<int>(read("_Range", unset)),
+                     static_cast<int>(read("_ChromaLocation", unset)),
+                     read("_SARNum", 0),
+                     read("_SARDen", 0),
+                     read("_Field", unset) != unset};
+    if (found.sar_num <= 0 || found.sar_den <= 0)
+        found.sar_num = found.sar_den = 0;
+    return found;
+}
 
 bool has_too_many_bits(const VSVideoFormat &format) {
     return format.sampleType == stInteger && format.bitsPerSample > max_integer_bits;

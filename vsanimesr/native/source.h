@@ -15,10 +15,13 @@ constexpr int limited_range = 0, full_range = 1;
 struct Properties {
     int matrix, range, chroma_location; // `unset` if the frame does not have the property
     int64_t sar_num, sar_den;           // sample aspect ratio, 0 and 0 if unknown
+    bool is_field;                      // of SeparateFields
 
     bool has_sar() const { return sar_num != 0; }
     bool has_sar_of(const Properties &other) const { return sar_num == other.sar_num && sar_den == other.sar_den; }
 };
+
+Properties read_properties(const VSFrame *frame, const VSAPI *vsapi);
 
 bool has_too_many_bits(const VSVideoFormat &format);
 

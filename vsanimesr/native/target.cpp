@@ -85,6 +85,19 @@ void set_size(Target &target, const Side &width, const Side &height, double num,
 
 } // namespace
 
+Target Target::of_sr(const VSVideoInfo &video, VSCore *core, const VSAPI *vsapi) {
+    VSVideoFormat rgbs;
+    vsapi->getVideoFormatByID(&rgbs, pfRGBS, core);
+    return {rgbs, scale * video.width, scale * video.height, "bicubic", false};
+}
+
+VSVideoInfo Target::video_info(VSVideoInfo video) const {
+    video.format = format;
+    video.width = width;
+    video.height = height;
+    return video;
+}
+
 // With square pixels, the frames that are shaped like the first one get the sample aspect ratio that `resize` turns
 // into 1:1. Its own result would be off by the rounding of the size, for example 1280:1281.
 SourceEdits Target::source_edits(const VSVideoInfo &video, const Properties &first) const {

@@ -13,6 +13,12 @@ struct Target {
     std::string kernel; // as options.py lists them
     bool square;        // the pixels of the result are square
 
+    // Return the target that is the SR frame of a clip as it is.
+    static Target of_sr(const VSVideoInfo &video, VSCore *core, const VSAPI *vsapi);
+
+    // Return a clip's video info with this format and size.
+    VSVideoInfo video_info(VSVideoInfo video) const;
+
     // Return how the frames of the clip have to change for this.
     SourceEdits source_edits(const VSVideoInfo &video, const Properties &first) const;
 };

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.backends.gpu.simulator import SimulatedDevice
-from vsanimesr.backends.base import Planes
+from vsanimesr.backends.base import Backend, Frame, Planes, Setup
 from vsanimesr.backends.gpu.convert import Loader, Storer, load_kernels, read_flag
 from vsanimesr.backends.gpu.device import Buffer, Device, Stream
 from vsanimesr.network.tensors import Tensor
@@ -106,6 +108,36 @@ def store_on(device: Device, target: Target, rgb: NDArray[Any]) -> tuple[Planes,
     storer.run(frame, 1)
     data = download(device, storer.packed, stream)
     return target.format.views(data, target.width, target.height), read_flag(data) != 1
+
+
+def assert_converts(setup: Setup, open_one: Callable[[Setup], Backend]) -> None:
+    """Check that a backend takes and gives frames in the setup's formats, as the kernels alone convert them.
+
+    Args:
+        open_one: opens the backend.
+    """
+    source, colours = PixelFormat("yuv", "integer", 8), Colours(6, False, 0)
+    height, width = 4 * setup.height, 4 * setup.width
+    target = Target(PixelFormat("yuv", "integer", 10), Colours(1, False, 0), width, height)
+    pictures = [draw_planes(source, setup.width, setup.height, seed) for seed in range(3)]
+    sr = np.empty((3, height, width), np.float32)
+    with open_one(setup) as backend:
+        assert not backend.own_formats
+        window = [Frame(n, tuple(load(source, planes, colours))) for n, planes in enumerate(pictures)]
+        _wait(backend, window, tuple(sr))
+    expected, _ = store(target, sr)
+    found = tuple(np.empty_like(plane) for plane in expected)
+    with open_one(replace(setup, source=source, target=target)) as backend:
+        assert backend.own_formats
+        _wait(backend, [Frame(n, planes, colours) for n, planes in enumerate(pictures)], found)
+    for plane, other in zip(found, expected, strict=True):
+        assert plane.tobytes() == other.tobytes()
+
+
+def _wait(backend: Backend, window: list[Frame], out: Planes) -> None:
+    ticket = backend.submit(*window, output=True)
+    assert ticket is not None
+    ticket.wait(out)
 
 
 def download(device: Device, buffer: Buffer, stream: Stream) -> NDArray[np.uint8]:

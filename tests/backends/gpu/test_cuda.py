@@ -248,6 +248,8 @@ def test_kernels_are_compiled_for_the_gpu_and_loaded(monkeypatch: pytest.MonkeyP
         ("cudaLibraryLoadData", b"('source', (8, 9))", [], [], 0, [], [], 0),
         ("cudaLibraryGetKernel", 7, b"write"),
     ]
+    assert device.load_kernels("source", ["write"]) == (8,)
+    assert len(cudart.calls) == 4
     device.close()
     assert cudart.calls[-1] == ("cudaLibraryUnload", 7)
 

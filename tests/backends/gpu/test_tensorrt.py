@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from scripts.studies.psnr import compute_psnr
+from tests.backends.gpu.conversion import assert_converts
 from tests.backends.gpu.random_runs import Reference, assert_same, read_frame, submit
 from tests.backends.gpu.simulator import SimulatedDevice, is_output
 from tests.backends.gpu.test_pipeline import network_parts
@@ -536,6 +537,14 @@ def test_a_backend_runs_the_network_and_builds_its_engine_once(
     assert len(simulated) == 2
     built = [record.getMessage() for record in caplog.records if "building" in record.getMessage()]
     assert built == ["building the engine for 41x30 in fp32 with tensorrt_rtx, once"]
+
+
+@pytest.mark.usefixtures("simulated")
+def test_a_backend_converts_frames(trt: Any) -> None:
+    weights = read_weights("v2")
+    setup = dataclasses.replace(make_setup("tensorrt_rtx", *SIZE, precision="fp32"), read_weights=lambda: weights)
+
+    assert_converts(setup, lambda each: open_backend("tensorrt_rtx", each))
 
 
 @pytest.mark.parametrize("at", ["context", "pipeline"])

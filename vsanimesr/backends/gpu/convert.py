@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...network.tensors import Tensor
-from ...pixels import SITINGS, Affine, Colours, PixelFormat, Target, chroma_offset, decoding, encoding
+from ...pixels import RGBS, SITINGS, Affine, Colours, PixelFormat, Target, chroma_offset, decoding, encoding
 from .device import BLOCK, Buffer, Device, Kernel, Stream
 from .resampling import Weights, chain, resample
 
@@ -191,6 +191,12 @@ class Storer:
         """
         self._arguments.source, self._arguments.stamp = source.address, stamp
         self._device.run_kernel(self._kernel, self._blocks, self._arguments, self._stream)
+
+
+def is_plain(target: Target, frame: Tensor) -> bool:
+    """Return whether an SR frame is the target's frame as it is."""
+    *_, height, width = frame.shape
+    return (target.format, frame.type) == (RGBS, "fp32") and (target.width, target.height) == (width, height)
 
 
 def loader_bytes(format: PixelFormat, width: int, height: int) -> int:

@@ -169,6 +169,7 @@ class CudaDevice(Device):
         self._cudart = cudart
         self._driver = driver or import_module("cuda.bindings.driver")
         self._resources: list[tuple[str, int]] = []  # functions that free, and the handles to free
+        self._kernels: dict[tuple[str, ...], tuple[Kernel, ...]] = {}  # by source and names; compiling takes a while
         self._call("cuInit", 0)
         self._context = self._call("cuDevicePrimaryCtxRetain", self._call("cuDeviceGet", number))
 
@@ -225,11 +226,16 @@ class CudaDevice(Device):
         self._call("cudaEventSynchronize", event)
 
     def load_kernels(self, source: str, names: Sequence[str]) -> tuple[Kernel, ...]:
-        properties = self._call("cudaGetDeviceProperties", self._call("cudaGetDevice"))
-        image = compile_kernels(source, (properties.major, properties.minor))
-        library = self._call("cudaLibraryLoadData", image, [], [], 0, [], [], 0)
-        handle = self._own("cudaLibraryUnload", library)
-        return tuple(Kernel(int(self._call("cudaLibraryGetKernel", handle, name.encode()))) for name in names)
+        key = (source, *names)
+        if key not in self._kernels:
+            properties = self._call("cudaGetDeviceProperties", self._call("cudaGetDevice"))
+            image = compile_kernels(source, (properties.major, properties.minor))
+            library = self._call("cudaLibraryLoadData", image, [], [], 0, [], [], 0)
+            handle = self._own("cudaLibraryUnload", library)
+            self._kernels[key] = tuple(
+                Kernel(int(self._call("cudaLibraryGetKernel", handle, name.encode()))) for name in names
+            )
+        return self._kernels[key]
 
     def run_kernel(
         self, kernel: Kernel, blocks: tuple[int, int, int], arguments: ctypes.Structure, stream: Stream

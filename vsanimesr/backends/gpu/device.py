@@ -130,7 +130,7 @@ class Device(ABC):
 
     @abstractmethod
     def load_kernels(self, source: str, names: Sequence[str]) -> tuple[Kernel, ...]:
-        """Compile CUDA C++ for the device and return the kernels with these names.
+        """Compile CUDA C++ for the device, once, and return the kernels with these names.
 
         Raises:
             MissingDependencyError: the compiler is not installed.

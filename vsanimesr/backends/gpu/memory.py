@@ -6,6 +6,8 @@ import math
 
 from ...network.graph import GraphPrecision
 from ...network.shapes import MULTIPLE
+from ...pixels import RGBS, PixelFormat, Target
+from ..base import Setup
 from .cuda import Gpu
 from .pipeline import bytes_needed
 
@@ -19,22 +21,32 @@ SMALLEST_TILE = 84
 """Side in LR pixels. It must be larger than the default overlap of 68, or `Options` refuses the tiles."""
 
 
-def estimate_bytes(width: int, height: int, precision: GraphPrecision) -> int:
+def estimate_bytes(
+    width: int,
+    height: int,
+    precision: GraphPrecision,
+    source: PixelFormat = RGBS,
+    target: Target | None = None,
+) -> int:
     """Return about how many bytes TensorRT and the pipeline take for LR frames of a size.
 
     The exact number is known only when an engine is loaded.
+
+    Args:
+        source: as in `Pipeline`, with `target`.
     """
     activations = ACTIVATIONS[precision] * width * height
-    return bytes_needed(width, height, precision) + activations + WORKSPACE
+    return bytes_needed(width, height, precision, source, target) + activations + WORKSPACE
 
 
-def too_little_memory(gpu: Gpu, free: int, width: int, height: int, precision: GraphPrecision) -> str:
-    """Return the error for a GPU on which frames of a size have just failed to find memory.
+def too_little_memory(gpu: Gpu, free: int, setup: Setup, precision: GraphPrecision) -> str:
+    """Return the error for a GPU on which the frames of a setup have just failed to find memory.
 
     Args:
         free: bytes of its memory that were free before.
     """
-    needed = estimate_bytes(width, height, precision)
+    width, height = setup.width, setup.height
+    needed = estimate_bytes(width, height, precision, setup.source, setup.target)
     share = (free - WORKSPACE) / (needed - WORKSPACE)
     tile = fitting_tile(width, height, min(max(share, 0), 0.75))  # more was needed than estimated if free is enough
     remedy = f"use tiles={list(tile)} or smaller ones" if tile else "use backend='openvino'"

@@ -33,10 +33,10 @@ from numpy.typing import NDArray
 
 from ...errors import BackendError, NotFiniteError
 from ...network.graph import GraphPrecision
-from ...network.tensors import STATE, WINDOW, Tensor, step_tensors
-from ...pixels import MATRIX_RGB, RGBS, Colours, PixelFormat, Target
+from ...network.tensors import STATE, WINDOW, step_tensors
+from ...pixels import RGBS, PixelFormat, Target, sr_target
 from ..base import Frame, Planes, State, Ticket
-from .convert import Loader, Storer, load_kernels, loader_bytes, read_flag, stored_bytes, storer_bytes
+from .convert import Loader, Storer, is_plain, load_kernels, loader_bytes, read_flag, stored_bytes, storer_bytes
 from .device import Buffer, Device, DeviceError, Event, Graph, PinnedBuffer, Program
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def bytes_needed(
     size = {name: tensor.bytes for name, tensor in tensors.items()}
     window = sum(size[name] for name in WINDOW)
     conversions = 0 if source == RGBS else loader_bytes(source, width, height)
-    if target and not _is_plain(target, tensors["frame"]):
+    if target and not is_plain(target, tensors["frame"]):
         conversions += storer_bytes(target, tensors["frame"])
     steps = BUFFER_SETS * (sum(size[name] for name in STATE) + size["frame"])
     return RING_SLOTS * size["cur"] + window + steps + conversions
@@ -78,14 +78,8 @@ def bytes_needed(
 def bytes_moved(width: int, height: int, source: PixelFormat = RGBS, target: Target | None = None) -> tuple[int, int]:
     """Return the bytes that go up and down for each frame of a clip of a size in pixels, processed in order."""
     frame = step_tensors(width, height, "fp32")["frame"]
-    plain = target is None or _is_plain(target, frame)
+    plain = target is None or is_plain(target, frame)
     return source.bytes(width, height), frame.bytes if plain or target is None else stored_bytes(target)
-
-
-def _is_plain(target: Target, frame: Tensor) -> bool:
-    """Return whether an SR frame is the target's frame as it is."""
-    *_, height, width = frame.shape
-    return (target.format, frame.type) == (RGBS, "fp32") and (target.width, target.height) == (width, height)
 
 
 @dataclass
@@ -183,11 +177,13 @@ class Pipeline:
         self._readbacks: list[_Readback] = []
         self._source = source
         *_, height, width = program.tensors["frame"].shape
-        self._target = target or Target(RGBS, Colours(MATRIX_RGB, True, 0), width, height)
+        self._target = target or sr_target(width, height)
         self._loader: Loader | None = None
         self._storer: Storer | None = None
         self._buffer_sets: list[_StepBuffers] = []
         self.state_bytes = sum(program.tensors[name].bytes for name in STATE)
+        self.own_formats = source != RGBS or target is not None
+        """As in `Backend`."""
         try:
             with device.attached():
                 self._allocate()
@@ -289,7 +285,7 @@ class Pipeline:
     def _make_converters(self) -> None:
         """Make the conversions that this source and this target need."""
         cur, frame = (self._program.tensors[name] for name in ("cur", "frame"))
-        needs_loader, needs_storer = self._source != RGBS, not _is_plain(self._target, frame)
+        needs_loader, needs_storer = self._source != RGBS, not is_plain(self._target, frame)
         if needs_loader or needs_storer:
             load, store = load_kernels(self._device)
         if needs_loader:

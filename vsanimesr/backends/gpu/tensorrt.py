@@ -17,6 +17,7 @@ from ...weights.load import WeightsFile
 from ..base import Availability, Backend, Frame, Setup, State, Ticket
 from .cuda import CudaDevice, Gpu, find_gpu, list_gpus, load_runtime
 from .device import Buffer, Device, DeviceError, OutOfMemoryError, Program, Stream
+from .formats import choose_formats
 from .kernels import KernelCache, kernel_key
 from .memory import too_little_memory
 from .pipeline import DEPTH, Pipeline
@@ -59,16 +60,17 @@ class _TensorRT(Backend):
             with device.attached():  # TensorRT loads engines on the thread's current device
                 free = device.free_memory()
                 program, graphs = _open_program(self.name, trt, setup, gpu, device)
-            self._pipeline = Pipeline(device, program, backend=self.name, graphs=graphs)
+            source, target = choose_formats(setup, device)
+            self._pipeline = Pipeline(device, program, backend=self.name, graphs=graphs, source=source, target=target)
         except BaseException as error:
             device.close()
             if any(isinstance(each, OutOfMemoryError) for each in (error, error.__cause__)):
-                reason = too_little_memory(gpu, free, setup.width, setup.height, precision)
+                reason = too_little_memory(gpu, free, setup, precision)
                 raise BackendError(f"backend={self.name!r} cannot be opened: {reason}") from error
             raise
         with device.attached():
             program.save_kernels()
-        self.state_bytes = self._pipeline.state_bytes
+        self.state_bytes, self.own_formats = self._pipeline.state_bytes, self._pipeline.own_formats
 
     @classmethod
     def availability(cls) -> Availability:
