@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scripts.studies.holds.comparison import COMPILER
+from scripts.compiler import COMPILER
 from tests.native.driver import NATIVE
 from vsanimesr import bridge
 from vsanimesr.backends import null

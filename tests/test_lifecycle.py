@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from scripts.studies.holds.comparison import COMPILER
+from scripts.compiler import COMPILER
 from scripts.vspipe import SCRIPTS, environment, vspipe
 from tests.video import add_jitter, break_frames, core, expected_frame, numbered_clip, read_planes, write_script
 from vsanimesr import bridge

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts.studies.holds.comparison import COMPILER
+from scripts.compiler import COMPILER
 
 NATIVE = Path(__file__).parents[2] / "vsanimesr" / "native"
 CHECKS = ["-O1", "-g", "-D_GLIBCXX_ASSERTIONS", *os.environ.get("CXXFLAGS", "").split()]

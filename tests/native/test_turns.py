@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.studies.holds.comparison import COMPILER
+from scripts.compiler import COMPILER
 from tests.video import write_script
 
 PREVIEWS = """

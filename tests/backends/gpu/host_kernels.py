@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from scripts.studies.holds.comparison import COMPILER
+from scripts.compiler import COMPILER
 from vsanimesr.backends.gpu.device import BLOCK
 
 FLAGS = ("-std=c++20", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function")
