@@ -74,8 +74,8 @@ class _TensorRT(Backend):
 
     @classmethod
     def availability(cls) -> Availability:
+        gpus = list_gpus(load_runtime())  # first, because importing the package takes a second
         import_package(cls.name)
-        gpus = list_gpus(load_runtime())
         reasons = {gpu.number: refusal(cls.name, gpu) for gpu in gpus}
         detail, _, remedy = next((reason for reason in reasons.values() if reason), "").partition("; ")
         usable = [gpu.description for gpu in gpus if not reasons[gpu.number]]
