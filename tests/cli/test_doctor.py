@@ -14,6 +14,9 @@ from vsanimesr.backends.gpu import cuda
 from vsanimesr.backends.gpu.host_time import YUV420P8, YUV420P10
 from vsanimesr.cli import doctor, main
 
+CARD = "(8 GiB, compute capability 8.9)"
+NONE = "GPU: none of NVIDIA's"
+
 
 def rows(out: str) -> dict[str, str]:
     """Return the table's rows by backend, with continued lines joined."""
@@ -124,14 +127,12 @@ def test_each_backend_is_asked_once(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 @pytest.mark.parametrize(
     ("bindings", "driver", "said"),
     [
-        (13010, 13020, "GPU: First (8 GiB, compute capability 8.9), Second (8 GiB, compute capability 8.9); driver for "
-         "CUDA 13.2\n"),
+        (13010, 13020, f"GPU: First {CARD}, Second {CARD}; driver for CUDA 13.2\n"),
         (12060, 12080, "; driver for CUDA 12.8, which is enough for torch only: TensorRT needs driver R580 or newer\n"),
-        (12060, 11080, "GPU: none of NVIDIA's (the NVIDIA driver is too old: it supports CUDA 11.8, and CUDA 12.0 is "
-         "needed)\n"),
-        (11080, 12080, "GPU: none of NVIDIA's (NVIDIA GPUs need the package cuda-bindings for CUDA 12.0 or newer, and "),
+        (12060, 11080, f"{NONE} (the NVIDIA driver is too old: it supports CUDA 11.8, and CUDA 12.0 is needed)\n"),
+        (11080, 12080, f"{NONE} (NVIDIA GPUs need the package cuda-bindings for CUDA 12.0 or newer, and "),
     ],
-)  # fmt: skip
+)
 def test_gpus_of_cuda_12_are_listed(
     bindings: int, driver: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,7 +103,9 @@ def _gpus() -> str:
 
 def _memory(width: int, height: int) -> str:
     needed = estimate_bytes(width, height, "fp16", YUV420P8, usual_target(width, height)) / GB
-    return f"With TensorRT in fp16, {width}x{height} takes about {needed:.1f} GB of GPU memory (computed, not measured)."
+    return (
+        f"With TensorRT in fp16, {width}x{height} takes about {needed:.1f} GB of GPU memory (computed, not measured)."
+    )
 
 
 def _transfers(width: int, height: int) -> str:

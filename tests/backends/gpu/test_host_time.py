@@ -7,15 +7,16 @@ import time
 
 import pytest
 
+from vsanimesr.backends.base import Planes
 from vsanimesr.backends.gpu import host_time
 from vsanimesr.backends.gpu.host_time import YUV420P8, YUV420P10, FreeRun, measure_host_time
-from vsanimesr.pixels import RGBS
+from vsanimesr.pixels import RGBS, PixelFormat
 
 
 def test_a_run_copies_the_planes_of_every_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     copied: list[int] = []
 
-    def copy(targets: host_time.Planes, _sources: host_time.Planes) -> None:
+    def copy(targets: Planes, _sources: Planes) -> None:
         copied.append(sum(plane.nbytes for plane in targets))
 
     with FreeRun(8, 4, YUV420P8, YUV420P10) as run:
@@ -28,7 +29,7 @@ def test_a_run_copies_the_planes_of_every_frame(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("pair", [(YUV420P8, YUV420P10), (RGBS, RGBS)])
-def test_memory_of_the_device_is_not_a_page_of_zeros(pair: tuple[host_time.PixelFormat, ...]) -> None:
+def test_memory_of_the_device_is_not_a_page_of_zeros(pair: tuple[PixelFormat, ...]) -> None:
     """It would be quicker to read than any that a GPU has written."""
     with FreeRun(8, 4, *pair) as run:
         pinned = [readback.pinned.data for readback in run._pipeline._readbacks]
@@ -53,7 +54,7 @@ def test_a_large_frame_is_measured_at_a_smaller_size(monkeypatch: pytest.MonkeyP
     opened: list[tuple[int, int]] = []
 
     class Run(FreeRun):
-        def __init__(self, width: int, height: int, *formats: host_time.PixelFormat) -> None:
+        def __init__(self, width: int, height: int, *formats: PixelFormat) -> None:
             opened.append((width, height))
             super().__init__(8, 4, *formats)
 

@@ -16,12 +16,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...network.shapes import SCALE
 from ...network.tensors import step_tensors
 from ...pixels import Colours, PixelFormat, Target
-from ..base import Frame, Planes, Ticket
+from ..base import Frame, Ticket
 from .device import Buffer, Device, Event, Graph, Kernel, PinnedBuffer, Program, Stream
 from .pipeline import DEPTH, Pipeline
 
@@ -33,6 +32,8 @@ MOST_PIXELS = 720 * 576
 """Largest LR frame that is measured, since a large one would take much memory. Its time follows from its pixels."""
 SECONDS = 0.2
 """Time of a measurement."""
+WRITTEN = 1
+"""Value of all bytes. Memory that has never been written is one page of zeros, which is quick to read."""
 
 
 def usual_target(width: int, height: int, format: PixelFormat = YUV420P10) -> Target:
@@ -65,8 +66,8 @@ class FreeRun:
         self._pipeline = Pipeline(
             FreeDevice(), FreeProgram(width, height), backend="free", graphs=True, source=source, target=result
         )
-        self._planes = _make_planes(source, width, height)
-        self._outputs = itertools.cycle([_make_planes(target, result.width, result.height) for _ in range(DEPTH)])
+        self._planes = source.blank(width, height, WRITTEN)
+        self._outputs = itertools.cycle([target.blank(result.width, result.height, WRITTEN) for _ in range(DEPTH)])
         self._number = 0
 
     def process(self, count: int) -> float:
@@ -95,15 +96,6 @@ class FreeRun:
         self.close()
 
 
-def _make_planes(format: PixelFormat, width: int, height: int) -> Planes:
-    return format.views(_make_bytes(format.bytes(width, height)), width, height)
-
-
-def _make_bytes(count: int) -> NDArray[np.uint8]:
-    """Return memory that has been written before. What has not is one page of zeros, which is quick to read."""
-    return np.full(count, 1, np.uint8)
-
-
 class FreeDevice(Device):
     """A device whose work costs nothing, because it is not done."""
 
@@ -120,7 +112,7 @@ class FreeDevice(Device):
         return Buffer(next(self._handles), bytes)
 
     def allocate_pinned(self, bytes: int) -> PinnedBuffer:
-        return PinnedBuffer(next(self._handles), _make_bytes(bytes))
+        return PinnedBuffer(next(self._handles), np.full(bytes, WRITTEN, np.uint8))
 
     def make_stream(self) -> Stream:
         return Stream(next(self._handles))
