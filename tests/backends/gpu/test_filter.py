@@ -97,6 +97,7 @@ def colours(format: int) -> list[dict[str, Any]]:
         (vs.YUV422P10, vs.RGBS),
         (vs.RGBS, vs.YUV420P8),
         (vs.RGB24, vs.YUV444P16),
+        (vs.RGB24, vs.RGBS),
         (vs.GRAY8, vs.YUV410P8),
         (vs.YUV444PS, GRAYH),
         (vs.YUV420P8, vs.RGB48),
@@ -135,6 +136,55 @@ def test_other_properties_are_those_of_resize(props: dict[str, Any], arguments: 
     assert_same_frames(upscale(clip, **arguments)[0], upscale(clip, RGBBackend, **arguments)[0])
 
 
+@pytest.mark.parametrize("target", [vs.YUV420P8, vs.YUV420P10, vs.YUV444P16, vs.RGB48, vs.GRAY16, vs.YUV422PS])
+@pytest.mark.parametrize("size", [(100, 60), (100, 40), (40, 60)])
+@pytest.mark.parametrize("kernel", ["bilinear", "lanczos"])
+def test_pixels_are_scaled_beyond_the_sr_frame_before_they_are_rounded(
+    target: int, size: tuple[int, int], kernel: str
+) -> None:
+    clip = make_clip(vs.YUV420P8, [{"_Matrix": 1, "_Range": 0}], pictures=range(2))
+    arguments = {"format": target, "width": size[0], "height": size[1], "kernel": kernel}
+
+    found, backend = upscale(clip, **arguments)
+
+    assert backend.own_formats
+    assert_same_frames(found, upscale(clip, RGBBackend, **arguments)[0])
+
+
+PROPERTIES = {
+    "_Matrix": [1, 2, 5, 6, 7, 9],
+    "_Range": [0, 1],
+    "_ChromaLocation": [-1, 0, 1, 2, 3, 4, 5],
+    "_Transfer": [1, 2, 13],
+    "_Primaries": [1, 9],
+    "_SARNum": [0, 1, 32],
+    "_SARDen": [1, 27],
+    "_FieldBased": [0],
+}
+"""Values that a frame may have, by property."""
+
+
+@st.composite
+def properties(draw: st.DrawFn, family: int) -> dict[str, int]:
+    """Some properties of a frame."""
+    known = {**PROPERTIES, "_Matrix": [0, 2]} if family == vs.RGB else PROPERTIES
+    names = draw(st.lists(st.sampled_from(sorted(known)), unique=True))
+    return {name: draw(st.sampled_from(known[name])) for name in names}
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), source=st.sampled_from([*FORMATS, vs.YUV411P8, vs.YUV440P8]), target=st.sampled_from(FORMATS))
+def test_each_frame_is_read_by_its_own_properties(data: st.DataObject, source: int, target: int) -> None:
+    family = core.get_video_format(source).color_family
+    props = data.draw(st.lists(properties(family), min_size=4, max_size=4), "properties")
+    clip = make_clip(source, props, pictures=range(4))
+    arguments = {"format": target, "scene_change": "none", **data.draw(st.sampled_from([{}, {"width": 36}]), "size")}
+
+    found, _ = upscale(clip, **arguments)
+
+    assert_same_frames(found, upscale(clip, RGBBackend, **arguments)[0])
+
+
 def test_fields_are_converted_by_resize() -> None:
     """Their chroma lies elsewhere."""
     clip = make_clip(vs.YUV420P8, [{"_Field": 1}], pictures=range(2))
@@ -143,6 +193,21 @@ def test_fields_are_converted_by_resize() -> None:
 
     assert not backend.own_formats
     assert_same_frames(found, upscale(clip, RGBBackend, width=32)[0])
+
+
+@pytest.mark.parametrize("format", [vs.YUV420P8, vs.YUV444P8, vs.RGB24])
+def test_a_field_after_frame_0_is_refused(format: vs.PresetVideoFormat) -> None:
+    """It is too late to leave the conversion to `resize`."""
+    clip = make_clip(format, [{}, {}, {}, {"_Field": 0}], pictures=range(4))
+
+    found, backend = upscale(clip, scene_change=[3])
+    expected, _ = upscale(clip, RGBBackend, scene_change=[3])
+
+    assert backend.own_formats
+    assert_same_frames(found, expected, range(3))
+    expected.get_frame(3).close()
+    with pytest.raises(vs.Error, match=r"frame 3 of the clip has _Field, and frame 0 has not: .*RemoveFrameProps"):
+        found.get_frame(3)
 
 
 def test_rows_of_luma_and_chroma_are_padded_to_different_lengths() -> None:
