@@ -143,7 +143,7 @@ def test_pixels_are_scaled_beyond_the_sr_frame_before_they_are_rounded(
     target: int, size: tuple[int, int], kernel: str
 ) -> None:
     clip = make_clip(vs.YUV420P8, [{"_Matrix": 1, "_Range": 0}], pictures=range(2))
-    arguments = {"format": target, "width": size[0], "height": size[1], "kernel": kernel}
+    arguments: dict[str, Any] = {"format": target, "width": size[0], "height": size[1], "kernel": kernel}
 
     found, backend = upscale(clip, **arguments)
 
@@ -178,7 +178,8 @@ def test_each_frame_is_read_by_its_own_properties(data: st.DataObject, source: i
     family = core.get_video_format(source).color_family
     props = data.draw(st.lists(properties(family), min_size=4, max_size=4), "properties")
     clip = make_clip(source, props, pictures=range(4))
-    arguments = {"format": target, "scene_change": "none", **data.draw(st.sampled_from([{}, {"width": 36}]), "size")}
+    size = data.draw(st.sampled_from([{}, {"width": 36}]), "size")
+    arguments: dict[str, Any] = {"format": target, "scene_change": "none", **size}
 
     found, _ = upscale(clip, **arguments)
 
@@ -269,11 +270,11 @@ def test_the_cache_counts_the_bytes_of_target_frames() -> None:
     found.std.SetVideoCache(mode=0)
     for n in range(40):
         found.get_frame(n).close()
-    steps = backend.steps
+    steps = backend.pipeline.steps
 
     found.get_frame(5).close()
 
-    assert backend.steps == steps
+    assert backend.pipeline.steps == steps
 
 
 @pytest.mark.parametrize("target", [vs.YUV420P8, vs.RGBS, vs.RGBH])
@@ -289,7 +290,7 @@ def test_nan_is_an_error_of_its_frame_and_the_state_goes_on(target: vs.PresetVid
                 found.get_frame(n)
         else:
             found.get_frame(n).close()
-    assert backend.steps == FRAMES
+    assert backend.pipeline.steps == FRAMES
     assert_same_frames(found, upscale(clip, RGBBackend, **arguments)[0], [0, 1, 5, 6])
 
 
@@ -299,7 +300,7 @@ def test_a_failed_step_is_an_error_and_the_next_request_starts_anew() -> None:
     expected = [read_planes(sound.get_frame(n)) for n in range(FRAMES)]
     found, backend = upscale(clip)
     assert read_planes(found.get_frame(0)) == expected[0]
-    device = backend._pipeline._device
+    device = backend.pipeline._device
     assert isinstance(device, SimulatedDevice)
     device.failures.at_call = device.failures.calls + 3
 

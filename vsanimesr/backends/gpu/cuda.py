@@ -145,13 +145,16 @@ def list_gpus(cudart: Any, oldest: int = OLDEST_CUDA) -> list[Gpu]:
     return gpus
 
 
-def find_gpu(cudart: Any, number: int) -> Gpu:
+def find_gpu(cudart: Any, number: int, oldest: int = OLDEST_CUDA) -> Gpu:
     """Return the GPU with a number.
+
+    Args:
+        oldest: as in `list_gpus`.
 
     Raises:
         DeviceError: no GPU has this number; or as from `list_gpus`.
     """
-    gpus = list_gpus(cudart)
+    gpus = list_gpus(cudart, oldest)
     if number >= len(gpus):
         known = ", ".join(f"{gpu.number} ({gpu.name})" for gpu in gpus)
         raise DeviceError(f"device={number} does not exist; use {known}")
