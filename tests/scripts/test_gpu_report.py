@@ -85,6 +85,24 @@ def test_it_ends_with_a_failure_and_a_report_without_a_gpu(tmp_path: Path) -> No
         assert f"Skipped: {problem}." in text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(["-o", "my/gpu.md"], "somewhere/my/gpu.md"), (["-o", "/gpu.md"], "/gpu.md"), ([], "out/gpu.md")],
+)
+def test_the_report_is_written_where_the_caller_is(
+    arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def write(_names: Sequence[str], _minutes: float, path: Path) -> bool:
+        written.append(path)
+        return True
+
+    monkeypatch.setattr(report, "write_report", write)
+    assert report.main(["--folder", "somewhere", *arguments]) == 0
+    assert written == [Path(expected)]
+
+
 def test_no_time_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         report.main(["--minutes", "0"])

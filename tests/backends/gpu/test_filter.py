@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.backends.gpu.simulated_backend import RGBBackend, SimulatedBackend, upscale
 from tests.backends.gpu.simulator import SimulatedDevice
+from tests.test_lifecycle import measure_growth
 from tests.video import collect_log, core, get_frames, read_planes
 from vsanimesr import bridge
 from vsanimesr.backends import availability
@@ -308,6 +310,46 @@ def test_a_failed_step_is_an_error_and_the_next_request_starts_anew() -> None:
         found.get_frame(1)
 
     assert [read_planes(found.get_frame(n)) for n in range(FRAMES)] == expected
+
+
+def test_memory_is_flat_over_many_frames(tmp_path: Path) -> None:
+    in_use, resident = measure_growth(
+        tmp_path,
+        """
+from vsanimesr.backends import null
+from vsanimesr.backends.base import SteppedBackend
+from vsanimesr.backends.gpu.host_time import FreeDevice, FreeProgram
+from vsanimesr.backends.gpu.pipeline import Pipeline
+
+class FreeBackend(SteppedBackend):
+    def _open(self, setup):
+        formats = {"source": setup.source, "target": setup.target}
+        program = FreeProgram(setup.width, setup.height)
+        return Pipeline(FreeDevice(), program, backend="free", graphs=True, **formats)
+
+    @classmethod
+    def availability(cls):
+        raise NotImplementedError
+
+null.NullBackend = FreeBackend
+clip = core.resize.Bicubic(numbered_clip(3700, 64, 48), format=vs.YUV420P8, matrix=1)
+clip = clip.std.SetFrameProps(_SARNum=8, _SARDen=9, _Alpha=1)
+upscaled = core.animesr.Upscale(clip, backend="null", format=vs.YUV444P16, square=1, width=256)
+frames = upscaled.frames(prefetch=4, close=True)
+
+def lowest(count):
+    samples = [memory() for _ in zip(range(count), frames)]  # malloc_trim is called about every 900 frames
+    return [min(column) for column in zip(*samples)]
+
+lowest(400)
+before = lowest(1000)
+lowest(1000)
+after = lowest(1000)
+""",
+    )
+    # A source frame has 4.5 KiB, a result 324 KiB: 2,000 of them would take 9 MiB and 630 MiB.
+    assert in_use < 2 * 1024
+    assert resident < 32 * 1024
 
 
 # Frames that the GPU cannot convert
