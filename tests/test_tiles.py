@@ -31,7 +31,8 @@ from vsanimesr.network.shapes import MULTIPLE, Shape
 from vsanimesr.network.torch_network import AnimeSR
 from vsanimesr.options import Options
 from vsanimesr.session import Session
-from vsanimesr.tiles import TiledBackend, choose_size, open_tiled, split_side
+from vsanimesr.tiles import TiledBackend, open_tiled
+from vsanimesr.tiling import choose_size, split_side
 from vsanimesr.weights.load import WeightsFile
 
 MULTIPLES = st.integers(1, 60).map(lambda n: 4 * n)

@@ -133,6 +133,14 @@ def store(key: Key, data: bytes) -> Path:
     return path
 
 
+def keep(key: Key, data: bytes) -> None:
+    """Store what is quickly made again, such as kernels. Without a place to store it, the log says so."""
+    try:
+        store(key, data)
+    except OSError as error:
+        _log.info("%s cannot be stored (%s); it is made again each time", entry_path(key), error.strerror or error)
+
+
 def read(key: Key) -> memoryview | None:
     """Return what was stored for a key, verified, or None with a line in the log if it is damaged or not there."""
     path = entry_path(key)

@@ -18,6 +18,7 @@ from .errors import OptionError, suggestion
 from .network.colour import Colour
 from .network.graph import padded_size
 from .scene_file import LAST_FRAME, read_scene_file
+from .tiling import OVERLAP
 from .weights.release import MODEL_NAMES
 
 type Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
@@ -101,7 +102,7 @@ class Options:
     memory of a tile; or `auto`: as large as half of the device's memory allows. By default the whole frame is run at
     once."""
 
-    overlap: int = 68
+    overlap: int = OVERLAP
     """Pixels of the clip by which neighbouring tiles overlap at least. From 68 on, or 48 with `colour="network"`, the
     released networks give the frame that they give without tiles, up to the last bits."""
 

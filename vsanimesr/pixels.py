@@ -69,6 +69,10 @@ class PixelFormat:
             start = end
         return tuple(planes)
 
+    def blank(self, width: int, height: int, byte: int = 0) -> tuple[NDArray[Any], ...]:
+        """Return the planes of a new frame, all of whose bytes have one value."""
+        return self.views(np.full(self.bytes(width, height), byte, np.uint8), width, height)
+
 
 RGBS = PixelFormat("rgb", "float", 32)
 """The format of the network."""

@@ -160,7 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--section", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="default: all")
     parser.add_argument("--minutes", type=float, default=30, help="for all sections together (default: 30)")
-    parser.add_argument("--output", "-o", type=Path, default=Path("out/gpu.md"), help="default: out/gpu.md")
+    parser.add_argument("--output", "-o", type=Path, help="default: out/gpu.md in the checkout")
+    parser.add_argument("--folder", type=Path, default=Path(), help=argparse.SUPPRESS)  # what --output is relative to
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.minutes <= 0:
@@ -168,7 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.part:
         PARTS[options.part]()
         return 0
-    return 0 if write_report(options.section, options.minutes, options.output) else 1
+    path = options.folder / options.output if options.output else Path("out/gpu.md")
+    return 0 if write_report(options.section, options.minutes, path) else 1
 
 
 if __name__ == "__main__":

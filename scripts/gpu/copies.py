@@ -1,21 +1,26 @@
-"""Speed of copies between host and device, and time of a step whose program does nothing."""
+"""Speed of copies between host and device, and time of a step whose program does nothing, in the formats of frames."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
 
-import numpy as np
-
-from scripts.benchmarks.table import format_rows
-from scripts.benchmarks.transfers import FreeProgram
-from vsanimesr.backends.base import SCALE, Frame, Planes
+from scripts.benchmarks.table import format_rows, print_rows
+from vsanimesr.backends.base import Frame
 from vsanimesr.backends.gpu.cuda import CudaDevice, load_runtime
 from vsanimesr.backends.gpu.device import Device
+from vsanimesr.backends.gpu.host_time import BT709, FreeProgram, usual_target
 from vsanimesr.backends.gpu.pipeline import Pipeline
+from vsanimesr.errors import AnimeSRError, NotFiniteError
+from vsanimesr.pixels import RGBS, PixelFormat
 
-MEGABYTES = (4, 11, 59, 177)
-"""About a source frame of 640x480 and of 1280x720, and their SR frames, in float32."""
+from .speed import FORMATS
+
+MEGABYTES = (1, 4, 17, 59, 177)
+"""About a source frame of 720x480 in 8 bits and in float32, its SR frame in 10 bits and in float32, and that of
+1280x720 in float32."""
 SECONDS = 0.5
 """Time of a measurement."""
 SIZES = ((640, 480), (1280, 720))
@@ -31,10 +36,18 @@ def report() -> None:
     device.close()
     print(format_rows(("pinned memory", "up, GB/s", "down, GB/s", "both at once, GB/s"), rows))
     print()
-    steps = [
-        (f"{width}x{height}", *measure_steps(CudaDevice(0, cudart), width, height, STEPS)) for width, height in SIZES
-    ]
-    print(format_rows(("a step of an empty program", "ms a frame", "ms in submit", "ms in wait"), steps))
+    head = ("a step of an empty program", "formats", "ms a frame", "ms in submit", "ms in wait", "ms of a core")
+    print_rows(head, _steps(cudart))
+
+
+def _steps(cudart: Any) -> Iterator[tuple[str, ...]]:
+    for width, height in SIZES:
+        for name, (source, target) in FORMATS.items():
+            row = f"{width}x{height}", name
+            try:
+                yield *row, *measure_steps(CudaDevice(0, cudart), width, height, STEPS, source, target)
+            except AnimeSRError as error:
+                yield *row, str(error), "", "", ""
 
 
 def measure_copies(device: Device, size: int, seconds: float) -> tuple[str, str, str]:
@@ -73,30 +86,31 @@ def measure_copies(device: Device, size: int, seconds: float) -> tuple[str, str,
     return rate([upload]), rate([download]), rate([upload, download])
 
 
-def measure_steps(device: Device, width: int, height: int, steps: int) -> tuple[str, str, str]:
-    """Return milliseconds of a frame, and of that the host's in `submit` and in `wait`, with an empty program.
+def measure_steps(
+    device: Device, width: int, height: int, steps: int, source: PixelFormat = RGBS, target: PixelFormat = RGBS
+) -> tuple[str, ...]:
+    """Measure the steps of an empty program, one after the other. It closes the device.
 
-    It closes the device.
+    Returns:
+        Milliseconds of a frame; of that in `submit` and in `wait`; and those in which the host's core was in use.
+
+    Raises:
+        AnimeSRError: the device cannot convert frames of these formats.
     """
-    pipeline = Pipeline(device, FreeProgram(width, height), backend="empty", graphs=False)
-    frames = [_frame(n, width, height) for n in range(steps + 1)]
-    red, green, blue = np.empty((3, SCALE * height, SCALE * width), np.float32)
-    out: Planes = (red, green, blue)
+    program, result = FreeProgram(width, height), usual_target(width, height, target)
+    pipeline = Pipeline(device, program, backend="empty", graphs=False, source=source, target=result)
+    planes, out = source.blank(width, height), target.blank(result.width, result.height)
+    frames = [Frame(n, planes, BT709) for n in range(steps + 1)]
     submitting = waiting = 0.0
-    begin = time.perf_counter()
+    begin, core = time.perf_counter(), time.thread_time()
     for n in range(steps):
         before = time.perf_counter()
         ticket = pipeline.submit(frames[max(n - 1, 0)], frames[n], frames[n + 1], output=True)
         between = time.perf_counter()
         assert ticket is not None  # there is one with output=True
-        ticket.wait(out)
+        with suppress(NotFiniteError):  # an empty program writes no SR frame: it holds anything
+            ticket.wait(out)
         submitting, waiting = submitting + between - before, waiting + time.perf_counter() - between
-    whole = time.perf_counter() - begin
+    whole, working = time.perf_counter() - begin, time.thread_time() - core
     pipeline.close()
-    whole_ms, submit_ms, wait_ms = (f"{1000 * seconds / steps:.2f}" for seconds in (whole, submitting, waiting))
-    return whole_ms, submit_ms, wait_ms
-
-
-def _frame(number: int, width: int, height: int) -> Frame:
-    red, green, blue = np.full((3, height, width), 0.5, np.float32)
-    return Frame(number, (red, green, blue))
+    return tuple(f"{1000 * seconds / steps:.2f}" for seconds in (whole, submitting, waiting, working))

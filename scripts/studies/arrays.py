@@ -33,4 +33,4 @@ def make_clip(frames: Frames | Sequence[NDArray[Any]], format: int) -> vs.VideoN
 
 def read_clip(clip: vs.VideoNode) -> Frames:
     """Return all frames of a clip."""
-    return [[np.array(frame[plane]) for plane in range(3)] for frame in clip.frames(close=True)]
+    return [[np.array(frame[plane]) for plane in range(frame.format.num_planes)] for frame in clip.frames(close=True)]

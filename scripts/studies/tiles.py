@@ -28,7 +28,8 @@ from vsanimesr.backends.base import SCALE, Backend, Frame, Setup, State
 from vsanimesr.network.colour import Colour
 from vsanimesr.network.graph import padded_size
 from vsanimesr.options import Options
-from vsanimesr.tiles import Span, TiledBackend, open_tiled
+from vsanimesr.tiles import TiledBackend, open_tiled
+from vsanimesr.tiling import Span
 from vsanimesr.weights.load import read_weights
 
 from .commands import make_parser

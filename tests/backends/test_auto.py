@@ -92,6 +92,33 @@ def test_the_cpu_is_the_last_resort_and_its_error_is_the_error(
         open_auto(caplog)
 
 
+def test_a_device_that_no_backend_has_is_an_error_that_says_so(
+    failures: dict[str, Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    failures |= {
+        "tensorrt_rtx": BackendError("device=1 does not exist; use 0 (A card)"),
+        "torch": BackendError("device=1 does not exist for backend='torch', which finds 1 (cuda); use device=0"),
+        "openvino": BackendError("device=1 does not exist for backend='openvino', which has one CPU; use device=0"),
+    }
+    with pytest.raises(BackendError) as caught:
+        open_auto(caplog)
+    assert str(caught.value) == (
+        "backend='auto' can open none of its backends (tensorrt_rtx: device=1 does not exist, use 0 (A card); "
+        "torch: device=1 does not exist for backend='torch', which finds 1 (cuda), use device=0; "
+        "openvino: device=1 does not exist for backend='openvino', which has one CPU, use device=0)"
+    )
+
+
+def test_a_device_without_any_gpu_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "_may_have_gpu", lambda: False)
+    with pytest.raises(BackendError) as caught:
+        Session(Options(device=1), width=8, height=8)
+    assert str(caught.value) == (
+        "backend='auto' finds no GPU that it can use, and device=1 does not exist for backend='openvino', which has "
+        "one CPU; use device=0"
+    )
+
+
 def test_weights_that_cannot_be_read_are_an_error_at_once(
     failures: dict[str, Exception], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from vsanimesr.backends import availability, backend_class
 from vsanimesr.backends import torch as module
 from vsanimesr.backends.base import Frame
 from vsanimesr.backends.gpu import cuda, torch_program
+from vsanimesr.backends.gpu.cuda import Gpu
+from vsanimesr.backends.gpu.memory import estimate_bytes
 from vsanimesr.backends.gpu.pipeline import DEPTH, Pipeline
 from vsanimesr.backends.torch_steps import SerialSteps
 from vsanimesr.errors import BackendError, MissingDependencyError
@@ -124,6 +127,7 @@ def simulated_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_has_pipeline", lambda device: True)
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(cuda, "load_runtime", lambda oldest: None)
+    monkeypatch.setattr(cuda, "find_gpu", lambda _, number, oldest: Gpu(number, "Simulated", (8, 9), 1 << 33, oldest))
     monkeypatch.setattr(cuda, "CudaDevice", lambda number, cudart: SimulatedDevice(number))
     monkeypatch.setattr(torch_program, "TorchCuda", lambda device, torch_device: HostTorch(device))
 
@@ -147,6 +151,43 @@ def test_steps_in_the_pipeline_give_the_frames_of_the_cpu(option: str, monkeypat
 @pytest.mark.usefixtures("simulated_gpu")
 def test_frames_are_converted_in_the_pipeline() -> None:
     assert_converts(make_setup("torch", *SIZE), backend_class("torch"))
+
+
+@pytest.mark.skipif(not NO_GPU, reason="the simulated GPU has host memory")
+@pytest.mark.usefixtures("simulated_gpu")
+@pytest.mark.parametrize("at", ["network", "program", "pipeline"])
+def test_too_little_memory_names_what_fits(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = 400_000_000
+    devices: list[SimulatedDevice] = []
+
+    def make_device(number: int, _cudart: object) -> SimulatedDevice:
+        devices.append(SimulatedDevice(number, memory=free))
+        return devices[-1]
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(cuda, "CudaDevice", make_device)
+    if at == "network":
+        monkeypatch.setattr(module, "_build_step", fail)
+    if at == "program":
+        monkeypatch.setattr(HostTorch, "run", fail)
+    size = (640, 480) if at != "program" else (120, 100)
+    with pytest.raises(BackendError) as caught:
+        backend_class("torch")(make_setup("torch", *size))
+
+    assert all(device.closed for device in devices)
+    found = re.fullmatch(
+        r"backend='torch' cannot be opened: device=0 \(Simulated \(8 GiB, compute capability 8.9\)\) has too little "
+        rf"memory for frames of {size[0]}x{size[1]} in fp32: about (\S+) GB are needed, and 0.4 GB are free; use (.*), "
+        r"or close other programs that use the GPU",
+        str(caught.value),
+    )
+    assert found
+    assert float(found[1]) == pytest.approx(estimate_bytes(*size, "fp32") / 1e9, abs=0.05)
+    tile = re.fullmatch(r"tiles=\[(\d+), (\d+)\] or smaller ones", found[2])
+    assert tile
+    assert estimate_bytes(int(tile[1]), int(tile[2]), "fp32") <= free
 
 
 @pytest.mark.parametrize("installed", [None, 11080, 12090, 13000])
@@ -187,8 +228,7 @@ def parameters(*values: str) -> list[Any]:
 
 def open_serial(precision: GraphPrecision) -> SerialSteps:
     """Open steps that run one after the other on the GPU, as on those of AMD."""
-    steps, _ = module._open_serial(make_setup("torch", *SIZE), module._find_device(0), precision)
-    return steps
+    return module._open_serial(make_setup("torch", *SIZE), module._find_device(0), precision)
 
 
 @pytest.mark.parametrize("precision", parameters("fp32", "fp16", "bf16"))

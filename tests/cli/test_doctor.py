@@ -6,10 +6,16 @@ import importlib.util
 
 import pytest
 
+from tests.backends.gpu.test_cuda import FakeRuntime
 from tests.video import core
 from vsanimesr import backends as backends
 from vsanimesr.backends.base import Availability
+from vsanimesr.backends.gpu import cuda
+from vsanimesr.backends.gpu.host_time import YUV420P8, YUV420P10
 from vsanimesr.cli import doctor, main
+
+CARD = "(8 GiB, compute capability 8.9)"
+NONE = "GPU: none of NVIDIA's"
 
 
 def rows(out: str) -> dict[str, str]:
@@ -82,11 +88,62 @@ def test_the_memory_grows_with_the_clip(capsys: pytest.CaptureFixture[str]) -> N
     assert needed[1] == pytest.approx(needed[0] * 1920 * 1080 / (640 * 480), rel=0.15)
 
 
-def test_it_tells_what_each_frame_moves(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_tells_what_each_frame_moves_and_what_it_costs_the_host(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[tuple[object, ...]] = []
+
+    def measure(*arguments: object) -> float:
+        measured.append(arguments)
+        return 0.00234
+
+    monkeypatch.setattr(doctor, "measure_host_time", measure)
     main(["doctor", "--size", "720x480"])
 
-    up, down = 3 * 4 * 720 * 480 / 1e6, 3 * 4 * 2880 * 1920 / 1e6  # RGB in float32
-    assert f"Each frame moves {up:.1f} MB to a GPU and {down:.1f} MB back." in capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
+    up, down = 1.5 * 720 * 480 / 1e6, 2 * 1.5 * 2880 * 1920 / 1e6  # 4:2:0 in 8 and in 10 bits
+    assert f"Each frame moves {up:.1f} MB to an NVIDIA GPU and {down:.1f} MB back, from YUV420P8 to YUV420P10" in out
+    assert "and takes 2.3 ms of one core" in out
+    assert measured == [(720, 480, YUV420P8, YUV420P10)]
+
+
+def test_each_backend_is_asked_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[str] = []
+
+    def availability(name: str) -> Availability:
+        asked.append(name)
+        return Availability(name == "torch", "a card", gpu=True)
+
+    monkeypatch.setattr(backends, "installed_backends", lambda: list(backends.BACKENDS))
+    monkeypatch.setattr(backends, "_may_have_gpu", lambda: True)
+    for module in (backends, doctor):
+        monkeypatch.setattr(module, "availability", availability)
+    main(["doctor"])
+
+    assert asked == list(backends.BACKENDS)
+    assert 'backend="auto" selects torch here' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("bindings", "driver", "said"),
+    [
+        (13010, 13020, f"GPU: First {CARD}, Second {CARD}; driver for CUDA 13.2\n"),
+        (12060, 12080, "; driver for CUDA 12.8, which is enough for torch only: TensorRT needs driver R580 or newer\n"),
+        (12060, 11080, f"{NONE} (the NVIDIA driver is too old: it supports CUDA 11.8, and CUDA 12.0 is needed)\n"),
+        (11080, 12080, f"{NONE} (NVIDIA GPUs need the package cuda-bindings for CUDA 12.0 or newer, and "),
+    ],
+)
+def test_gpus_of_cuda_12_are_listed(
+    bindings: int, driver: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """PyTorch has builds for it."""
+    cudart = FakeRuntime({"cudaDriverGetVersion": driver, "cudaRuntimeGetVersion": bindings})
+    monkeypatch.setattr(cuda, "import_module", lambda _: cudart)
+    monkeypatch.setattr(doctor, "availability", lambda _: Availability(False, ""))
+    monkeypatch.setattr(doctor, "measure_host_time", lambda *_: 0.0)
+    main(["doctor"])
+
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -119,7 +176,7 @@ def test_auto_selects_the_first_backend_that_finds_a_gpu(
 def test_the_doctor_tells_what_auto_tries_in_turn(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "candidates", lambda _: iter(("tensorrt_rtx", "torch", "openvino")))
+    monkeypatch.setattr(doctor, "candidates", lambda *_: iter(("tensorrt_rtx", "torch", "openvino")))
     main(["doctor"])
     said = 'backend="auto" selects tensorrt_rtx here, and if that cannot be opened, torch, then openvino.'
     assert said in capsys.readouterr().out

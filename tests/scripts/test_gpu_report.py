@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from scripts.gpu import __main__ as report
 from scripts.gpu import copies, speed, starts
+from tests.backends.gpu.simulated_backend import RGBBackend, SimulatedBackend
 from tests.backends.gpu.simulator import SimulatedDevice
+from vsanimesr.backends import null
+from vsanimesr.backends.gpu.device import Kernel
+from vsanimesr.errors import BackendError, MissingDependencyError
 from vsanimesr.options import Options
 
 
@@ -80,6 +85,24 @@ def test_it_ends_with_a_failure_and_a_report_without_a_gpu(tmp_path: Path) -> No
         assert f"Skipped: {problem}." in text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(["-o", "my/gpu.md"], "somewhere/my/gpu.md"), (["-o", "/gpu.md"], "/gpu.md"), ([], "out/gpu.md")],
+)
+def test_the_report_is_written_where_the_caller_is(
+    arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def write(_names: Sequence[str], _minutes: float, path: Path) -> bool:
+        written.append(path)
+        return True
+
+    monkeypatch.setattr(report, "write_report", write)
+    assert report.main(["--folder", "somewhere", *arguments]) == 0
+    assert written == [Path(expected)]
+
+
 def test_no_time_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         report.main(["--minutes", "0"])
@@ -99,35 +122,95 @@ def test_copies_are_counted_in_both_directions(monkeypatch: pytest.MonkeyPatch) 
     assert kinds.count("upload") == kinds.count("download") == 1 + 2 + 2
 
 
-def test_steps_of_an_empty_program_run_through_the_pipeline() -> None:
+@pytest.mark.parametrize("formats", speed.FORMATS)
+def test_steps_of_an_empty_program_run_through_the_pipeline(formats: str) -> None:
     device = SimulatedDevice(lag=0)
-    whole, submit, wait = (float(text) for text in copies.measure_steps(device, 8, 8, 5))
+    whole, submit, wait, core = map(float, copies.measure_steps(device, 8, 8, 5, *speed.FORMATS[formats]))
     assert 0 < submit <= whole
     assert 0 < wait <= whole
-    assert [kind for kind, _ in device.log].count("upload") == 6
+    assert 0 < core <= whole * 1.5
+    kinds = [kind for kind, _ in device.log]
+    tables = 2 if formats == speed.USUAL else 0  # of a loader and a storer
+    assert kinds.count("upload") == 6 + tables
     assert device.closed
 
 
-def test_a_backend_is_measured() -> None:
-    found = speed.measure(Options(backend="null"), 16, 12, seconds=0.2)
+def test_a_device_that_cannot_convert_frames_gets_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    class WithoutCompiler(SimulatedDevice):
+        def load_kernels(self, source: str, names: Sequence[str]) -> tuple[Kernel, ...]:
+            raise MissingDependencyError("the conversion needs NVRTC")
+
+    monkeypatch.setattr(copies, "CudaDevice", lambda *_: WithoutCompiler(lag=0))
+    monkeypatch.setattr(copies, "SIZES", ((8, 8),))
+    usual, plain = copies._steps(None)
+    assert usual[:3] == ("8x8", speed.USUAL, "the conversion needs NVRTC")
+    assert plain[:2] == ("8x8", speed.PLAIN)
+    assert float(plain[2]) > 0
+
+
+@pytest.mark.parametrize(
+    ("converts", "formats", "taken", "moved"),
+    [
+        (True, speed.USUAL, speed.USUAL, (16 * 12 * 3 // 2, 2 * 64 * 48 * 3 // 2 + 4)),
+        (True, speed.PLAIN, speed.PLAIN, (12 * 16 * 12, 12 * 64 * 48)),
+        (False, speed.USUAL, speed.PLAIN, (12 * 16 * 12, 12 * 64 * 48)),
+    ],
+)
+def test_a_backend_is_measured_in_the_formats_that_it_takes(
+    converts: bool, formats: str, taken: str, moved: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(null, "NullBackend", SimulatedBackend if converts else RGBBackend)
+    found = speed.measure(Options(backend="null"), 16, 12, formats, seconds=0.2)
     assert found.frames > 0
     assert found.submitting + found.waiting <= found.seconds * 1.01
+    assert 0 < found.working <= found.seconds * 1.01
+    assert (found.formats, found.moved) == (taken, moved)
+
+
+def test_a_backend_that_uploads_windows_moves_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "UPLOADS", {"null": 3})
+    assert speed.measure(Options(backend="null"), 16, 12, seconds=0.01).moved[0] == 3 * 12 * 16 * 12
 
 
 def test_the_share_of_the_peak_follows_from_the_pixels() -> None:
-    found = speed.Speed(frames=50, seconds=2, submitting=0.1, waiting=0.5, memory=1.234)
+    found = speed.Speed("RGBS", (500_000, 16_600_000), 50, 2, submitting=0.1, waiting=0.5, working=0.3, memory=1.234)
     peak = 4 * 25 * 1000 * speed.FLOP_PER_PIXEL
-    assert found.cells(1000, peak) == ("25.0", "40.00", "2.00", "10.00", "1.23", "25 %")
+    cells = ("RGBS", "25.0", "40.00", "2.00", "10.00", "6.00", "0.5", "16.6", "1.23", "25 %")
+    assert found.cells(1000, peak) == cells
     assert found.cells(1000, None)[-1] == ""
+    assert len(cells) + 1 == len(speed.HEAD)
+
+
+def test_every_backend_is_measured_in_the_clips_format_and_in_rgbs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "SIZES", ((16, 12),))
+
+    def measure(options: Options, width: int, height: int, formats: str) -> speed.Speed:
+        if options.precision == "bf16":
+            raise BackendError("not in bf16")
+        return speed.Speed(formats, (1, 2), 1, 1, 1, 1, 1, 1)
+
+    monkeypatch.setattr(speed, "measure", measure)
+    rows = list(speed._alone(["tensorrt"], {}))
+    assert [row[:2] for row in rows] == [
+        ("tensorrt fp16, 16x12", speed.USUAL),
+        ("tensorrt bf16, 16x12", speed.USUAL),
+        ("tensorrt fp32, 16x12", speed.USUAL),
+        ("tensorrt fp16, 16x12", speed.PLAIN),
+    ]
+    assert rows[1][2] == "not in bf16"
+    assert {len(row) for row in rows} == {len(speed.HEAD)}
 
 
 def test_the_whole_filter_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "SIZES", ((32, 24),))
     monkeypatch.setattr(speed, "SECONDS", 0.2)
     rows = list(speed.measure_filters(["no such backend"]))
-    assert [row[0] for row in rows] == ["null, 32x24", "no such backend, 32x24"]
-    assert float(rows[0][1]) > 0
-    assert "no such backend" in rows[1][1]
+    assert [row[:2] for row in rows] == [
+        (f"{name}, 32x24", formats) for name in ("null", "no such backend") for formats in speed.FORMATS
+    ]
+    assert all(float(cell) > 0 for row in rows[:2] for cell in row[2:])
+    assert "no such backend" in rows[2][2]
+    assert {len(row) for row in rows} == {5}
 
 
 def test_starts_are_measured_with_an_empty_cache_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import AnimeSRError, MissingDependencyError, WeightsError
+from ..errors import AnimeSRError, BackendError, MissingDependencyError, WeightsError
 from .base import Availability, Backend, BackendOptions, Setup
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ BACKENDS = {
     "tensorrt": Entry(
         "gpu.tensorrt:TensorRTBackend",
         "tensorrt",
-        'pip install "vapoursynth-animesr[tensorrt]", with the libraries of NVIDIA TensorRT 11',
+        'pip install "vapoursynth-animesr[tensorrt]", which fetches 2 GB from NVIDIA\'s package index',
     ),
     "onnxruntime": Entry(
         "onnxruntime:OnnxRuntimeBackend", "onnxruntime", 'pip install "vapoursynth-animesr[onnxruntime]"'
@@ -115,10 +115,13 @@ def availability(name: str) -> Availability:
         return Availability(False, f"{type(error).__name__}: {_first_line(error)}", entry.install)
 
 
-def candidates(name: str) -> Iterator[str]:
+def candidates(name: str, known: Mapping[str, Availability] | None = None) -> Iterator[str]:
     """Yield the backends to try, the first first: for `auto` those that find a GPU, the fastest first, and `openvino`.
 
     The log says why `auto` passes over an installed backend.
+
+    Args:
+        known: what `availability` returned for each backend; by default it is called.
     """
     if name != "auto":
         yield name
@@ -126,7 +129,7 @@ def candidates(name: str) -> Iterator[str]:
     installed = installed_backends() if _may_have_gpu() else []  # importing a package to look for a GPU takes a second
     for backend in AUTO:
         if backend in installed:
-            found = availability(backend)
+            found = known[backend] if known else availability(backend)
             if found.usable and found.gpu:
                 yield backend
             else:
@@ -146,19 +149,31 @@ def open_first[T](name: str, open_one: Callable[[str], T]) -> tuple[str, T]:
         The name of the backend, and what `open_one` returned.
 
     Raises:
-        Exception: from `open_one`, if nothing is left to try, or because the weights cannot be read.
+        BackendError: `auto` can open none. The message says why for each.
+        Exception: from `open_one` for the backend with this name, or because the weights cannot be read.
     """
-    last = FALLBACK if name == "auto" else name
+    if name != "auto":
+        return name, open_one(name)
+    reasons: dict[str, str] = {}
     for backend in candidates(name):
         try:
             return backend, open_one(backend)
         except WeightsError:
             raise
         except Exception as error:  # of a runtime that has never run on this GPU: anything
-            if backend == last:
-                raise
-            _log.warning("backend='auto' goes on without %s: %s", backend, _first_line(error) or type(error).__name__)
-    raise AssertionError("the last candidate returns or raises")
+            reasons[backend] = _first_line(error) or type(error).__name__
+            last = error
+        if backend != FALLBACK:
+            _log.warning("backend='auto' goes on without %s: %s", backend, reasons[backend])
+    raise BackendError(_nothing_opens(reasons)) from last
+
+
+def _nothing_opens(reasons: Mapping[str, str]) -> str:
+    """Return the error of `auto`, from the reasons why it could not open each backend that it tried."""
+    if len(reasons) == 1:
+        return f"backend='auto' finds no GPU that it can use, and {reasons[FALLBACK]}"
+    tried = "; ".join(f"{backend}: {reason.replace('; ', ', ')}" for backend, reason in reasons.items())
+    return f"backend='auto' can open none of its backends ({tried})"
 
 
 def _is_installed(entry: Entry) -> bool:

@@ -268,6 +268,50 @@ class Backend(ABC):
         self.close()
 
 
+class Steps(Protocol):
+    """What runs the steps of a `SteppedBackend`. Its methods and attributes are those of `Backend`."""
+
+    depth: int
+    own_formats: bool
+    state_bytes: int
+
+    def reset(self) -> None: ...
+
+    def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None: ...
+
+    def save_state(self) -> State: ...
+
+    def load_state(self, state: State) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class SteppedBackend(Backend):
+    """A backend that opens something which runs its steps, such as the pipeline of the GPU backends, and owns it."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._steps = steps = self._open(setup)
+        self.depth, self.own_formats, self.state_bytes = steps.depth, steps.own_formats, steps.state_bytes
+
+    @abstractmethod
+    def _open(self, setup: Setup) -> Steps: ...
+
+    def reset(self) -> None:
+        self._steps.reset()
+
+    def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+        return self._steps.submit(prev, cur, next, output=output)
+
+    def save_state(self) -> State:
+        return self._steps.save_state()
+
+    def load_state(self, state: State) -> None:
+        self._steps.load_state(state)
+
+    def close(self) -> None:
+        self._steps.close()
+
+
 type Errors = tuple[type[Exception], ...]
 """Exception types of a runtime."""
 

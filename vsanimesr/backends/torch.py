@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..errors import BackendError, MissingDependencyError
 from ..network.graph import GraphPrecision
-from .base import Availability, Backend, BackendOptions, Frame, Setup, State, Ticket
+from .base import Availability, BackendOptions, Setup, SteppedBackend, Steps
 
 if TYPE_CHECKING:
     import torch
@@ -37,23 +37,18 @@ class TorchOptions(BackendOptions):
     """Whether steps are replayed as CUDA graphs, on a GPU that has them."""
 
 
-class TorchBackend(Backend):
+class TorchBackend(SteppedBackend):
     """The network in fp32, bf16 or fp16."""
 
     options_class = TorchOptions
 
-    def __init__(self, setup: Setup) -> None:
+    def _open(self, setup: Setup) -> Steps:
         options = cast(TorchOptions, setup.options)
         device = _find_device(setup.device)
         self.precision = precision = _resolve_precision(setup.precision, device)
         _require_compiler(options, device)
-        self._steps: Pipeline | SerialSteps
-        if _has_pipeline(device):
-            pipeline, self.depth = _open_pipeline(setup, device, precision)
-            self._steps, self.own_formats = pipeline, pipeline.own_formats
-        else:
-            self._steps, self.depth = _open_serial(setup, device, precision)
-        self.state_bytes = self._steps.state_bytes
+        open_steps = _open_pipeline if _has_pipeline(device) else _open_serial
+        return open_steps(setup, device, precision)
 
     @classmethod
     def availability(cls) -> Availability:
@@ -74,53 +69,45 @@ class TorchBackend(Backend):
             return int(torch.cuda.get_device_properties(device).total_memory)
         return super().memory(device) if kind == "cpu" else None
 
-    def reset(self) -> None:
-        self._steps.reset()
 
-    def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
-        return self._steps.submit(prev, cur, next, output=output)
-
-    def save_state(self) -> State:
-        return self._steps.save_state()
-
-    def load_state(self, state: State) -> None:
-        self._steps.load_state(state)
-
-    def close(self) -> None:
-        self._steps.close()
-
-
-def _open_serial(setup: Setup, device: torch.device, precision: GraphPrecision) -> tuple[SerialSteps, int]:
-    """Return steps that run one after the other, and how many may be unfinished at once."""
+def _open_serial(setup: Setup, device: torch.device, precision: GraphPrecision) -> SerialSteps:
+    """Return steps that run one after the other."""
     from .torch_steps import SerialSteps, torch_errors
 
     options = cast(TorchOptions, setup.options)
     with torch_errors(_opening_problem(setup)):
         step, zero = _build_step(setup, device, precision)
         warm = options.compile != "no" or device.type != "cpu"
-        return SerialSteps(step, zero, (setup.width, setup.height), warm=warm), 2
+        return SerialSteps(step, zero, (setup.width, setup.height), warm=warm)
 
 
-def _open_pipeline(setup: Setup, device: torch.device, precision: GraphPrecision) -> tuple[Pipeline, int]:
-    """Return the pipeline of an NVIDIA GPU, and how many steps may be unfinished at once."""
-    from .gpu.cuda import CudaDevice
-    from .gpu.formats import choose_formats
-    from .gpu.pipeline import DEPTH, Pipeline
-    from .gpu.torch_program import TorchCuda, TorchProgram, torch_tensors
+def _open_pipeline(setup: Setup, device: torch.device, precision: GraphPrecision) -> Pipeline:
+    """Return the pipeline of an NVIDIA GPU."""
+    import torch
+
+    from .gpu.cuda import OLDEST_CUDA_OF_TORCH, CudaDevice, find_gpu
+    from .gpu.opening import open_pipeline
+    from .gpu.torch_program import TorchCuda, TorchProgram, release_unused, torch_tensors
     from .torch_steps import torch_errors
 
     options = cast(TorchOptions, setup.options)
     cudart = _load_cuda()
-    with torch_errors(_opening_problem(setup)):
-        step, (_, hidden) = _build_step(setup, device, precision)
-        tensors = torch_tensors(setup.width, setup.height, precision, hidden.shape[1])
-        del hidden
-        cuda = CudaDevice(setup.device, cudart)
-        obstacle = "torch-tensorrt queues work on streams of its own" if options.compile == "tensorrt" else ""
-        program = TorchProgram(step, tensors, TorchCuda(cuda, device), obstacle=obstacle)
-    source, target = choose_formats(setup, cuda)
-    pipeline = Pipeline(cuda, program, backend="torch", graphs=options.graphs == "yes", source=source, target=target)
-    return pipeline, DEPTH
+    gpu = find_gpu(cudart, setup.device, OLDEST_CUDA_OF_TORCH)
+    cuda = CudaDevice(setup.device, cudart)
+    release_unused()  # what PyTorch holds without using it counts as free
+
+    def open_program() -> tuple[TorchProgram, bool]:
+        with torch_errors(_opening_problem(setup)):
+            step, (_, hidden) = _build_step(setup, device, precision)
+            tensors = torch_tensors(setup.width, setup.height, precision, hidden.shape[1])
+            del hidden
+            obstacle = "torch-tensorrt queues work on streams of its own" if options.compile == "tensorrt" else ""
+            program = TorchProgram(step, tensors, TorchCuda(cuda, device), obstacle=obstacle)
+            return program, options.graphs == "yes"
+
+    out_of_memory = (torch.OutOfMemoryError,)
+    pipeline, _ = open_pipeline("torch", setup, precision, gpu, cuda, open_program, out_of_memory=out_of_memory)
+    return pipeline
 
 
 def _build_step(setup: Setup, device: torch.device, precision: GraphPrecision) -> tuple[Step, tuple[Tensor, Tensor]]:

@@ -72,6 +72,9 @@ class SerialSteps:
         BackendError: the first step fails.
     """
 
+    depth = 2
+    own_formats = False
+
     def __init__(self, step: Step, zero: tuple[Tensor, Tensor], size: tuple[int, int], *, warm: bool) -> None:
         self._device, self._dtype = zero[0].device, zero[0].dtype
         self._size = size

@@ -17,7 +17,15 @@ from importlib.metadata import packages_distributions, version
 from .. import cache
 from ..backends import BACKENDS, availability, candidates
 from ..backends.base import Availability
-from ..backends.gpu.cuda import cuda_version, list_gpus, load_runtime
+from ..backends.gpu.cuda import (
+    OLDEST_CUDA,
+    OLDEST_CUDA_OF_TORCH,
+    OLDEST_DRIVERS,
+    cuda_version,
+    list_gpus,
+    load_runtime,
+)
+from ..backends.gpu.host_time import YUV420P8, YUV420P10, measure_host_time, usual_target
 from ..backends.gpu.memory import GB, estimate_bytes
 from ..backends.gpu.pipeline import bytes_moved
 from ..errors import AnimeSRError
@@ -41,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the report."""
     with stdout_to_stderr():
         found = {name: availability(name) for name in BACKENDS}
-        auto, *others = candidates("auto")
+        auto, *others = candidates("auto", found)
         vapoursynth = _vapoursynth()
     print(f"AnimeSR {version(DISTRIBUTION)}, VapourSynth {vapoursynth}, Python {platform.python_version()}")
     print(f"{platform.system()} {platform.machine()}; GPU: {_gpus()}\n")
@@ -49,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     spare = f", and if that cannot be opened, {', then '.join(others)}" if others else ""
     print(f'\nbackend="auto" selects {auto} here{spare}.')
     print(_memory(*args.size))
+    print(_transfers(*args.size))
     print(_cache())
     return 0
 
@@ -82,17 +91,30 @@ def _vapoursynth() -> str:
 def _gpus() -> str:
     """Describe the NVIDIA GPUs and their driver, or why none was found."""
     try:
-        found = list_gpus(load_runtime())
+        found = list_gpus(load_runtime(OLDEST_CUDA_OF_TORCH), OLDEST_CUDA_OF_TORCH)
     except AnimeSRError as error:
         return f"none of NVIDIA's ({str(error).partition(';')[0]})"
-    return f"{', '.join(gpu.description for gpu in found)}; driver for CUDA {cuda_version(found[0].driver)}"
+    driver = found[0].driver
+    text = f"{', '.join(gpu.description for gpu in found)}; driver for CUDA {cuda_version(driver)}"
+    if driver >= OLDEST_CUDA:
+        return text
+    return f"{text}, which is enough for torch only: TensorRT needs driver {OLDEST_DRIVERS[OLDEST_CUDA]} or newer"
 
 
 def _memory(width: int, height: int) -> str:
-    needed = f"{estimate_bytes(width, height, 'fp16') / GB:.1f} GB of GPU memory"
-    up, down = (count / 1e6 for count in bytes_moved(width, height))
-    copies = f"Each frame moves {up:.1f} MB to a GPU and {down:.1f} MB back."
-    return f"With TensorRT in fp16, {width}x{height} takes about {needed} (computed, not measured). {copies}"
+    needed = estimate_bytes(width, height, "fp16", YUV420P8, usual_target(width, height)) / GB
+    return (
+        f"With TensorRT in fp16, {width}x{height} takes about {needed:.1f} GB of GPU memory (computed, not measured)."
+    )
+
+
+def _transfers(width: int, height: int) -> str:
+    up, down = (count / 1e6 for count in bytes_moved(width, height, YUV420P8, usual_target(width, height)))
+    host = 1000 * measure_host_time(width, height, YUV420P8, YUV420P10)
+    return (
+        f"Each frame moves {up:.1f} MB to an NVIDIA GPU and {down:.1f} MB back, from YUV420P8 to YUV420P10, and takes\n"
+        f"{host:.1f} ms of one core of this machine beside the network (measured without a GPU)."
+    )
 
 
 def _cache() -> str:

@@ -121,7 +121,15 @@ Node Colours::from_rgb(Node rgb, const Target &target) const {
     const VSVideoInfo &sr = *vsapi_->getVideoInfo(rgb.get());
     const bool is_scaled = target.width != sr.width || target.height != sr.height;
     if (is_rgbs(format) && !is_scaled)
-        return rgb;
+        return is_rgb(format_) && !is_rgbs(format_) ? with_range_of(std::move(rgb), format) : std::move(rgb);
+    const bool grows = target.width > sr.width || target.height > sr.height;
+    if (grows && format.sampleType == stInteger && format.bitsPerSample > 8) {
+        // `resize` would round and clip the pixels before it makes more of them.
+        Target floats = target;
+        floats.format.sampleType = stFloat;
+        floats.format.bitsPerSample = 32;
+        rgb = from_rgb(std::move(rgb), floats);
+    }
     const uint32_t id = vsapi_->queryVideoFormatID(format.colorFamily, format.sampleType, format.bitsPerSample,
                                                    format.subSamplingW, format.subSamplingH, core_);
     Invocation resize(vsapi_);
@@ -137,6 +145,13 @@ Node Colours::from_rgb(Node rgb, const Target &target) const {
     std::string function = target.kernel;
     function[0] = static_cast<char>(std::toupper(function[0]));
     return resize.invoke(VSH_RESIZE_PLUGIN_ID, function.c_str(), core_);
+}
+
+// Return a clip that is in `format` already, with the range of its result. Floats are the same in each range.
+Node Colours::with_range_of(Node clip, const VSVideoFormat &format) const {
+    Invocation properties(vsapi_);
+    properties.set("clip", clip.get()).set("_Range", is_full_range(format) ? full_range : limited_range);
+    return properties.invoke(VSH_STD_PLUGIN_ID, "SetFrameProps", core_);
 }
 
 animesr_colours Colours::colours_of(const VSFrame *frame) const {

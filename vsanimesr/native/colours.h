@@ -36,6 +36,7 @@ public:
 private:
     bool is_full_range(const VSVideoFormat &format) const;
     int matrix_of(const Target &target) const;
+    Node with_range_of(Node clip, const VSVideoFormat &format) const;
 
     VSCore *core_;
     const VSAPI *vsapi_;

@@ -67,8 +67,9 @@ Node create_upscale(const VSMap *in, VSCore *core, const VSAPI *vsapi) {
     const bool detects = session->settings().anchor_source == ANIMESR_ANCHORS_DETECT;
     const bool converts = session->settings().own_formats;
     colours.log_assumptions();
-    Node source = create_source(Node(vsapi->addNodeRef(clip.get()), Release{vsapi}), target.source_edits(video, first),
-                                core, vsapi);
+    SourceEdits edits = target.source_edits(video, first);
+    edits.refuses_fields = converts;
+    Node source = create_source(Node(vsapi->addNodeRef(clip.get()), Release{vsapi}), edits, core, vsapi);
     Node input = converts ? std::move(source) : colours.to_rgb(std::move(source));
     Node marked = detects ? create_scenes(std::move(clip), core, vsapi) : std::move(clip);
     Node result =

@@ -84,8 +84,14 @@ struct Source {
     // Return frame n, or an edited copy. Throws std::runtime_error to refuse the frame.
     Frame edit(int n, Frame frame, VSCore *core, const VSAPI *vsapi) {
         check_frame(n, frame.get(), vsapi);
+        const Properties found = read_properties(frame.get(), vsapi);
+        if (edits.refuses_fields && found.is_field)
+            throw std::runtime_error("frame " + std::to_string(n) +
+                                     " of the clip has _Field, and frame 0 has not: remove it with "
+                                     "core.std.RemoveFrameProps(clip, \"_Field\"); or, if it is right, first convert "
+                                     "the clip with core.resize.Bicubic(clip, format=vs.RGBS)");
         const bool has_alpha = vsapi->mapNumElements(vsapi->getFramePropertiesRO(frame.get()), alpha) >= 0;
-        const bool has_new_sar = edits.sar_num && read_properties(frame.get(), vsapi).has_sar_of(edits.first);
+        const bool has_new_sar = edits.sar_num && found.has_sar_of(edits.first);
         if (!has_alpha && !has_new_sar)
             return frame;
         VSFrame *copy = vsapi->copyFrame(frame.get(), core);

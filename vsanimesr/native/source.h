@@ -36,6 +36,7 @@ struct SourceEdits {
     // With a sample aspect ratio (not 0 and 0): a frame with the sample aspect ratio of `first` gets this one.
     Properties first;
     int64_t sar_num, sar_den;
+    bool refuses_fields = false; // nobody who knows where the chroma of a field lies converts the frames
 };
 
 // Create a node with the frames of `clip`, without what cannot be enlarged (the property _Alpha; the log says so once).

@@ -13,9 +13,9 @@ from tests.backends.gpu.simulator import Array, SimulatedDevice, SimulatedProgra
 from tests.video import core
 from vsanimesr import bridge
 from vsanimesr.backends import null
-from vsanimesr.backends.base import Availability, Backend, Frame, Setup, State, Ticket
+from vsanimesr.backends.base import Availability, Frame, Setup, SteppedBackend, Ticket
 from vsanimesr.backends.gpu.formats import choose_formats
-from vsanimesr.backends.gpu.pipeline import DEPTH, Pipeline
+from vsanimesr.backends.gpu.pipeline import Pipeline
 from vsanimesr.network.tensors import WINDOW, step_tensors
 from vsanimesr.pixels import RGBS
 
@@ -38,7 +38,18 @@ class MixingProgram(SimulatedProgram):
         return outputs | {f"{name}_out": np.full_like(inputs[name], level) for name in ("sr", "hidden")}
 
 
-class SimulatedBackend(Backend):
+class CountingPipeline(Pipeline):
+    """A pipeline that counts."""
+
+    steps = 0
+    """Number of steps since it was opened."""
+
+    def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
+        self.steps += 1
+        return super().submit(prev, cur, next, output=output)
+
+
+class SimulatedBackend(SteppedBackend):
     """The pipeline. Each instance has its own order of execution."""
 
     converts: ClassVar = True
@@ -46,37 +57,19 @@ class SimulatedBackend(Backend):
     device_class: ClassVar[type[SimulatedDevice]] = SimulatedDevice
     opened: ClassVar = 0
 
-    depth = DEPTH
-
-    def __init__(self, setup: Setup) -> None:
+    def _open(self, setup: Setup) -> CountingPipeline:
         SimulatedBackend.opened += 1
         device = self.device_class(seed=SimulatedBackend.opened, lag=0.7)
         program = MixingProgram(device, step_tensors(setup.width, setup.height, "fp32", FEATURES))
         source, target = choose_formats(setup, device) if self.converts else (RGBS, None)
-        self._pipeline = Pipeline(device, program, backend="simulated", graphs=True, source=source, target=target)
-        self.state_bytes, self.own_formats = self._pipeline.state_bytes, self._pipeline.own_formats
-        self.steps = 0
-        """Number of steps since it was opened."""
+        self.pipeline = CountingPipeline(
+            device, program, backend="simulated", graphs=True, source=source, target=target
+        )
+        return self.pipeline
 
     @classmethod
     def availability(cls) -> Availability:
         return Availability(True, "a simulation")
-
-    def reset(self) -> None:
-        self._pipeline.reset()
-
-    def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
-        self.steps += 1
-        return self._pipeline.submit(prev, cur, next, output=output)
-
-    def save_state(self) -> State:
-        return self._pipeline.save_state()
-
-    def load_state(self, state: State) -> None:
-        self._pipeline.load_state(state)
-
-    def close(self) -> None:
-        self._pipeline.close()
 
 
 class RGBBackend(SimulatedBackend):

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from scripts.studies.arrays import make_clip, read_clip
 from tests.backends.gpu.conversion import draw_planes, load, load_on, store, store_on
 from tests.backends.gpu.simulator import SimulatedDevice
 from tests.video import core
@@ -62,22 +63,10 @@ def sizes(draw: st.DrawFn, subsampling: tuple[int, int]) -> tuple[int, int]:
     return across, down
 
 
-def make_clip(format: vs.VideoFormat, planes: Planes) -> vs.VideoNode:
-    height, width = planes[0].shape
-    blank = core.std.BlankClip(format=format.id, width=width, height=height, length=1)
-
-    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        frame = f.copy()
-        for number, plane in enumerate(planes):
-            np.asarray(frame[number])[:] = plane
-        return frame
-
-    return core.std.ModifyFrame(blank, blank, fill)
-
-
-def read_clip(clip: vs.VideoNode) -> Planes:
-    with clip.get_frame(0) as frame:
-        return tuple(np.array(frame[plane]) for plane in range(frame.format.num_planes))
+def read_frame(clip: vs.VideoNode) -> Planes:
+    """Return the planes of the only frame."""
+    (planes,) = read_clip(clip)
+    return tuple(planes)
 
 
 def make_rgb(width: int, height: int, seed: int) -> NDArray[np.float32]:
@@ -90,16 +79,16 @@ def resize(rgb: NDArray[Any], target: Target) -> Planes:
 
     It scales in floats here. To more pixels of integers, it would first round and clip the fewer ones.
     """
-    clip = make_clip(core.get_video_format(vs.RGBS), tuple(rgb.astype(np.float32)))
+    clip = make_clip([tuple(rgb.astype(np.float32))], vs.RGBS)
     chroma = {"chromaloc": target.colours.chroma_location} if any(target.format.subsampling) else {}
     matrix = {} if target.format.family == "rgb" else {"matrix": target.colours.matrix}
     function = partial(getattr(core.resize, target.kernel.capitalize()), **matrix, **chroma)
     as_target = {"format": video_format(target.format).id, "range": int(target.colours.full_range)}
     if (target.width, target.height) == (clip.width, clip.height):
-        return read_clip(function(clip, **as_target))
+        return read_frame(function(clip, **as_target))
     floats = video_format(replace(target.format, sample="float", bits=32)).id
     scaled = function(clip, format=floats, width=target.width, height=target.height)
-    return read_clip(core.resize.Bicubic(scaled, **as_target))
+    return read_frame(core.resize.Bicubic(scaled, **as_target))
 
 
 def assert_close(found: Planes, expected: Planes, format: PixelFormat) -> None:
@@ -126,12 +115,12 @@ def test_a_frame_is_loaded_as_resize_converts_it(
     found = load(pixels, planes, meaning)
 
     clip = core.std.SetFrameProps(
-        make_clip(video_format(pixels), planes),
+        make_clip([planes], video_format(pixels).id),
         _Matrix=meaning.matrix,
         _Range=int(meaning.full_range),
         _ChromaLocation=meaning.chroma_location,
     )
-    assert_close(tuple(found), read_clip(core.resize.Bicubic(clip, format=vs.RGBS)), RGBS)
+    assert_close(tuple(found), read_frame(core.resize.Bicubic(clip, format=vs.RGBS)), RGBS)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.backends.gpu.simulated_backend import RGBBackend, SimulatedBackend, upscale
 from tests.backends.gpu.simulator import SimulatedDevice
+from tests.test_lifecycle import measure_growth
 from tests.video import collect_log, core, get_frames, read_planes
 from vsanimesr import bridge
 from vsanimesr.backends import availability
@@ -97,6 +99,7 @@ def colours(format: int) -> list[dict[str, Any]]:
         (vs.YUV422P10, vs.RGBS),
         (vs.RGBS, vs.YUV420P8),
         (vs.RGB24, vs.YUV444P16),
+        (vs.RGB24, vs.RGBS),
         (vs.GRAY8, vs.YUV410P8),
         (vs.YUV444PS, GRAYH),
         (vs.YUV420P8, vs.RGB48),
@@ -135,6 +138,56 @@ def test_other_properties_are_those_of_resize(props: dict[str, Any], arguments: 
     assert_same_frames(upscale(clip, **arguments)[0], upscale(clip, RGBBackend, **arguments)[0])
 
 
+@pytest.mark.parametrize("target", [vs.YUV420P8, vs.YUV420P10, vs.YUV444P16, vs.RGB48, vs.GRAY16, vs.YUV422PS])
+@pytest.mark.parametrize("size", [(100, 60), (100, 40), (40, 60)])
+@pytest.mark.parametrize("kernel", ["bilinear", "lanczos"])
+def test_pixels_are_scaled_beyond_the_sr_frame_before_they_are_rounded(
+    target: int, size: tuple[int, int], kernel: str
+) -> None:
+    clip = make_clip(vs.YUV420P8, [{"_Matrix": 1, "_Range": 0}], pictures=range(2))
+    arguments: dict[str, Any] = {"format": target, "width": size[0], "height": size[1], "kernel": kernel}
+
+    found, backend = upscale(clip, **arguments)
+
+    assert backend.own_formats
+    assert_same_frames(found, upscale(clip, RGBBackend, **arguments)[0])
+
+
+PROPERTIES = {
+    "_Matrix": [1, 2, 5, 6, 7, 9],
+    "_Range": [0, 1],
+    "_ChromaLocation": [-1, 0, 1, 2, 3, 4, 5],
+    "_Transfer": [1, 2, 13],
+    "_Primaries": [1, 9],
+    "_SARNum": [0, 1, 32],
+    "_SARDen": [1, 27],
+    "_FieldBased": [0],
+}
+"""Values that a frame may have, by property."""
+
+
+@st.composite
+def properties(draw: st.DrawFn, family: int) -> dict[str, int]:
+    """Some properties of a frame."""
+    known = {**PROPERTIES, "_Matrix": [0, 2]} if family == vs.RGB else PROPERTIES
+    names = draw(st.lists(st.sampled_from(sorted(known)), unique=True))
+    return {name: draw(st.sampled_from(known[name])) for name in names}
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), source=st.sampled_from([*FORMATS, vs.YUV411P8, vs.YUV440P8]), target=st.sampled_from(FORMATS))
+def test_each_frame_is_read_by_its_own_properties(data: st.DataObject, source: int, target: int) -> None:
+    family = core.get_video_format(source).color_family
+    props = data.draw(st.lists(properties(family), min_size=4, max_size=4), "properties")
+    clip = make_clip(source, props, pictures=range(4))
+    size = data.draw(st.sampled_from([{}, {"width": 36}]), "size")
+    arguments: dict[str, Any] = {"format": target, "scene_change": "none", **size}
+
+    found, _ = upscale(clip, **arguments)
+
+    assert_same_frames(found, upscale(clip, RGBBackend, **arguments)[0])
+
+
 def test_fields_are_converted_by_resize() -> None:
     """Their chroma lies elsewhere."""
     clip = make_clip(vs.YUV420P8, [{"_Field": 1}], pictures=range(2))
@@ -143,6 +196,21 @@ def test_fields_are_converted_by_resize() -> None:
 
     assert not backend.own_formats
     assert_same_frames(found, upscale(clip, RGBBackend, width=32)[0])
+
+
+@pytest.mark.parametrize("format", [vs.YUV420P8, vs.YUV444P8, vs.RGB24])
+def test_a_field_after_frame_0_is_refused(format: vs.PresetVideoFormat) -> None:
+    """It is too late to leave the conversion to `resize`."""
+    clip = make_clip(format, [{}, {}, {}, {"_Field": 0}], pictures=range(4))
+
+    found, backend = upscale(clip, scene_change=[3])
+    expected, _ = upscale(clip, RGBBackend, scene_change=[3])
+
+    assert backend.own_formats
+    assert_same_frames(found, expected, range(3))
+    expected.get_frame(3).close()
+    with pytest.raises(vs.Error, match=r"frame 3 of the clip has _Field, and frame 0 has not: .*RemoveFrameProps"):
+        found.get_frame(3)
 
 
 def test_rows_of_luma_and_chroma_are_padded_to_different_lengths() -> None:
@@ -204,11 +272,11 @@ def test_the_cache_counts_the_bytes_of_target_frames() -> None:
     found.std.SetVideoCache(mode=0)
     for n in range(40):
         found.get_frame(n).close()
-    steps = backend.steps
+    steps = backend.pipeline.steps
 
     found.get_frame(5).close()
 
-    assert backend.steps == steps
+    assert backend.pipeline.steps == steps
 
 
 @pytest.mark.parametrize("target", [vs.YUV420P8, vs.RGBS, vs.RGBH])
@@ -224,7 +292,7 @@ def test_nan_is_an_error_of_its_frame_and_the_state_goes_on(target: vs.PresetVid
                 found.get_frame(n)
         else:
             found.get_frame(n).close()
-    assert backend.steps == FRAMES
+    assert backend.pipeline.steps == FRAMES
     assert_same_frames(found, upscale(clip, RGBBackend, **arguments)[0], [0, 1, 5, 6])
 
 
@@ -234,7 +302,7 @@ def test_a_failed_step_is_an_error_and_the_next_request_starts_anew() -> None:
     expected = [read_planes(sound.get_frame(n)) for n in range(FRAMES)]
     found, backend = upscale(clip)
     assert read_planes(found.get_frame(0)) == expected[0]
-    device = backend._pipeline._device
+    device = backend.pipeline._device
     assert isinstance(device, SimulatedDevice)
     device.failures.at_call = device.failures.calls + 3
 
@@ -242,6 +310,46 @@ def test_a_failed_step_is_an_error_and_the_next_request_starts_anew() -> None:
         found.get_frame(1)
 
     assert [read_planes(found.get_frame(n)) for n in range(FRAMES)] == expected
+
+
+def test_memory_is_flat_over_many_frames(tmp_path: Path) -> None:
+    in_use, resident = measure_growth(
+        tmp_path,
+        """
+from vsanimesr.backends import null
+from vsanimesr.backends.base import SteppedBackend
+from vsanimesr.backends.gpu.host_time import FreeDevice, FreeProgram
+from vsanimesr.backends.gpu.pipeline import Pipeline
+
+class FreeBackend(SteppedBackend):
+    def _open(self, setup):
+        formats = {"source": setup.source, "target": setup.target}
+        program = FreeProgram(setup.width, setup.height)
+        return Pipeline(FreeDevice(), program, backend="free", graphs=True, **formats)
+
+    @classmethod
+    def availability(cls):
+        raise NotImplementedError
+
+null.NullBackend = FreeBackend
+clip = core.resize.Bicubic(numbered_clip(3700, 64, 48), format=vs.YUV420P8, matrix=1)
+clip = clip.std.SetFrameProps(_SARNum=8, _SARDen=9, _Alpha=1)
+upscaled = core.animesr.Upscale(clip, backend="null", format=vs.YUV444P16, width=300, cache=4)
+frames = upscaled.frames(prefetch=4, close=True)
+
+def lowest(count):
+    samples = [memory() for _ in zip(range(count), frames)]  # malloc_trim is called about every 900 frames
+    return [min(column) for column in zip(*samples)]
+
+lowest(400)
+before = lowest(1000)
+lowest(1000)
+after = lowest(1000)
+""",
+    )
+    # A source frame has 4.5 KiB, a result 395 KiB: 2,000 of them would take 9 MiB and 770 MiB.
+    assert in_use < 2 * 1024
+    assert resident < 32 * 1024
 
 
 # Frames that the GPU cannot convert

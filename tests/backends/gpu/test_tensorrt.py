@@ -31,7 +31,7 @@ from vsanimesr.backends.gpu import tensorrt
 from vsanimesr.backends.gpu.cuda import Gpu
 from vsanimesr.backends.gpu.device import Buffer, DeviceError, OutOfMemoryError, Program, Stream
 from vsanimesr.backends.gpu.kernels import kernel_key
-from vsanimesr.backends.gpu.memory import SMALLEST_TILE, estimate_bytes
+from vsanimesr.backends.gpu.memory import estimate_bytes
 from vsanimesr.backends.gpu.pipeline import DEPTH, bytes_needed
 from vsanimesr.backends.gpu.tensorrt import (
     LAYOUTS,
@@ -428,7 +428,7 @@ def test_kernels_that_cannot_be_stored_are_no_error(
     engine = FakeEngine(describe(step_tensors(*SIZE, "fp16")))
     with caplog.at_level(logging.INFO):
         make_program(trt, engine, kernels=KERNELS).save_kernels()
-    assert "compiled kernels cannot be stored (" in caplog.text
+    assert "cannot be stored (" in caplog.text
 
 
 def test_a_refusal_of_tensorrt_is_an_error_with_its_reason(trt: Any) -> None:
@@ -585,8 +585,41 @@ def test_too_little_memory_names_what_fits(
         Options(tiles=(int(tile[1]), int(tile[2])))  # it is allowed
 
 
-def test_the_smallest_tile_that_an_error_names_is_allowed() -> None:
-    Options(tiles=(SMALLEST_TILE, SMALLEST_TILE))
+def fail_to_keep_kernels(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fail() -> None:
+        raise error
+
+    def make_program(_trt: Any, _loaded: Any, tensors: dict[str, Tensor], _logger: Any, device: Any, _: Any) -> Program:
+        program = network_parts(*SIZE).program(device, tensors)
+        program.save_kernels = fail  # type: ignore[attr-defined]
+        return program
+
+    monkeypatch.setattr(tensorrt, "TensorRTProgram", make_program)
+    monkeypatch.setattr(tensorrt, "build", lambda request, weights: b"an engine")
+
+
+@pytest.mark.usefixtures("trt", "simulated")
+def test_kernels_that_cannot_be_kept_are_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail_to_keep_kernels(monkeypatch, RuntimeError("serialize() got an unexpected argument"))
+    setup = make_setup("tensorrt_rtx", *SIZE, precision="fp32")
+    with caplog.at_level(logging.WARNING), open_backend("tensorrt_rtx", setup):
+        pass
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "compiled kernels cannot be kept: RuntimeError: serialize() got an unexpected argument"
+    ]
+
+
+@pytest.mark.usefixtures("trt")
+def test_an_interrupt_while_kernels_are_kept_closes_the_device(
+    simulated: list[SimulatedDevice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_to_keep_kernels(monkeypatch, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        open_backend("tensorrt_rtx", make_setup("tensorrt_rtx", *SIZE, precision="fp32"))
+    assert simulated[0].closed
 
 
 # On a GPU

@@ -29,8 +29,11 @@ from .nvrtc import compile_kernels
 OLDEST_CUDA = 13000
 """Oldest version of CUDA that is used, as 1000 * major + 10 * minor: of cuda-bindings, and of the driver."""
 
-OLDEST_DRIVER = "R580"
-"""Oldest branch of NVIDIA's driver that runs it."""
+OLDEST_CUDA_OF_TORCH = 12000
+"""The same for `torch`, which has builds for CUDA 12."""
+
+OLDEST_DRIVERS = {OLDEST_CUDA_OF_TORCH: "R525", OLDEST_CUDA: "R580"}
+"""Oldest branches of NVIDIA's driver, by the version of CUDA that they run."""
 
 # CUDA's documentation says of these errors: "the process must be terminated and relaunched".
 FATAL_ERRORS = frozenset(
@@ -53,7 +56,7 @@ FATAL_ERRORS = frozenset(
 
 REMEDIES = {
     "cudaErrorMemoryAllocation": "close other programs, or use tiles or a smaller clip",
-    "cudaErrorInsufficientDriver": f"install NVIDIA driver {OLDEST_DRIVER} or newer",
+    "cudaErrorInsufficientDriver": f"install NVIDIA driver {OLDEST_DRIVERS[OLDEST_CUDA]} or newer",
     "cudaErrorNoDevice": "check with nvidia-smi that the system finds the GPU",
     "cudaErrorSystemDriverMismatch": "restart the system: the NVIDIA driver was updated",
     "cudaErrorUnknown": "check with nvidia-smi that the GPU still works, and restart the program",
@@ -115,21 +118,23 @@ def load_runtime(oldest: int = OLDEST_CUDA) -> Any:
     return cudart
 
 
-def list_gpus(cudart: Any) -> list[Gpu]:
+def list_gpus(cudart: Any, oldest: int = OLDEST_CUDA) -> list[Gpu]:
     """Return the GPUs of this machine, at least one, ordered by number.
+
+    Args:
+        oldest: version of CUDA that the driver must support, at least; one of `OLDEST_DRIVERS`.
 
     Raises:
         DeviceError: there is no GPU, or no driver, or the driver is too old.
     """
     driver: int = _call_module(cudart, "cudaDriverGetVersion")
+    remedy = f"install driver {OLDEST_DRIVERS[oldest]} or newer, or use backend='openvino'"
     if driver == 0:
-        raise DeviceError(
-            f"there is no NVIDIA driver; install driver {OLDEST_DRIVER} or newer, or use backend='openvino'"
-        )
-    if driver < OLDEST_CUDA:
+        raise DeviceError(f"there is no NVIDIA driver; {remedy}")
+    if driver < oldest:
         raise DeviceError(
             f"the NVIDIA driver is too old: it supports CUDA {cuda_version(driver)}, and CUDA "
-            f"{cuda_version(OLDEST_CUDA)} is needed; install driver {OLDEST_DRIVER} or newer, or use backend='openvino'"
+            f"{cuda_version(oldest)} is needed; {remedy}"
         )
     gpus = []
     for number in range(_call_module(cudart, "cudaGetDeviceCount")):
@@ -140,13 +145,16 @@ def list_gpus(cudart: Any) -> list[Gpu]:
     return gpus
 
 
-def find_gpu(cudart: Any, number: int) -> Gpu:
+def find_gpu(cudart: Any, number: int, oldest: int = OLDEST_CUDA) -> Gpu:
     """Return the GPU with a number.
+
+    Args:
+        oldest: as in `list_gpus`.
 
     Raises:
         DeviceError: no GPU has this number; or as from `list_gpus`.
     """
-    gpus = list_gpus(cudart)
+    gpus = list_gpus(cudart, oldest)
     if number >= len(gpus):
         known = ", ".join(f"{gpu.number} ({gpu.name})" for gpu in gpus)
         raise DeviceError(f"device={number} does not exist; use {known}")

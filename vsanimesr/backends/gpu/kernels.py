@@ -35,12 +35,8 @@ class KernelCache:
         """Store the kernels if there are new ones. Without a place to store them, they are compiled each time."""
         serialised = self._cache.serialize()
         data = b"" if serialised is None else bytes(serialised)
-        if data in (b"", self._known):
-            return
-        try:
-            cache.store(self._key, data)
-        except OSError as error:
-            _log.info("compiled kernels cannot be stored (%s)", error.strerror or error)
+        if data not in (b"", self._known):
+            cache.keep(self._key, data)
 
 
 def kernel_key(engine: Key, gpu: Gpu) -> Key:

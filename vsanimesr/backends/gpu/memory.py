@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from ...network.graph import GraphPrecision
+from ...network.graph import GraphPrecision, padded_size
 from ...network.shapes import MULTIPLE
 from ...pixels import RGBS, PixelFormat, Target
+from ...tiling import OVERLAP, choose_size
 from ..base import Setup
 from .cuda import Gpu
 from .pipeline import bytes_needed
@@ -14,11 +15,10 @@ from .pipeline import bytes_needed
 GB = 1e9
 ACTIVATIONS: dict[GraphPrecision, int] = {"fp32": 3750, "bf16": 2000, "fp16": 2000}
 """Bytes of intermediate results for each LR pixel, in an engine of TensorRT-RTX for many GPUs. One for one GPU has a
-quarter less. Read from plans of the released network (`animesr build --report`)."""
+quarter less. Read from plans of the released network (`animesr build --report`). In PyTorch 3752 and 1912 bytes of
+tensors exist at once."""
 WORKSPACE = 26_000_000
-"""Bytes that kernels take besides, whatever the size."""
-SMALLEST_TILE = 84
-"""Side in LR pixels. It must be larger than the default overlap of 68, or `Options` refuses the tiles."""
+"""Bytes that kernels of TensorRT-RTX take besides, whatever the size. PyTorch's are not known."""
 
 
 def estimate_bytes(
@@ -28,7 +28,7 @@ def estimate_bytes(
     source: PixelFormat = RGBS,
     target: Target | None = None,
 ) -> int:
-    """Return about how many bytes TensorRT and the pipeline take for LR frames of a size.
+    """Return about how many bytes the network and the pipeline take for LR frames of a size.
 
     The exact number is known only when an engine is loaded.
 
@@ -58,7 +58,9 @@ def too_little_memory(gpu: Gpu, free: int, setup: Setup, precision: GraphPrecisi
 
 
 def fitting_tile(width: int, height: int, share: float) -> tuple[int, int] | None:
-    """Return width and height of tiles that have this share of a frame's pixels and its shape, or None if too small."""
-    scale = math.sqrt(share)
-    sides = (int(width * scale) // MULTIPLE * MULTIPLE, int(height * scale) // MULTIPLE * MULTIPLE)
-    return sides if min(sides) >= SMALLEST_TILE else None
+    """Return width and height of tiles that have this share of a frame's pixels at most, or None if there are none."""
+    pixels = int(share * width * height)
+    least = padded_size(OVERLAP) + MULTIPLE  # or `Options` refuses the tiles
+    size = choose_size(padded_size(width), padded_size(height), padded_size(OVERLAP), pixels)
+    tile = max(size[0], least), max(size[1], least)
+    return tile if math.prod(tile) <= pixels else None

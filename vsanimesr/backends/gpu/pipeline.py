@@ -153,6 +153,8 @@ class Pipeline:
         MissingDependencyError: a conversion needs a compiler that is not installed.
     """
 
+    depth = DEPTH
+
     def __init__(
         self,
         device: Device,

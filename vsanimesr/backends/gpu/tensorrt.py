@@ -14,13 +14,12 @@ from ...errors import BackendError
 from ...network.graph import GraphPrecision
 from ...network.tensors import Tensor
 from ...weights.load import WeightsFile
-from ..base import Availability, Backend, Frame, Setup, State, Ticket
+from ..base import Availability, Setup, SteppedBackend
 from .cuda import CudaDevice, Gpu, find_gpu, list_gpus, load_runtime
 from .device import Buffer, Device, DeviceError, OutOfMemoryError, Program, Stream
-from .formats import choose_formats
 from .kernels import KernelCache, kernel_key
-from .memory import too_little_memory
-from .pipeline import DEPTH, Pipeline
+from .opening import open_pipeline
+from .pipeline import Pipeline
 from .runtimes import import_package, refusal, shared_targets
 from .tensorrt_build import (
     BuildRequest,
@@ -42,40 +41,39 @@ LAYOUTS = {"LINEAR": False, "HWC8": True}
 """Whether channels come last, by the name of the `TensorFormat`."""
 
 
-class _TensorRT(Backend):
+class _TensorRT(SteppedBackend):
     """Common part of both backends."""
 
     name: ClassVar[str]
     """Name of the backend and of its package."""
 
-    depth = DEPTH
-
-    def __init__(self, setup: Setup) -> None:
+    def _open(self, setup: Setup) -> Pipeline:
         trt, cudart = import_package(self.name), load_runtime()
         gpu = find_gpu(cudart, setup.device)
         device = CudaDevice(setup.device, cudart)
         precision = self.precision = resolve_precision(setup.precision)
-        free = 0
+        pipeline, program = open_pipeline(
+            self.name,
+            setup,
+            precision,
+            gpu,
+            device,
+            lambda: _open_program(self.name, trt, setup, gpu, device),  # TensorRT uses the thread's current device
+        )
         try:
-            with device.attached():  # TensorRT loads engines on the thread's current device
-                free = device.free_memory()
-                program, graphs = _open_program(self.name, trt, setup, gpu, device)
-            source, target = choose_formats(setup, device)
-            self._pipeline = Pipeline(device, program, backend=self.name, graphs=graphs, source=source, target=target)
-        except BaseException as error:
-            device.close()
-            if any(isinstance(each, OutOfMemoryError) for each in (error, error.__cause__)):
-                reason = too_little_memory(gpu, free, setup, precision)
-                raise BackendError(f"backend={self.name!r} cannot be opened: {reason}") from error
+            with device.attached():
+                program.save_kernels()
+        except Exception as error:  # everything runs without them
+            _log.warning("compiled kernels cannot be kept: %s: %s", type(error).__name__, error)
+        except BaseException:
+            pipeline.close()
             raise
-        with device.attached():
-            program.save_kernels()
-        self.state_bytes, self.own_formats = self._pipeline.state_bytes, self._pipeline.own_formats
+        return pipeline
 
     @classmethod
     def availability(cls) -> Availability:
+        gpus = list_gpus(load_runtime())  # first, because importing the package takes a second
         import_package(cls.name)
-        gpus = list_gpus(load_runtime())
         reasons = {gpu.number: refusal(cls.name, gpu) for gpu in gpus}
         detail, _, remedy = next((reason for reason in reasons.values() if reason), "").partition("; ")
         usable = [gpu.description for gpu in gpus if not reasons[gpu.number]]
@@ -86,21 +84,6 @@ class _TensorRT(Backend):
     @classmethod
     def memory(cls, device: int) -> int | None:
         return find_gpu(load_runtime(), device).memory
-
-    def reset(self) -> None:
-        self._pipeline.reset()
-
-    def submit(self, prev: Frame, cur: Frame, next: Frame, *, output: bool) -> Ticket | None:
-        return self._pipeline.submit(prev, cur, next, output=output)
-
-    def save_state(self) -> State:
-        return self._pipeline.save_state()
-
-    def load_state(self, state: State) -> None:
-        self._pipeline.load_state(state)
-
-    def close(self) -> None:
-        self._pipeline.close()
 
 
 class TensorRTRTXBackend(_TensorRT):
