@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import subprocess
 import sys
@@ -10,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import run_in_terminal
-from vsanimesr import cache
+from vsanimesr import cache, files
 from vsanimesr.backends.gpu import runtimes
 from vsanimesr.backends.gpu import tensorrt_build as builder
+from vsanimesr.cli import build as build_command
 from vsanimesr.cli import main
 from vsanimesr.network.colour import Colour
 from vsanimesr.options import Options
@@ -134,6 +137,46 @@ def test_engines_can_be_written_to_files(
     assert cache.load_or_build(key((20, 12)), build=fail, load=len) > 1_000_000
 
 
+@pytest.mark.parametrize("sizes", [("16x16",), ("16x16", "20x12")])
+def test_a_folder_that_cannot_be_looked_into(
+    sizes: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    def build(*_: object) -> bytes:
+        raise AssertionError("nothing should be built for a path that cannot be used")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    monkeypatch.setattr(builder, "build", build)
+
+    assert main(["build", "--size", *sizes, "-o", "locked/engine"]) == 1
+    assert "-o locked/engine cannot be used (Permission denied); use another path" in capsys.readouterr().err
+
+
+def test_two_runs_that_write_one_file_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second run begins and ends while the first one is writing."""
+    file = tmp_path / "engine"
+    write = files.write_atomic
+    monkeypatch.setattr(builder, "build", lambda request, *_: repr(request.size).encode() * 1000)
+
+    def write_meanwhile(path: Path, data: bytes) -> None:
+        monkeypatch.setattr(build_command, "write_atomic", write)
+        path.write_bytes(data[:100])
+        assert main(["build", "--size", "20x12", "-o", str(file)]) == 0
+        assert path.read_bytes() == data[:100]
+        write(path, data)
+
+    monkeypatch.setattr(build_command, "write_atomic", write_meanwhile)
+    assert main(["build", *SMALL, "-o", str(file)]) == 0
+
+    assert capsys.readouterr().out == f"{file}\n" * 2
+    assert file.read_bytes() == cache.pack(key(), b"(16, 16)" * 1000)
+    assert list(tmp_path.iterdir()) == [file]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -146,6 +189,8 @@ def test_engines_can_be_written_to_files(
         (["--backend", "tensorrt", "--report"], ["--report", "tensorrt_rtx"]),
         (["--model", "v3"], ["model='v3'", "'v1', 'v2'"]),
         (["-o", "/nowhere/at/all"], ["/nowhere/at/all", "cannot be written", "-o"]),
+        (["-o", "x" * 5000], ["-o xxx", "cannot be used", "use another path"]),
+        (["-o", f"{__file__}/engine"], ["test_build.py/engine cannot be written", "use another path for -o"]),
     ],
 )
 def test_bad_input(arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Protocol, Self, get_args, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BackendError, OptionError, suggestion
+from ..errors import BackendError, OptionError, TooLittleMemoryError, suggestion
 from ..network.colour import Colour
 from ..network.shapes import SCALE as SCALE
 from ..pixels import RGBS, Colours, PixelFormat, Target
@@ -290,12 +290,12 @@ def wrap_errors(
         line: index of the line to quote from a message of several lines.
 
     Raises:
-        BackendError: one of these exceptions was raised.
+        BackendError: one of these exceptions was raised; `TooLittleMemoryError` when memory ran out.
     """
     try:
         yield
     except out_of_memory as error:
-        raise BackendError(
+        raise TooLittleMemoryError(
             f"backend={backend!r} {problem}: not enough memory; free some, or use a smaller clip"
         ) from error
     except failures as error:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import cast, get_args
 
@@ -125,7 +126,7 @@ def build_engines(
         AnimeSRError: an argument or the weights cannot be used, or an engine cannot be built or written.
         KeyboardInterrupt: a build was cancelled.
     """
-    if output and len(sizes) > 1 and not output.is_dir():
+    if output and not _is_folder(output) and len(sizes) > 1:
         raise OptionError(f"-o {output} is not a folder; use an existing folder for {len(sizes)} engines")
     if report and backend != "tensorrt_rtx":
         raise OptionError(f"--report is for tensorrt_rtx, and not for {backend}; leave it out")
@@ -201,13 +202,24 @@ def _write(output: Path | None, key: cache.Key, data: bytes) -> Path:
     try:
         if output is None:
             return cache.store(key, data)
-        place = output / place.name if output.is_dir() else output
-        write_atomic(place, cache.pack(key, data))
+        place = output / place.name if _is_folder(output) else output
+        # Another run may write the same file: each has a temporary folder of its own.
+        with TemporaryDirectory(prefix=".animesr-", dir=place.parent) as folder:
+            part = Path(folder, place.name)
+            write_atomic(part, cache.pack(key, data))
+            part.replace(place)
     except OSError as error:
         raise BackendError(
             f"{place} cannot be written ({error.strerror or error}); use another path for -o or ANIMESR_CACHE"
         ) from error
     return place
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise BackendError(f"-o {path} cannot be used ({error.strerror or error}); use another path") from error
 
 
 @contextmanager

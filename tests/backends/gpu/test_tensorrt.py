@@ -42,7 +42,7 @@ from vsanimesr.backends.gpu.tensorrt import (
     load_engine,
 )
 from vsanimesr.backends.gpu.tensorrt_build import BuildRequest, TensorRTRTXOptions, build, engine_tensors, make_logger
-from vsanimesr.errors import BackendError
+from vsanimesr.errors import BackendError, TooLittleMemoryError
 from vsanimesr.network import bfloat16
 from vsanimesr.network.graph import GraphPrecision, build_graph
 from vsanimesr.network.shapes import FEATURES
@@ -451,6 +451,20 @@ def test_memory_that_tensorrt_does_not_get_is_told_apart(trt: Any) -> None:
     engine.works = None
     with pytest.raises(OutOfMemoryError, match="Cuda failure: 2: out of memory"):
         make_program(trt, engine, logger=SimpleNamespace(last="Cuda failure: 2: out of memory"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("Cuda failure: 2: out of memory", OutOfMemoryError), ("Serialization assertion failed", DeviceError)],
+)
+def test_an_engine_that_finds_too_little_memory_is_told_from_a_bad_one(reason: str, kind: type[DeviceError]) -> None:
+    """The cache keeps the first, and builds the second again."""
+    runtime = SimpleNamespace(deserialize_cuda_engine=lambda data: None)
+    fake = SimpleNamespace(Runtime=lambda logger: runtime)
+    with pytest.raises(DeviceError, match=f"the engine cannot be loaded: {reason}; close other programs") as caught:
+        load_engine(fake, SimpleNamespace(last=reason), memoryview(b""))
+    assert type(caught.value) is kind
+    assert isinstance(caught.value, TooLittleMemoryError) == (kind is OutOfMemoryError)
 
 
 @pytest.mark.parametrize(
