@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from ..errors import BackendError, OptionError, TooLittleMemoryError, suggestion
 from ..network.colour import Colour
+from ..network.graph import GraphPrecision
+from ..network.int8 import Ranges, load_ranges
 from ..network.shapes import SCALE as SCALE
 from ..pixels import RGBS, Colours, PixelFormat, Target
 from ..weights.load import WeightsFile
@@ -301,3 +303,20 @@ def wrap_errors(
     except failures as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise BackendError(f"backend={backend!r} {problem}: {lines[line]}") from error
+
+
+def int8_ranges(precision: GraphPrecision, weights: WeightsFile) -> Ranges | None:
+    """Return the ranges that the graph needs with int8, and None with every other precision.
+
+    Raises:
+        BackendError: there are none for these weights.
+    """
+    if precision != "int8":
+        return None
+    ranges = load_ranges(weights.digest)
+    if ranges is None:
+        raise BackendError(
+            "precision='int8' needs ranges for these weights, and only those of the released weights v1 and v2 are "
+            "included; use 'auto', or measure ranges with `python -m scripts.calibrate`"
+        )
+    return ranges

@@ -26,7 +26,7 @@ from ..backends import parse_options
 from ..backends.gpu import tensorrt_build as builder
 from ..backends.gpu.cuda import Gpu, find_gpu, load_runtime
 from ..backends.gpu.plan import read_plan
-from ..backends.gpu.runtimes import import_package, refusal, select_targets
+from ..backends.gpu.runtimes import OLDEST_GPU, import_package, refusal, select_targets
 from ..errors import BackendError, OptionError
 from ..files import write_atomic
 from ..network.colour import Colour
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WxH",
         help="sizes of LR clips, with one engine for each (default: one engine for any size)",
     )
-    parser.add_argument("--precision", choices=("fp16", "bf16", "fp32"), default="fp16", help="default: fp16")
+    parser.add_argument("--precision", choices=tuple(OLDEST_GPU), default="fp16", help="default: fp16")
     parser.add_argument(
         "--colour",
         choices=get_args(Colour.__value__),
