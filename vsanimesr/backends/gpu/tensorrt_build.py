@@ -215,6 +215,7 @@ def _make_config(trt: Any, builder: Any, request: BuildRequest, features: int) -
 def _apply_options(trt: Any, config: Any, options: TensorRTOptions) -> None:
     config.builder_optimization_level = options.level
     config.max_aux_streams = options.streams
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `animesr build --report`; it costs no time
     if options.workspace:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace << 20)
     if options.compatible in {"version", "both"}:
