@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
 
+from scripts.studies.precisions import make_graph, run_graph
 from scripts.studies.psnr import compute_psnr
 from tests.backends.runner import import_onnxruntime_or_skip
-from vsanimesr.backends.base import int8_ranges
 from vsanimesr.backends.gpu import runtimes
 from vsanimesr.backends.gpu import tensorrt_build as builder
 from vsanimesr.backends.gpu.cuda import Gpu
 from vsanimesr.backends.gpu.tensorrt_build import BuildRequest, TensorRTRTXOptions
 from vsanimesr.errors import BackendError
 from vsanimesr.network import float8
-from vsanimesr.network.graph import GraphPrecision, build_graph
-from vsanimesr.network.tensors import STATE, WINDOW
-from vsanimesr.weights.load import WeightsFile, read_weights
+from vsanimesr.network.graph import GraphPrecision
+from vsanimesr.weights.load import read_weights
 
 SIZE = (48, 32)
 STEPS = 12
@@ -41,11 +38,6 @@ def make_request(precision: GraphPrecision, size: tuple[int, int] | None = SIZE,
         targets=(target,),
         options=TensorRTRTXOptions(),
     )
-
-
-def make_graph(precision: GraphPrecision, weights: WeightsFile, size: tuple[int, int] | None = SIZE) -> Any:
-    """Return the graph that TensorRT reads."""
-    return build_graph(weights.load(), size, precision, int8_ranges(precision, weights), symmetric=True)
 
 
 @pytest.mark.parametrize("precision", EIGHT_BITS)
@@ -147,7 +139,7 @@ def test_weights_without_ranges_have_no_int8(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ["v1", "v2"])
 def test_fp8_holds_all_values(model: str) -> None:
     """Also those of frames that are black and white noise. Larger values would be clipped to the largest."""
-    graph = make_graph("fp8", read_weights(model))
+    graph = make_graph("fp8", read_weights(model), SIZE)
     rounded = sorted({node.input[0] for node in graph.graph.node if node.op_type == "QuantizeLinear"})
     half = onnx.TensorProto.FLOAT16
     graph.graph.output.extend(onnx.helper.make_tensor_value_info(name, half, None) for name in rounded)
@@ -168,8 +160,8 @@ def test_fp8_holds_all_values(model: str) -> None:
 def test_the_error_to_fp32_is_small_and_does_not_grow(model: str, precision: GraphPrecision) -> None:
     """The state carries the error from step to step."""
     weights = read_weights(model)
-    found = run(make_graph(precision, weights))
-    psnr = [compute_psnr(*pair) for pair in zip(found, run(make_graph("fp32", weights)), strict=True)]
+    found = run(make_graph(precision, weights, SIZE))
+    psnr = [compute_psnr(*pair) for pair in zip(found, run(make_graph("fp32", weights, SIZE)), strict=True)]
 
     assert min(psnr) > LEAST_PSNR[model, precision]
     assert np.mean(psnr[-4:]) > np.mean(psnr[:4]) - 1.5
@@ -177,23 +169,9 @@ def test_the_error_to_fp32_is_small_and_does_not_grow(model: str, precision: Gra
 
 def run(model: onnx.ModelProto) -> list[Array]:
     """Return SR frames of a moving pattern."""
+    import_onnxruntime_or_skip()
     windows = [[make_pattern(max(n - 1, 0)), make_pattern(n), make_pattern(n + 1)] for n in range(STEPS)]
     return [outputs[0] for outputs in run_graph(model, windows)]
-
-
-def run_graph(model: onnx.ModelProto, windows: list[list[Array]]) -> Iterator[list[Array]]:
-    """Yield the outputs of each step. ONNX Runtime rounds on a CPU what the graph says, node by node."""
-    ort = import_onnxruntime_or_skip()
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    types = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-    state = {each.name: np.zeros(each.shape, types[each.type]) for each in session.get_inputs() if each.name in STATE}
-    for window in windows:
-        outputs = session.run(None, dict(zip(WINDOW, window, strict=True)) | state)
-        state = dict(zip(STATE, outputs[1:], strict=False))
-        yield outputs
 
 
 def make_pattern(n: int) -> Array:
