@@ -1,9 +1,11 @@
 """Compare the precisions of GPUs without a GPU: python -m scripts.studies.precisions FOLDER
 
-FOLDER holds clips, as `python -m scripts.studies.drawing` draws them. The first table is the error: the network runs
-on a CPU with ONNX Runtime, node by node, and rounds where the graph for TensorRT rounds, on the first frames of every
-third clip, shrunk to 96x64. It shows PSNR to fp32, of the worst frame and the mean. The second table is the work: what
-engines of TensorRT-RTX for 640x480 are made of (`animesr build --report`). How fast they are, only a GPU can tell.
+The first table is the work: what engines of TensorRT-RTX for 640x480 are made of (`animesr build --report`). How fast
+they are, only a GPU can tell.
+
+The second table is the error: PSNR to fp32, of the worst frame and the mean. The network runs on a CPU with ONNX
+Runtime, node by node, and rounds where the graph for TensorRT rounds, on the first frames of every sixth clip, shrunk
+to 96x64. FOLDER holds clips, as `python -m scripts.studies.drawing` draws them.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from .psnr import compute_psnr
 
 SIZE = (96, 64)
 STEPS = 12
-EVERY = 3
+EVERY = 6
 PRECISIONS: tuple[GraphPrecision, ...] = ("fp16", "fp8", "int8")
 PLANS: dict[GraphPrecision, tuple[str, ...]] = {
     "fp16": ("sm86", "sm89", "sm120"),
@@ -80,7 +82,7 @@ def read_windows(clip: Episode) -> list[list[Array]]:
 
 
 def measure(folder: Path, models: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yield a row of the first table for each model and precision."""
+    """Yield a row of the second table for each model and precision."""
     clips = [read_windows(cast(Episode, clip)) for clip in find_clips(folder)[::EVERY]]
     for model in models:
         weights = read_weights(model)
@@ -95,7 +97,7 @@ def measure(folder: Path, models: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def inspect(precision: GraphPrecision, target: str) -> tuple[str, ...]:
-    """Return a row of the second table."""
+    """Return a row of the first table."""
     request = tensorrt_build.BuildRequest(
         backend="tensorrt_rtx",
         size=PLAN_SIZE,
@@ -117,8 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of clips")
     parser.add_argument("--models", nargs="+", default=MODEL_NAMES, metavar="MODEL", help="default: all")
     options = parser.parse_args(arguments)
-    print(format_rows(ERRORS, list(measure(options.folder, options.models))), end="\n\n")
-    print(format_rows(WORK, [inspect(precision, gpu) for precision, gpus in PLANS.items() for gpu in gpus]))
+    print(format_rows(WORK, [inspect(precision, gpu) for precision, gpus in PLANS.items() for gpu in gpus]), flush=True)
+    print(format_rows(ERRORS, list(measure(options.folder, options.models))))
     return 0
 
 
