@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from vsanimesr import cache
 from vsanimesr.cache import Key, entry_path, find, load_or_build, pack
-from vsanimesr.errors import BackendError
+from vsanimesr.errors import BackendError, TooLittleMemoryError
 
 KEY: Key = {"backend": "test", "library": "1.0", "for": ["sm89"]}
 OTHER: Key = {**KEY, "library": "1.1"}
@@ -127,6 +127,29 @@ def test_an_engine_that_cannot_be_loaded_is_built_again_once(caplog: pytest.LogC
     assert [r.getMessage() for r in caplog.records] == [
         f"{entry_path(KEY)} cannot be loaded (the driver is another); it is built again"
     ]
+
+
+@pytest.mark.parametrize("where", ["cache", "folder of the user"])
+def test_too_little_memory_for_an_engine_is_not_its_fault(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    builder = Builder()
+    builder.get()
+    path = entry_path(KEY)
+    if where != "cache":
+        monkeypatch.setenv("ANIMESR_ENGINES", str(tmp_path))
+        path = path.rename(tmp_path / "engine")
+
+    def refuse(data: memoryview) -> bytes:
+        raise TooLittleMemoryError("no memory left")
+
+    with pytest.raises(TooLittleMemoryError, match="no memory left"):
+        load_or_build(KEY, build=builder.build, load=refuse)
+    assert builder.built == 1
+    assert path.read_bytes() == pack(KEY, BUILT)
+    assert not caplog.records
+    assert builder.get() == BUILT
+    assert builder.built == 1
 
 
 def test_a_failed_build_leaves_nothing() -> None:

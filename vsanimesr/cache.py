@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import paths
-from .errors import BackendError
+from .errors import BackendError, TooLittleMemoryError
 from .files import file_lock, read_at_most, write_atomic
 from .network.colour import Colour
 from .network.graph import VERSION as GRAPH_VERSION
@@ -93,7 +93,8 @@ def load_or_build[T](
         key: everything that the engine depends on; `backend` is the backend's name.
         build: returns the bytes of the engine. It writes to the log what it does.
         load: makes the result from the bytes of the engine. They are verified: `build` returned them, here or in
-            another process. If `load` raises BackendError for bytes from a file, the engine is built again.
+            another process. If `load` raises BackendError for bytes from a file, the engine is built again, unless it
+            is a TooLittleMemoryError: that passes, since the file may be sound.
         accepts: returns whether an engine with another key may be used too; without it, none is.
 
     Returns:
@@ -217,6 +218,8 @@ def _load_file[T](path: Path, key: Key, load: Callable[[memoryview], T]) -> T:
         _touch(path)
     try:
         return load(data)
+    except TooLittleMemoryError:
+        raise
     except BackendError as error:
         raise _UnusableError(f"cannot be loaded ({error})") from error
 

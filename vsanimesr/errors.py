@@ -6,6 +6,7 @@
     ├── InstallationError       files of another package lie over ours, or ours are missing
     ├── WeightsError            weights are missing, damaged, or of another network
     ├── BackendError            a backend cannot be opened, or failed at a step
+    │   └── TooLittleMemoryError  because there is too little memory
     ├── NotFiniteError          an SR frame holds NaN or infinity
     └── TrainerError            base of the trainer's errors, in `trainer.errors`
         ├── SettingError        a setting is unknown, of the wrong type, or out of its range
@@ -52,6 +53,10 @@ class WeightsError(AnimeSRError):
 
 class BackendError(AnimeSRError):
     """A backend cannot be opened, or failed at a step."""
+
+
+class TooLittleMemoryError(BackendError):
+    """A backend found too little memory. What it read from disk may be sound."""
 
 
 class NotFiniteError(AnimeSRError):

@@ -21,7 +21,7 @@ from .scene_file import LAST_FRAME, read_scene_file
 from .tiling import OVERLAP
 from .weights.release import MODEL_NAMES
 
-type Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+type Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "fp8"]
 type Seek = Literal["exact", "preview"]
 type Held = Literal["off", "skip"]
 type Kernel = Literal["bilinear", "bicubic", "lanczos", "spline16", "spline36", "spline64", "point"]
@@ -56,7 +56,8 @@ class Options:
     precision: Precision = "auto"
     """Precision of the network: `fp32`, `bf16`, `fp16`, or `auto`, the fastest of them that the hardware supports: fp16
     on a GPU, bf16 on a CPU with bf16 instructions, else fp32. `int8` is faster but less exact; it is for the released
-    weights with `openvino`."""
+    weights, with `openvino`. With `tensorrt` and `tensorrt_rtx` there are `int8` and `fp8` too, which were not measured
+    on a GPU."""
 
     colour: Colour = "source"
     """Whose colours the result has: `source` gives it the colours of the clip, which the networks change, by adding

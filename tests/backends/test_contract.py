@@ -347,11 +347,23 @@ def test_a_device_that_does_not_exist(case: Case) -> None:
         backend_class(case[0])(setup)
 
 
-@pytest.mark.parametrize("case", parameters([("onnxruntime", "provider=cpu", "bf16"), ("torch", "fp16")]))
+@pytest.mark.parametrize(
+    "case",
+    parameters(
+        [
+            ("onnxruntime", "provider=cpu", "bf16"),
+            ("onnxruntime", "provider=cpu", "fp8"),
+            ("openvino", "fp8"),
+            ("openvino", "fp16"),
+            ("torch", "fp8"),
+            ("torch", "fp16"),
+        ]
+    ),
+)
 def test_a_precision_that_is_not_computed(case: Case) -> None:
     if find_spec(case[0]) is None:
         pytest.skip(f"{case[0]} is not installed")
-    if case[0] == "torch" and has_gpu():
+    if case == ("torch", "fp16") and has_gpu():
         pytest.skip("a GPU computes it")
     backend, *options, precision = case
 

@@ -17,7 +17,7 @@ from tests.backends.runner import SIZE, Picture, assert_source_is_added, make_se
 from vsanimesr.backends import openvino
 from vsanimesr.backends.base import Frame
 from vsanimesr.backends.openvino import OpenVINOBackend
-from vsanimesr.errors import BackendError
+from vsanimesr.errors import BackendError, TooLittleMemoryError
 from vsanimesr.weights.load import read_weights
 
 WIDTH, HEIGHT = SIZE
@@ -181,5 +181,17 @@ def test_int8_needs_ranges_of_the_weights(tmp_path: Path, monkeypatch: pytest.Mo
     other = tmp_path / "other.pth"
     other.write_bytes(read_weights("v2").data + b"\0")
 
-    with pytest.raises(BackendError, match=r"'int8' needs ranges.*'bf16'"):
+    with pytest.raises(BackendError, match=r"'int8' needs ranges.*'auto'"):
         OpenVINOBackend(make_setup("openvino", 16, 16, model=str(other), precision="int8"))
+
+
+def test_too_little_memory_is_told_from_other_failures() -> None:
+    """A compiled network that could not be loaded for it stays in the cache."""
+    with (
+        pytest.raises(TooLittleMemoryError, match="not enough memory; free some"),
+        openvino._errors("cannot be opened"),
+    ):
+        raise MemoryError
+    with pytest.raises(BackendError, match="cannot be opened: no") as caught, openvino._errors("cannot be opened"):
+        raise RuntimeError("no")
+    assert not isinstance(caught.value, TooLittleMemoryError)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tests.backends.gpu.test_plan import FAKE, LAYERS, FakeInspectedEngine
 from tests.cli.terminal import run_in_terminal
-from vsanimesr import cache
+from vsanimesr import cache, files
 from vsanimesr.backends.gpu import runtimes
 from vsanimesr.backends.gpu import tensorrt_build as builder
+from vsanimesr.backends.gpu.cuda import Gpu
+from vsanimesr.cli import build as build_command
 from vsanimesr.cli import main
 from vsanimesr.network.colour import Colour
 from vsanimesr.options import Options
@@ -82,10 +88,11 @@ def test_a_report_tells_what_an_engine_is_made_of(capsys: pytest.CaptureFixture[
         assert main(["build", *SMALL, "--report"]) == 0
         reports.append([line for line in capsys.readouterr().err.splitlines() if line.startswith("  ")])
 
-    kernels, layouts, memory, graphs = reports[0]
+    kernels, layouts, memory, traffic, graphs = reports[0]
     assert re.search(r"kernels: \d+ convolutions, \d+ convolutions with what follows, \d+ other kernels", kernels)
     assert "prev planar, cur planar, next planar" in layouts
     assert re.search(r"memory: \d\d MB of intermediate results, \d+\.\d MB of constants", memory)
+    assert re.search(r"read and written in a step: \d+ MB", traffic)
     assert graphs == "  CUDA graphs: yes"
     assert reports[1] == reports[0]
 
@@ -104,6 +111,77 @@ def test_a_report_tells_of_an_engine_in_the_folder_of_the_user(
     assert said.out == f"{file}\n"
     assert "exists already" in said.err
     assert "  kernels: " in said.err
+
+
+@pytest.fixture
+def tensorrt(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """TensorRT and a GPU that it supports, and the engines that are loaded."""
+    loaded: list[str] = []
+
+    class Runtime:
+        def __init__(self, logger: object) -> None:
+            pass
+
+        def deserialize_cuda_engine(self, data: memoryview) -> FakeInspectedEngine:
+            loaded.append(bytes(data).decode())
+            return FakeInspectedEngine(LAYERS)
+
+    class Logger:
+        pass
+
+    fake = SimpleNamespace(
+        __version__="11.1.0",
+        __spec__=object(),
+        Runtime=Runtime,
+        ILogger=Logger,
+        LayerInformationFormat=FAKE.LayerInformationFormat,
+    )
+    monkeypatch.setitem(sys.modules, "tensorrt", fake)
+    monkeypatch.setattr(build_command, "_gpu", lambda: Gpu(0, "A card", (9, 0), 1 << 33, 13010))
+    monkeypatch.setattr(builder, "build", lambda request, *_: f"{request.size} {request.precision}".encode())
+    return loaded
+
+
+def test_a_report_of_tensorrt_is_of_the_engine_that_was_built(
+    tensorrt: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):  # built, and from the cache
+        assert main(["build", *SMALL, "--backend", "tensorrt", "--precision", "fp8", "--report"]) == 0
+        said = capsys.readouterr().err
+        assert "\n  kernels: 2 CaskConvolution, 1 Reformat\n  layouts: prev CHW32, cur planar, " in said
+        assert "\n  memory: 28 MB of intermediate results\n" in said
+        assert ("exists already" in said) == (tensorrt == ["(16, 16) fp8"] * 2)
+    assert tensorrt == ["(16, 16) fp8"] * 2
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "said"),
+    [
+        ((7, 0), "fp16", "does not run on A card (sm70), only on sm75 and newer; use backend='torch'"),
+        ((8, 6), "fp8", "does not compute precision='fp8' on A card (sm86); use precision='fp16'"),
+    ],
+)
+def test_tensorrt_refuses_a_gpu_that_it_does_not_support(
+    capability: tuple[int, int],
+    precision: str,
+    said: str,
+    tensorrt: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(build_command, "_gpu", lambda: Gpu(0, "A card", capability, 1 << 33, 13010))
+
+    assert main(["build", *SMALL, "--backend", "tensorrt", "--precision", precision]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_the_gpu_of_this_machine_must_be_one_that_tensorrt_rtx_builds_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(build_command, "_gpu", lambda: Gpu(0, "A card", (9, 0), 1 << 33, 13010))
+
+    assert main(["build", *SMALL, "--gpu", "current"]) == 1
+    assert "gpu='sm90' is not known to TensorRT-RTX; use sm75, " in capsys.readouterr().err
 
 
 def test_several_sizes_and_any_size(engines: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,18 +212,60 @@ def test_engines_can_be_written_to_files(
     assert cache.load_or_build(key((20, 12)), build=fail, load=len) > 1_000_000
 
 
+@pytest.mark.parametrize("sizes", [("16x16",), ("16x16", "20x12")])
+def test_a_folder_that_cannot_be_looked_into(
+    sizes: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    def build(*_: object) -> bytes:
+        raise AssertionError("nothing should be built for a path that cannot be used")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    monkeypatch.setattr(builder, "build", build)
+
+    assert main(["build", "--size", *sizes, "-o", "locked/engine"]) == 1
+    assert "-o locked/engine cannot be used (Permission denied); use another path" in capsys.readouterr().err
+
+
+def test_two_runs_that_write_one_file_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second run begins and ends while the first one is writing."""
+    file = tmp_path / "engine"
+    write = files.write_atomic
+    monkeypatch.setattr(builder, "build", lambda request, *_: repr(request.size).encode() * 1000)
+
+    def write_meanwhile(path: Path, data: bytes) -> None:
+        monkeypatch.setattr(build_command, "write_atomic", write)
+        path.write_bytes(data[:100])
+        assert main(["build", "--size", "20x12", "-o", str(file)]) == 0
+        assert path.read_bytes() == data[:100]
+        write(path, data)
+
+    monkeypatch.setattr(build_command, "write_atomic", write_meanwhile)
+    assert main(["build", *SMALL, "-o", str(file)]) == 0
+
+    assert capsys.readouterr().out == f"{file}\n" * 2
+    assert file.read_bytes() == cache.pack(key(), b"(16, 16)" * 1000)
+    assert list(tmp_path.iterdir()) == [file]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--gpu", "sm90"], ["gpu='sm90'", "use sm75"]),
         (["--gpu", "sm75", "--precision", "bf16"], ["gpu='sm75'", "use 'fp16'"]),
+        (["--gpu", "sm86,sm89", "--precision", "fp8"], ["gpu='sm86'", "precision='fp8'", "use 'fp16'"]),
         (["--size", "16x16", "20x12", "-o", "file"], ["-o file is not a folder"]),
         (["--option", "level=3"], ["'level'", "'tensorrt_rtx'"]),
         (["--backend", "tensorrt"], ["needs the package tensorrt", "pip install"]),
         (["--backend", "tensorrt", "--gpu", "sm89"], ["--gpu sm89", "tensorrt_rtx"]),
-        (["--backend", "tensorrt", "--report"], ["--report", "tensorrt_rtx"]),
         (["--model", "v3"], ["model='v3'", "'v1', 'v2'"]),
         (["-o", "/nowhere/at/all"], ["/nowhere/at/all", "cannot be written", "-o"]),
+        (["-o", "x" * 5000], ["-o xxx", "cannot be used", "use another path"]),
+        (["-o", f"{__file__}/engine"], ["test_build.py/engine cannot be written", "use another path for -o"]),
     ],
 )
 def test_bad_input(arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

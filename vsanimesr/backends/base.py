@@ -17,8 +17,10 @@ from typing import Any, ClassVar, Protocol, Self, get_args, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BackendError, OptionError, suggestion
+from ..errors import BackendError, OptionError, TooLittleMemoryError, suggestion
 from ..network.colour import Colour
+from ..network.graph import GraphPrecision
+from ..network.int8 import Ranges, load_ranges
 from ..network.shapes import SCALE as SCALE
 from ..pixels import RGBS, Colours, PixelFormat, Target
 from ..weights.load import WeightsFile
@@ -334,14 +336,31 @@ def wrap_errors(
         line: index of the line to quote from a message of several lines.
 
     Raises:
-        BackendError: one of these exceptions was raised.
+        BackendError: one of these exceptions was raised; `TooLittleMemoryError` when memory ran out.
     """
     try:
         yield
     except out_of_memory as error:
-        raise BackendError(
+        raise TooLittleMemoryError(
             f"backend={backend!r} {problem}: not enough memory; free some, or use a smaller clip"
         ) from error
     except failures as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise BackendError(f"backend={backend!r} {problem}: {lines[line]}") from error
+
+
+def int8_ranges(precision: GraphPrecision, weights: WeightsFile) -> Ranges | None:
+    """Return the ranges that the graph needs with int8, and None with every other precision.
+
+    Raises:
+        BackendError: there are none for these weights.
+    """
+    if precision != "int8":
+        return None
+    ranges = load_ranges(weights.digest)
+    if ranges is None:
+        raise BackendError(
+            "precision='int8' needs ranges for these weights, and only those of the released weights v1 and v2 are "
+            "included; use 'auto', or measure ranges with `python -m scripts.calibrate`"
+        )
+    return ranges

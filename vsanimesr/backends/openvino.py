@@ -25,11 +25,22 @@ from numpy.typing import NDArray
 from ..cache import load_or_build, network_key
 from ..errors import BackendError
 from ..network.graph import GraphPrecision, build_graph
-from ..network.int8 import Ranges, load_ranges
 from ..network.tensors import STATE, WINDOW
 from ..quiet import block_import
 from ..weights.load import WeightsFile
-from .base import Availability, Backend, BackendOptions, Frame, Planes, Setup, State, Ticket, whole_number, wrap_errors
+from .base import (
+    Availability,
+    Backend,
+    BackendOptions,
+    Frame,
+    Planes,
+    Setup,
+    State,
+    Ticket,
+    int8_ranges,
+    whole_number,
+    wrap_errors,
+)
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, Core, InferRequest, Model, Tensor
@@ -207,25 +218,15 @@ def _resolve_precision(core: Core, precision: str) -> GraphPrecision:
     has_bf16 = computes_bf16(core)
     if precision == "auto":
         return "bf16" if has_bf16 else "fp32"
-    if precision == "fp16":
-        raise BackendError("precision='fp16' is not faster than fp32 on a processor; use 'bf16', 'fp32' or 'auto'")
+    if precision in {"fp16", "fp8"}:
+        raise BackendError(
+            f"precision={precision!r} is not faster than fp32 on a processor; use 'bf16', 'fp32' or 'auto'"
+        )
     # A processor with BF16 also has the 8-bit integer products that the graph needs (VNNI or AMX). Without VNNI, sums
     # of two products may overflow.
     if precision in {"bf16", "int8"} and not has_bf16:
         raise BackendError(f"precision={precision!r} is not computed by this processor; use 'fp32' or 'auto'")
     return cast(GraphPrecision, precision)
-
-
-def _load_int8_ranges(precision: GraphPrecision, weights: WeightsFile) -> Ranges | None:
-    if precision != "int8":
-        return None
-    ranges = load_ranges(weights.digest)
-    if ranges is None:
-        raise BackendError(
-            "precision='int8' needs ranges for these weights, and only those of the released weights v1 and v2 are "
-            "included; use 'bf16', or measure ranges with `python -m scripts.calibrate`"
-        )
-    return ranges
 
 
 def _load_model(core: Core, setup: Setup, precision: GraphPrecision, weights: WeightsFile) -> CompiledModel:
@@ -237,7 +238,7 @@ def _load_model(core: Core, setup: Setup, precision: GraphPrecision, weights: We
         settings["INFERENCE_NUM_THREADS"] = str(threads)
 
     def build() -> bytes:
-        graph = build_graph(weights.load(), size, precision, _load_int8_ranges(precision, weights), setup.colour)
+        graph = build_graph(weights.load(), size, precision, int8_ranges(precision, weights), setup.colour)
         model = core.read_model(graph.SerializeToString())
         compiled = core.compile_model(_set_channels_last(model), DEVICE, settings)
         return cast(bytes, compiled.export_model().getvalue())

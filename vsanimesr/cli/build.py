@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import cast, get_args
 
@@ -24,8 +25,9 @@ from .. import cache
 from ..backends import parse_options
 from ..backends.gpu import tensorrt_build as builder
 from ..backends.gpu.cuda import Gpu, find_gpu, load_runtime
-from ..backends.gpu.plan import read_plan
-from ..backends.gpu.runtimes import import_package, refusal, select_targets
+from ..backends.gpu.plan import inspect_plan, read_plan
+from ..backends.gpu.runtimes import OLDEST_GPU, import_package, refusal, select_targets
+from ..backends.gpu.tensorrt import load_engine
 from ..errors import BackendError, OptionError
 from ..files import write_atomic
 from ..network.colour import Colour
@@ -50,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WxH",
         help="sizes of LR clips, with one engine for each (default: one engine for any size)",
     )
-    parser.add_argument("--precision", choices=("fp16", "bf16", "fp32"), default="fp16", help="default: fp16")
+    parser.add_argument("--precision", choices=tuple(OLDEST_GPU), default="fp16", help="default: fp16")
     parser.add_argument(
         "--colour",
         choices=get_args(Colour.__value__),
@@ -77,9 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write to this file instead of the cache; for several engines, to this folder. Upscale reads engines from "
         "the folder that the environment variable ANIMESR_ENGINES names",
     )
-    parser.add_argument(
-        "--report", action="store_true", help="for tensorrt_rtx: print kernels, layouts and memory of each engine too"
-    )
+    parser.add_argument("--report", action="store_true", help="print kernels, layouts and memory of each engine too")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -125,10 +125,8 @@ def build_engines(
         AnimeSRError: an argument or the weights cannot be used, or an engine cannot be built or written.
         KeyboardInterrupt: a build was cancelled.
     """
-    if output and len(sizes) > 1 and not output.is_dir():
+    if output and not _is_folder(output) and len(sizes) > 1:
         raise OptionError(f"-o {output} is not a folder; use an existing folder for {len(sizes)} engines")
-    if report and backend != "tensorrt_rtx":
-        raise OptionError(f"--report is for tensorrt_rtx, and not for {backend}; leave it out")
     targets = _select_targets(backend, gpu, precision)
     import_package(backend)
     if backend == "tensorrt" and (reason := refusal(backend, _gpu(), builder.resolve_precision(precision))):
@@ -156,7 +154,7 @@ def _build(request: builder.BuildRequest, weights: WeightsFile, output: Path | N
         path, engine = found
         print(f"{what}: exists already", file=sys.stderr)
         if report:
-            _report(engine)
+            _report(request.backend, engine)
         return path
     with _interruptible() as go_on, stdout_to_stderr():
         bar = _Bar(what)
@@ -172,14 +170,20 @@ def _build(request: builder.BuildRequest, weights: WeightsFile, output: Path | N
     how = '; used with backend_options=["shapes=dynamic"]' if request.size is None else ""
     print(f"{what}: {len(data) / 1e6:.1f} MB in {seconds:.1f} s, runs on {runs_on}{how}", file=sys.stderr)
     if report:
-        _report(data)
+        _report(request.backend, memoryview(data))
     return path
 
 
-def _report(engine: bytes | memoryview) -> None:
+def _report(backend: str, engine: memoryview) -> None:
     """Print what an engine is made of."""
-    plan = read_plan(bytes(engine), tuple(step_tensors(1, 1, "fp32")))
-    lines = str(plan) if plan else "this version of TensorRT-RTX writes plans that cannot be read here"
+    names = tuple(step_tensors(1, 1, "fp32"))
+    if backend == "tensorrt":
+        trt = import_package(backend)
+        loaded = load_engine(trt, builder.make_logger(trt), engine)
+        plan = inspect_plan(trt, loaded.engine, names)
+    else:
+        plan = read_plan(bytes(engine), names)
+    lines = str(plan) if plan else f"this version of {backend} writes plans that cannot be read here"
     print(textwrap.indent(lines, "  "), file=sys.stderr)
 
 
@@ -201,13 +205,24 @@ def _write(output: Path | None, key: cache.Key, data: bytes) -> Path:
     try:
         if output is None:
             return cache.store(key, data)
-        place = output / place.name if output.is_dir() else output
-        write_atomic(place, cache.pack(key, data))
+        place = output / place.name if _is_folder(output) else output
+        # Another run may write the same file: each has a temporary folder of its own.
+        with TemporaryDirectory(prefix=".animesr-", dir=place.parent) as folder:
+            part = Path(folder, place.name)
+            write_atomic(part, cache.pack(key, data))
+            part.replace(place)
     except OSError as error:
         raise BackendError(
             f"{place} cannot be written ({error.strerror or error}); use another path for -o or ANIMESR_CACHE"
         ) from error
     return place
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise BackendError(f"-o {path} cannot be used ({error.strerror or error}); use another path") from error
 
 
 @contextmanager

@@ -15,3 +15,8 @@ def from_float32(values: NDArray[np.float32]) -> NDArray[np.uint16]:
 def to_float32(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Return the values of bfloat16 bits."""
     return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def round_float32(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Round to the nearest bfloat16."""
+    return to_float32(from_float32(values))

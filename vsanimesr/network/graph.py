@@ -26,20 +26,23 @@ With int8 all convolutions between the first one and those that make the picture
 written with pairs of QuantizeLinear and DequantizeLinear at its input, which runtimes fuse into it. Its result, its
 activation and the next quantisation are float32, so that a runtime can fuse them; stored values are bfloat16. The first
 and the last convolutions and the state are those of bf16: the state is not clipped, and the picture gains 1 to 2 dB for
-7 % of the time.
+7 % of the time. The graph of int8 for GPUs (`symmetric`) is that of fp16 with such pairs around zero.
+
+With fp8 the same convolutions are computed in 8-bit floats (E4M3), with such pairs in the graph of fp16. Their inputs
+are rounded as they are, without a step size: in units of -1/10 they fit what 8-bit floats hold. So fp8 needs no ranges.
 
 With the colours of the source, low frequencies are added to the frame (see `colour`), in float32 with every precision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import bfloat16
+from . import bfloat16, float8
 from .colour import GAUSSIAN, PASSES, RADIUS, Colour
 from .int8 import Ranges, quantization_step, quantize_weights, smoothing_factors, symmetric_step
 from .shapes import COLOURS, MULTIPLE, PREFIX, SCALE, SR_CHANNELS, shape_of
@@ -51,6 +54,9 @@ VERSION = 8
 """Raised with every change that can alter a result. It is part of the key of a built engine."""
 
 SLOPE = 0.1
+ONE = np.float32(1)
+MIN_WEIGHT = 1e-3
+"""A convolution whose weights are all smaller has the step size of this one: float16 holds it."""
 COARSE_STEP = 1 / 16
 """Step size of a picture's coarse part. bfloat16 holds its multiples exactly, and 8 bits of the remaining fine part."""
 
@@ -58,12 +64,13 @@ BILINEAR = np.array([[3, 5, 0], [1, 7, 0], [0, 7, 1], [0, 5, 3]], np.float32) / 
 """Weights of the previous, the own and the next LR pixel, for each of the four SR pixels of an LR pixel
 (docs/paper-and-release.md, 1.3)."""
 
-type GraphPrecision = Literal["fp32", "bf16", "fp16", "int8"]
+type GraphPrecision = Literal["fp32", "bf16", "fp16", "int8", "fp8"]
 
-# Opset 22 is the first one with convolutions in bfloat16.
-OPSETS: dict[GraphPrecision, int] = {"fp32": 18, "bf16": 22, "fp16": 18, "int8": 22}
+# Opset 19 is the first one with 8-bit floats, and with step sizes in float16; 22 with convolutions in bfloat16.
+OPSETS: dict[GraphPrecision, int] = {"fp32": 18, "bf16": 22, "fp16": 18, "int8": 22, "fp8": 19}
 
-type Weights = Mapping[str, NDArray[np.float32]]
+type Array = NDArray[np.float32]
+type Weights = Mapping[str, Array]
 
 
 def padded_size(size: int) -> int:
@@ -83,8 +90,8 @@ def build_graph(
     """Build the graph of one step.
 
     Inputs: `prev`, `cur`, `next`, float32 (1, 3, height, width), R, G, B in [0, 1]; `sr` (1, 48, H, W) and `hidden`
-    (1, features, H, W), in the given precision (int8: bfloat16), where H and W are height and width padded to a
-    multiple of 4. Both are zero before the first step.
+    (1, features, H, W), in the given precision (int8: bfloat16, or float16 if `symmetric`; fp8: float16), where H and W
+    are height and width padded to a multiple of 4. Both are zero before the first step.
     Outputs: `frame`, float32 (1, 3, 4 * height, 4 * width), not clamped; `sr_out` and `hidden_out` for the next step.
 
     Args:
@@ -93,7 +100,7 @@ def build_graph(
         precision: precision of the convolutions and the state.
         ranges: ranges of the inputs with these weights; required for int8, None for everything else.
         colour: whose colours the frame has. The state is the same with both.
-        symmetric: with int8, quantise inputs around zero, as TensorRT needs it.
+        symmetric: with int8, make the graph for GPUs: inputs are quantised around zero, as TensorRT needs it.
 
     Raises:
         ValueError: ranges without int8, or int8 without ranges.
@@ -114,19 +121,23 @@ class _Builder:
         self._onnx = onnx
         self._opset = OPSETS[precision]
         self._float32 = onnx.TensorProto.FLOAT
+        self._precision = precision
         self._type = {
             "fp32": onnx.TensorProto.FLOAT,
             "bf16": onnx.TensorProto.BFLOAT16,
             "fp16": onnx.TensorProto.FLOAT16,
-            "int8": onnx.TensorProto.BFLOAT16,
+            "int8": onnx.TensorProto.FLOAT16 if symmetric else onnx.TensorProto.BFLOAT16,
+            "fp8": onnx.TensorProto.FLOAT16,
         }[precision]
+        self._widened = precision == "int8" and not symmetric
+        """Whether values between two stored ones are float32."""
         self._weights = weights
         self._shape = shape_of({key: weight.shape for key, weight in weights.items()})
         self._ranges = ranges
         self._step = symmetric_step if symmetric else quantization_step
         self._size = size
         # The output of a LeakyReLU is `unit` times that of the paper; its input is `sign` times that of the paper.
-        exact = precision in {"fp32", "int8"}  # with int8 LeakyReLUs are computed in float32
+        exact = precision == "fp32" or self._widened  # LeakyReLUs are computed in float32
         self._unit, self._sign = (np.float32(1), np.float32(1)) if exact else (np.float32(-10), np.float32(-1))
         self._slope = SLOPE if exact else 1 / SLOPE
         self._nodes: list[onnx.NodeProto] = []
@@ -146,7 +157,7 @@ class _Builder:
         sr = self.node("Add", self.cast(change, self._float32), self.upsample_bilinear(cur))
         self.node("Identity", self.cast(sr, self._type), output="sr_out")
         weight, bias = self._sign * weight[SR_CHANNELS:], self._sign * bias[SR_CHANNELS:]
-        hidden = self.lrelu(self.convolve("fusion.2.hidden", out, weight, bias))
+        hidden = self.lrelu(self.inner_convolve("fusion.2.hidden", out, weight, bias, unit=self._unit))
         self.node("Identity", self.to_precision(hidden), output="hidden_out")
         frame = sr
         if colour == "source":
@@ -196,59 +207,97 @@ class _Builder:
     def block(self, name: str, x: str) -> str:
         """Add a residual block."""
         weight, bias = self.layer(f"{name}.conv1")
-        inner = self.node("Relu", self.convolve(f"{name}.conv1", self.to_float32(x), weight / self._unit, bias))
+        x32 = self.to_float32(x)
+        inner = self.node("Relu", self.inner_convolve(f"{name}.conv1", x32, weight / self._unit, bias, unit=self._unit))
         weight, bias = self.layer(f"{name}.conv2")
-        change = self.convolve(f"{name}.conv2", inner, self._unit * weight, self._unit * bias)
+        change = self.inner_convolve(f"{name}.conv2", inner, self._unit * weight, self._unit * bias)
         return self.node("Add", x, self.to_precision(change))
 
     def lrelu_conv(self, name: str, x: str, *, stride: int = 1) -> str:
         """Add a convolution with a LeakyReLU behind it; `x` is the output of a LeakyReLU too."""
         weight, bias = self.layer(name)
         weight, bias = self._sign / self._unit * weight, self._sign * bias
-        return self.lrelu(self.convolve(name, self.to_float32(x), weight, bias, stride=stride))
+        x = self.to_float32(x)
+        return self.lrelu(self.inner_convolve(name, x, weight, bias, unit=self._unit, stride=stride))
 
-    def layer(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def layer(self, name: str) -> tuple[Array, Array]:
         """Return a convolution's weights and biases."""
         return self._weights[f"{PREFIX}{name}.weight"], self._weights[f"{PREFIX}{name}.bias"]
 
-    def convolve(
-        self, name: str, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], *, stride: int = 1
+    def convolve(self, name: str, x: str, weight: Array, bias: Array) -> str:
+        """Add one of the convolutions that are never computed in 8 bits."""
+        return self.conv(x, self.parameter(f"{name}.weight", weight), self.parameter(f"{name}.bias", bias))
+
+    def inner_convolve(
+        self, name: str, x: str, weight: Array, bias: Array, *, unit: np.float32 = ONE, stride: int = 1
     ) -> str:
-        """Add a convolution, in integers if there are ranges for it."""
-        if ranges := self._ranges.get(name):
-            factors = smoothing_factors(*ranges)
-            x = self.quantize_input(name, x, factors)
+        """Add a convolution between the first one and those that make the picture: with int8 and fp8, in 8 bits.
+
+        Args:
+            unit: ratio of the input's values to those of the paper.
+        """
+        if self._precision == "int8":
+            factors = smoothing_factors(*self._ranges[name])
+            x = self.quantize_input(name, x, factors, unit)
             kernels = self.quantize_kernels(name, weight * factors[:, None, None])
-            offsets = self.constant(f"{name}.bias", bias)
+        elif self._precision == "fp8":
+            x, kernels = self.round_input(x), self.round_kernels(name, weight)
         else:
-            kernels, offsets = self.parameter(f"{name}.weight", weight), self.parameter(f"{name}.bias", bias)
+            kernels = self.parameter(f"{name}.weight", weight)
+        return self.conv(x, kernels, self.middle_constant(f"{name}.bias", bias), stride)
+
+    def conv(self, x: str, kernels: str, offsets: str, stride: int = 1) -> str:
         return self.node("Conv", x, kernels, offsets, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[stride, stride])
 
-    def quantize_input(self, name: str, x: str, factors: NDArray[np.float32]) -> str:
+    def quantize_input(self, name: str, x: str, factors: Array, unit: np.float32) -> str:
         """Divide a convolution's input by its smoothing factors and quantise it."""
         lowest, highest = self._ranges[name]
         size, zero = self._step(lowest / factors, highest / factors)
-        scale = (self.constant(f"{name}.step", size), self.constant(f"{name}.zero", zero))
-        smooth = self.node("Mul", x, self.constant(f"{name}.balance", (1 / factors)[:, None, None]))
-        return self.node("DequantizeLinear", self.node("QuantizeLinear", smooth, *scale), *scale)
+        scale = (self.middle_constant(f"{name}.step", np.abs(unit) * size), self.constant(f"{name}.zero", zero))
+        balance = self.middle_constant(f"{name}.balance", np.reciprocal(factors)[:, None, None])
+        return self.quantize(self.node("Mul", x, balance), *scale)
 
-    def quantize_kernels(self, name: str, weight: NDArray[np.float32]) -> str:
+    def quantize(self, x: str, step: str, zero: str) -> str:
+        return self.node("DequantizeLinear", self.node("QuantizeLinear", x, step, zero), step, zero)
+
+    def quantize_kernels(self, name: str, weight: Array) -> str:
         """Add a convolution's weights as integers."""
         integers, steps = quantize_weights(weight)
         constants = [
             self.constant(f"{name}.weight", integers),
-            self.constant(f"{name}.weight steps", steps),
+            self.middle_constant(f"{name}.weight steps", steps),
             self.constant(f"{name}.weight zeros", np.zeros(len(steps), np.int8)),
         ]
         return self.node("DequantizeLinear", *constants, axis=0)
 
+    def round_input(self, x: str) -> str:
+        """Round a convolution's input to 8-bit floats."""
+        return self.quantize(x, self.parameter("whole step", ONE), self.float8("float8 zero", np.zeros((), np.uint8)))
+
+    def round_kernels(self, name: str, weight: Array) -> str:
+        """Add a convolution's weights as 8-bit floats, with one step size, so that runtimes fuse what follows."""
+        step = np.exp2(np.ceil(np.log2(max(float(np.abs(weight).max()), MIN_WEIGHT) / float8.LARGEST)))
+        bits = float8.from_float32(_round_kernels(weight / step, float8.round_float32))
+        steps = self.parameter(f"{name}.weight step", np.float32(step))
+        return self.node("DequantizeLinear", self.float8(f"{name}.weight", bits), steps, "float8 zero")
+
+    def float8(self, name: str, bits: NDArray[np.uint8]) -> str:
+        """Add a constant of 8-bit floats."""
+        kind = self._onnx.TensorProto.FLOAT8E4M3FN
+        self._constants[name] = self._onnx.helper.make_tensor(name, kind, bits.shape, bits.tobytes(), raw=True)
+        return name
+
+    def middle_constant(self, name: str, value: Array | np.float32) -> str:
+        """Add a constant in the precision of values between two stored ones."""
+        return self.constant(name, value) if self._widened else self.parameter(name, value)
+
     def to_float32(self, x: str) -> str:
-        """With int8, cast a stored value to float32, the input type of an integer convolution."""
-        return self.node("Cast", x, to=self._float32) if self._ranges else x
+        """Cast a stored value to float32 where values between two stored ones are."""
+        return self.node("Cast", x, to=self._float32) if self._widened else x
 
     def to_precision(self, x: str) -> str:
-        """With int8, cast the result of an integer convolution to bfloat16, in which it is stored."""
-        return self.node("Cast", x, to=self._type) if self._ranges else x
+        """Cast a value to the type in which it is stored."""
+        return self.node("Cast", x, to=self._type) if self._widened else x
 
     def lrelu(self, x: str) -> str:
         return self.node("LeakyRelu", x, alpha=self._slope)
@@ -331,11 +380,13 @@ class _Builder:
         """Cast to or from the precision of the convolutions; do nothing if that is float32."""
         return x if self._type == self._float32 else self.node("Cast", x, to=type)
 
-    def parameter(self, name: str, value: NDArray[np.float32]) -> str:
-        """Add a constant in the precision of the convolutions."""
+    def parameter(self, name: str, value: Array | np.float32) -> str:
+        """Add a constant in the precision of the state."""
         if self._type != self._onnx.TensorProto.BFLOAT16:  # numpy has the type
             return self.constant(name, value.astype(self._onnx.helper.tensor_dtype_to_np_dtype(self._type)))
-        raw = bfloat16.from_float32(_round_kernels(value) if value.ndim == 4 else value).tobytes()
+        value = np.asarray(value)
+        rounded = _round_kernels(value, bfloat16.round_float32) if value.ndim == 4 else value
+        raw = bfloat16.from_float32(rounded).tobytes()
         self._constants[name] = self._onnx.helper.make_tensor(name, self._type, value.shape, raw, raw=True)
         return name
 
@@ -378,7 +429,7 @@ class _Builder:
             initializer=list(self._constants.values()),
         )
         opset = helper.make_opsetid("", self._opset)
-        model: onnx.ModelProto = helper.make_model(graph, opset_imports=[opset], ir_version=8)
+        model: onnx.ModelProto = helper.make_model(graph, opset_imports=[opset], ir_version=9)
         return model
 
 
@@ -387,8 +438,8 @@ def _fold_order() -> NDArray[np.intp]:
     return np.arange(SR_CHANNELS).reshape(COLOURS, SCALE, SCALE).transpose(1, 2, 0).reshape(-1)
 
 
-def _round_kernels(kernels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Round kernels (outputs, inputs, 3, 3) to bfloat16 values whose sums stay as close to the given ones as possible.
+def _round_kernels(kernels: Array, round: Callable[[Array], Array]) -> Array:
+    """Round kernels (outputs, inputs, 3, 3) to values whose sums stay as close to the given ones as possible.
 
     Pictures are smooth. What matters most is the effect of a kernel on an even area, which is its sum. So the rounding
     error of each value is added to the next one, from the largest to the smallest, which has the finest steps.
@@ -399,7 +450,7 @@ def _round_kernels(kernels: NDArray[np.float32]) -> NDArray[np.float32]:
     error = np.zeros(len(values), np.float32)
     for column in descending.T:
         exact = column + error
-        column[:] = bfloat16.to_float32(bfloat16.from_float32(exact))
+        column[:] = round(exact)
         error = exact - column
     result = np.empty_like(values)
     np.put_along_axis(result, order, descending, 1)

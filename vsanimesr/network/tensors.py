@@ -12,6 +12,8 @@ WINDOW = ("prev", "cur", "next")
 STATE = ("sr", "hidden")
 
 _ITEM_BYTES: dict[GraphPrecision, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
+_STATE: dict[GraphPrecision, GraphPrecision] = {"int8": "fp16", "fp8": "fp16"}
+"""Precisions of the state, where it is not that of the convolutions."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,16 @@ class Tensor:
 def step_tensors(
     width: int, height: int, precision: GraphPrecision, features: int = FEATURES, *, channels_last: bool = False
 ) -> dict[str, Tensor]:
-    """Return the inputs and outputs of `graph.build_graph` by name, for LR frames of this size.
+    """Return the inputs and outputs of `graph.build_graph` by name, for LR frames of this size; with int8, of the
+    graph for GPUs.
 
     Args:
         features: channels of the network's hidden state.
         channels_last: layout of the state, as in `Tensor`. Frames are planar.
     """
     lr = Tensor((1, COLOURS, height, width), "fp32")
-    sr = Tensor((1, SR_CHANNELS, padded_size(height), padded_size(width)), precision, channels_last)
-    hidden = Tensor((1, features, padded_size(height), padded_size(width)), precision, channels_last)
+    kept = _STATE.get(precision, precision)
+    sr = Tensor((1, SR_CHANNELS, padded_size(height), padded_size(width)), kept, channels_last)
+    hidden = Tensor((1, features, padded_size(height), padded_size(width)), kept, channels_last)
     frame = Tensor((1, COLOURS, SCALE * height, SCALE * width), "fp32")
     return {**dict.fromkeys(WINDOW, lr), "sr": sr, "hidden": hidden, "frame": frame, "sr_out": sr, "hidden_out": hidden}

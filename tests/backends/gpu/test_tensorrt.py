@@ -26,13 +26,14 @@ from tests.backends.runner import (
 )
 from vsanimesr import cache
 from vsanimesr.backends import availability, open_backend
-from vsanimesr.backends.base import Availability
+from vsanimesr.backends.base import Availability, int8_ranges
 from vsanimesr.backends.gpu import tensorrt
-from vsanimesr.backends.gpu.cuda import Gpu
+from vsanimesr.backends.gpu.cuda import Gpu, find_gpu, load_runtime
 from vsanimesr.backends.gpu.device import Buffer, DeviceError, OutOfMemoryError, Program, Stream
 from vsanimesr.backends.gpu.kernels import kernel_key
 from vsanimesr.backends.gpu.memory import estimate_bytes
 from vsanimesr.backends.gpu.pipeline import DEPTH, bytes_needed
+from vsanimesr.backends.gpu.runtimes import refusal
 from vsanimesr.backends.gpu.tensorrt import (
     LAYOUTS,
     TYPES,
@@ -42,16 +43,16 @@ from vsanimesr.backends.gpu.tensorrt import (
     load_engine,
 )
 from vsanimesr.backends.gpu.tensorrt_build import BuildRequest, TensorRTRTXOptions, build, engine_tensors, make_logger
-from vsanimesr.errors import BackendError
+from vsanimesr.errors import BackendError, TooLittleMemoryError
 from vsanimesr.network import bfloat16
 from vsanimesr.network.graph import GraphPrecision, build_graph
 from vsanimesr.network.shapes import FEATURES
 from vsanimesr.network.tensors import Tensor, step_tensors
 from vsanimesr.options import Options
-from vsanimesr.weights.load import load_weights, read_weights
+from vsanimesr.weights.load import read_weights
 
 SIZE = (41, 30)
-PRECISIONS: list[GraphPrecision] = ["fp32", "fp16", "bf16"]
+PRECISIONS: list[GraphPrecision] = ["fp32", "fp16", "bf16", "int8", "fp8"]
 NAMES = {precision: name for name, precision in TYPES.items()}
 
 
@@ -117,7 +118,11 @@ def test_the_network_has_the_tensors_that_the_pipeline_allocates(
     builder = trt.Builder(logger)
     network = builder.create_network(0)
     parser = trt.OnnxParser(network, logger)
-    assert parser.parse(build_graph(load_weights("v2"), size, precision, colour="source").SerializeToString())
+    weights = read_weights("v2")
+    graph = build_graph(
+        weights.load(), size, precision, int8_ranges(precision, weights), colour="source", symmetric=True
+    )
+    assert parser.parse(graph.SerializeToString())
 
     inputs = [network.get_input(i) for i in range(network.num_inputs)]
     outputs = [network.get_output(i) for i in range(network.num_outputs)]
@@ -454,6 +459,20 @@ def test_memory_that_tensorrt_does_not_get_is_told_apart(trt: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("Cuda failure: 2: out of memory", OutOfMemoryError), ("Serialization assertion failed", DeviceError)],
+)
+def test_an_engine_that_finds_too_little_memory_is_told_from_a_bad_one(reason: str, kind: type[DeviceError]) -> None:
+    """The cache keeps the first, and builds the second again."""
+    runtime = SimpleNamespace(deserialize_cuda_engine=lambda data: None)
+    fake = SimpleNamespace(Runtime=lambda logger: runtime)
+    with pytest.raises(DeviceError, match=f"the engine cannot be loaded: {reason}; close other programs") as caught:
+        load_engine(fake, SimpleNamespace(last=reason), memoryview(b""))
+    assert type(caught.value) is kind
+    assert isinstance(caught.value, TooLittleMemoryError) == (kind is OutOfMemoryError)
+
+
+@pytest.mark.parametrize(
     "other",
     [
         {"cur": ((1, 3, 30, 42), "FLOAT")},
@@ -646,11 +665,11 @@ def test_frames_on_a_gpu_are_those_of_the_network(backend: str, options: tuple[s
                 np.testing.assert_allclose(found, reference.step(numbers), atol=2e-3)
 
 
-GATES = {"fp16": 70, "bf16": 50}
+GATES: dict[GraphPrecision, int] = {"fp16": 70, "bf16": 50, "int8": 40, "fp8": 40}
 """Least PSNR to fp32, in dB. Kernels may add in fp16, and units of -1/10 make the sums larger (network/graph.py)."""
 
 
-def passes_gate(precision: str, frames: list[Picture], exact: list[Picture]) -> bool:
+def passes_gate(precision: GraphPrecision, frames: list[Picture], exact: list[Picture]) -> bool:
     return min(map(compute_psnr, frames, exact)) >= GATES[precision]
 
 
@@ -662,8 +681,10 @@ def run_on_cpu(precision: str, size: tuple[int, int] = (64, 48)) -> list[Picture
 @pytest.mark.parametrize("graphs", ["yes", "no"])
 @pytest.mark.parametrize("precision", GATES)
 @pytest.mark.parametrize("backend", ["tensorrt_rtx", "tensorrt"])
-def test_16_bits_on_a_gpu_are_close_to_fp32(backend: str, precision: str, graphs: str) -> None:
+def test_few_bits_on_a_gpu_are_close_to_fp32(backend: str, precision: GraphPrecision, graphs: str) -> None:
     skip_unless_usable(backend)
+    if reason := refusal(backend, find_gpu(load_runtime(), 0), precision):
+        pytest.skip(reason)
     frames = run_steps(backend, f"graphs={graphs}", precision=precision, size=(64, 48), steps=8)
 
     assert passes_gate(precision, frames, run_on_cpu("fp32"))

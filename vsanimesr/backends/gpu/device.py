@@ -17,7 +17,7 @@ from typing import NewType
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import BackendError
+from ...errors import BackendError, TooLittleMemoryError
 from ...network.tensors import Tensor
 
 Stream = NewType("Stream", int)
@@ -40,7 +40,7 @@ class DeviceError(BackendError):
         """Whether this process cannot use the device any more."""
 
 
-class OutOfMemoryError(DeviceError):
+class OutOfMemoryError(DeviceError, TooLittleMemoryError):
     """The device has too little free memory."""
 
 

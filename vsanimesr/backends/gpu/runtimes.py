@@ -14,8 +14,11 @@ OLDEST = {"tensorrt": (11, 0), "tensorrt_rtx": (1, 7)}
 """Oldest versions of the packages. TensorRT before 11 ignores the types in the graph; TensorRT-RTX before 1.7 lacks
 functions that are called here."""
 
-TURING, AMPERE = 75, 80
-"""Compute capabilities: the oldest that TensorRT 11 supports, and the oldest that computes in bfloat16."""
+TURING = 75
+"""Compute capability of the oldest GPUs that TensorRT 11 supports."""
+OLDEST_GPU: dict[GraphPrecision, int] = {"fp32": TURING, "fp16": TURING, "bf16": 80, "int8": 80, "fp8": 89}
+"""Compute capability of the oldest GPUs that compute in a precision: bf16 and int8 from Ampere on, fp8 from Ada on.
+TensorRT-RTX computes a graph in int8 for Turing in fp16."""
 
 
 def import_package(backend: str) -> Any:
@@ -44,7 +47,7 @@ def supported_targets(precision: GraphPrecision) -> tuple[str, ...]:
     """Return the compute capabilities that TensorRT-RTX builds for in a precision: `("sm75", "sm80", ...)`."""
     known = import_package("tensorrt_rtx").ComputeCapability.__members__
     targets = sorted((name.lower() for name in known if name.startswith("SM")), key=_capability_number)
-    return tuple(name for name in targets if not (precision == "bf16" and _capability_number(name) < AMPERE))
+    return tuple(name for name in targets if _capability_number(name) >= OLDEST_GPU[precision])
 
 
 def select_targets(texts: tuple[str, ...], precision: GraphPrecision) -> tuple[str, ...]:
@@ -94,7 +97,7 @@ def refusal(backend: str, gpu: Gpu, precision: GraphPrecision = "fp32") -> str:
 def _runs(backend: str, target: str, precision: GraphPrecision) -> bool:
     if backend == "tensorrt_rtx":
         return target in supported_targets(precision)
-    return _capability_number(target) >= (AMPERE if precision == "bf16" else TURING)
+    return _capability_number(target) >= OLDEST_GPU[precision]
 
 
 def _capability_number(target: str) -> int:

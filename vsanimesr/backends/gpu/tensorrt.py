@@ -202,8 +202,7 @@ class TensorRTProgram(Program):
 
     def _error(self, problem: str) -> DeviceError:
         """Return an error with TensorRT's reason."""
-        kind = OutOfMemoryError if "out of memory" in self._logger.last.lower() else DeviceError
-        return kind(f"{problem}: {self._logger.last}")
+        return _error_kind(self._logger)(f"{problem}: {self._logger.last}")
 
 
 def load_engine(trt: Any, logger: Any, data: memoryview) -> LoadedEngine:
@@ -214,6 +213,7 @@ def load_engine(trt: Any, logger: Any, data: memoryview) -> LoadedEngine:
 
     Raises:
         BackendError: the engine does not run here.
+        OutOfMemoryError: there is too little memory for it.
     """
     runtime = trt.Runtime(logger)
     if hasattr(runtime, "get_engine_validity"):  # TensorRT-RTX only: it gives the reason
@@ -228,11 +228,16 @@ def load_engine(trt: Any, logger: Any, data: memoryview) -> LoadedEngine:
             )
     engine = runtime.deserialize_cuda_engine(data)
     if engine is None:
-        raise BackendError(
+        raise _error_kind(logger)(
             f"the engine cannot be loaded: {logger.last}; "
             "close other programs that use the GPU, or use backend='openvino'"
         )
     return LoadedEngine(runtime, engine)
+
+
+def _error_kind(logger: Any) -> type[DeviceError]:
+    """Return the error for what TensorRT has just refused."""
+    return OutOfMemoryError if "out of memory" in logger.last.lower() else DeviceError
 
 
 def check_tensors(engine: Any, tensors: Mapping[str, Tensor]) -> None:

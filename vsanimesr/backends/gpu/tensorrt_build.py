@@ -18,10 +18,9 @@ from ...cache import Key, network_key
 from ...errors import BackendError
 from ...network.colour import Colour
 from ...network.graph import GraphPrecision, build_graph
-from ...network.int8 import load_ranges
 from ...network.tensors import STATE, WINDOW, Tensor, step_tensors
 from ...weights.load import WeightsFile
-from ..base import BackendOptions, whole_number
+from ..base import BackendOptions, int8_ranges, whole_number
 from .runtimes import import_package
 
 _log = logging.getLogger(__name__)
@@ -88,17 +87,11 @@ class BuildCancelled(Exception):  # noqa: N818 - this is not an error
 
 
 def resolve_precision(precision: str) -> GraphPrecision:
-    """Replace `auto` by fp16, which is the fastest on GPUs and closer to fp32 than bf16, and check any other.
+    """Replace `auto` by fp16, which is fast on every GPU and closer to fp32 than bf16.
 
-    Raises:
-        BackendError: the TensorRT backends do not support this precision.
+    It is never int8 or fp8: nobody has measured on a GPU how fast they are.
     """
-    if precision == "auto":
-        return "fp16"
-    if precision == "int8":
-        # Graph and engine can be built, but nobody has measured how fast and how good they are.
-        raise BackendError("precision='int8' is not available with TensorRT; use 'fp16' or 'auto'")
-    return cast(GraphPrecision, precision)
+    return "fp16" if precision == "auto" else cast(GraphPrecision, precision)
 
 
 def engine_key(request: BuildRequest, weights: WeightsFile, gpu: str = "") -> Key:
@@ -152,7 +145,7 @@ def parse_network(trt: Any, logger: Any, builder: Any, request: BuildRequest, we
     """Parse the graph with TensorRT and return a strongly typed `INetworkDefinition`."""
     network = builder.create_network(0)
     parser = trt.OnnxParser(network, logger)
-    ranges = load_ranges(weights.digest) if request.precision == "int8" else None
+    ranges = int8_ranges(request.precision, weights)
     graph = build_graph(weights.load(), request.size, request.precision, ranges, request.colour, symmetric=True)
     if not parser.parse(graph.SerializeToString()):
         errors = "; ".join(_describe(parser.get_error(i), graph) for i in range(parser.num_errors))
@@ -170,7 +163,7 @@ def engine_tensors(width: int, height: int, precision: GraphPrecision, features:
 
     The state has the layout of the convolutions where the channels fill it (HWC8), so that no kernel changes layouts.
     """
-    hwc8 = precision in {"fp16", "bf16"} and features % 8 == 0
+    hwc8 = precision != "fp32" and features % 8 == 0
     return step_tensors(width, height, precision, features, channels_last=hwc8)
 
 
@@ -222,6 +215,7 @@ def _make_config(trt: Any, builder: Any, request: BuildRequest, features: int) -
 def _apply_options(trt: Any, config: Any, options: TensorRTOptions) -> None:
     config.builder_optimization_level = options.level
     config.max_aux_streams = options.streams
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `animesr build --report`; it costs no time
     if options.workspace:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace << 20)
     if options.compatible in {"version", "both"}:
