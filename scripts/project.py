@@ -3,6 +3,7 @@
     python scripts/project.py requirements [EXTRA ...]   packages to install before the wheel: to build it, to run it,
                                                          and those of the extras
     python scripts/project.py fingerprint                a hash of the wheel's sources
+    python scripts/project.py version                    the requirement NAME==VERSION that this checkout meets
 
 Runs before anything is installed: standard library only.
 """
@@ -30,6 +31,12 @@ def requirements(pyproject: Path, extras: Sequence[str] = ()) -> list[str]:
     return sorted(names)
 
 
+def requirement(pyproject: Path) -> str:
+    """Return the requirement that the project in `pyproject` meets, and no other version of it."""
+    project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+    return f"{project['name']}=={project['version']}"
+
+
 def source_files(root: Path) -> Iterator[Path]:
     """Yield every source file of the wheel under `root`, in a fixed order."""
     for source in (root / name for name in SOURCES):
@@ -52,6 +59,8 @@ def main(arguments: Sequence[str]) -> int:
             print(*requirements(ROOT / "pyproject.toml", extras), sep="\n")
         case ["fingerprint"]:
             print(fingerprint(ROOT))
+        case ["version"]:
+            print(requirement(ROOT / "pyproject.toml"))
         case _:
             print(__doc__, file=sys.stderr)
             return 2
