@@ -78,6 +78,9 @@ def _check_elf(library: lief.ELF.Binary, target: Target) -> Iterator[str]:
     yield from _check_exports(str(symbol.name) for symbol in library.exported_symbols)
     if any(entry.tag in (lief.ELF.DynamicEntry.TAG.RUNPATH, lief.ELF.DynamicEntry.TAG.RPATH) for entry in library.dynamic_entries):
         yield "has a path to look for libraries in"
+    flags = library.get(lief.ELF.DynamicEntry.TAG.FLAGS_1)
+    if not isinstance(flags, lief.ELF.DynamicEntryFlags) or not flags.has(lief.ELF.DynamicEntryFlags.FLAG.NODELETE):
+        yield "can be unloaded, and then crashes at exit"
     if library.has_section(".debug_info"):
         yield "holds debug information"
 

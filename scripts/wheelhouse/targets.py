@@ -31,7 +31,10 @@ class Target(NamedTuple):
 
 def _linux(machine: str) -> Target:
     glibc = "{}.{}".format(*GLIBC)
-    links = ("-Wl,--gc-sections", "-Wl,--no-undefined", f"-Wl,--version-script={EXPORTS}")
+    # zig links no crtbegin.o, which runs the destructors of statics when a library is unloaded. glibc would run them at
+    # exit, after the library is gone. So keep it: VapourSynth unloads plugins only when the process ends.
+    stays = "-Wl,-z,nodelete"
+    links = ("-Wl,--gc-sections", "-Wl,--no-undefined", stays, f"-Wl,--version-script={EXPORTS}")
     return Target(
         "linux", f"{machine}-linux-gnu.{glibc}", f"manylinux_{glibc.replace('.', '_')}_{machine}", "libanimesr.so", links
     )
