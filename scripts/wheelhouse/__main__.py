@@ -40,17 +40,19 @@ def main() -> int:
     args = parser.parse_args()
     if unknown := [name for name in args.platforms if name not in TARGETS]:
         parser.error(f"there is no platform {unknown[0]!r}; there are {', '.join(TARGETS)}")
+    failed = 0
     for name in args.platforms or TARGETS:
         begin = time.monotonic()
         try:
             wheel = build(name, args.output)
         except WheelError as error:
             print(f"wheels: {name}: {error}", file=sys.stderr)
-            return 1
+            failed = 1
+            continue
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         print(f"{digest}  {wheel.name}", flush=True)
         print(f"wheels: {name}: {wheel.stat().st_size / 1e6:.2f} MB, {time.monotonic() - begin:.0f} s", file=sys.stderr)
-    return 0
+    return failed
 
 
 if __name__ == "__main__":

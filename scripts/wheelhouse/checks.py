@@ -19,6 +19,8 @@ ELF_LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "lib
 ELF_LOADERS = re.compile(r"ld-linux-(x86-64\.so\.2|aarch64\.so\.1)")
 # Every Windows since 10 has the Universal CRT: no libc++, libgcc, libwinpthread or Visual C++ runtime.
 DLLS = re.compile(r"(kernel32|api-ms-win-crt-[a-z]+-l1-1-0)\.dll", re.IGNORECASE)
+MACHO_OWN = {"_mh_dylib_header", "__dso_handle"}
+"""Marks of the linker, not functions."""
 DYLIBS = {"/usr/lib/libSystem.B.dylib"}
 ELF_MACHINES = {"x86_64": lief.ELF.ARCH.X86_64, "aarch64": lief.ELF.ARCH.AARCH64}
 MACHO_MACHINES = {"x86_64": lief.MachO.Header.CPU_TYPE.X86_64, "arm64": lief.MachO.Header.CPU_TYPE.ARM64}
@@ -107,7 +109,7 @@ def _check_macho(library: lief.MachO.Binary, target: Target) -> Iterator[str]:
         yield f"runs from macOS {oldest} on, and not from {MACOS}"
     if machine == "arm64" and not library.has_code_signature:
         yield "is not signed, not even ad hoc: macOS does not load it"
-    yield from _check_exports(str(symbol.name).removeprefix("_") for symbol in library.exported_symbols)
+    yield from _check_exports({str(symbol.name).removeprefix("_") for symbol in library.exported_symbols} - MACHO_OWN)
 
 
 def _check_exports(names: Iterable[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .targets import ENTRY, EXPORTS, Target
 
+OPERATORS = Path("scripts", "wheelhouse", "operators.cpp")
 ZIG = (sys.executable, "-m", "ziglang")
 
 
@@ -46,13 +47,18 @@ def compile_library(root: Path, target: Target, folder: Path) -> Path:
         f"-isystem{vapoursynth.get_include()}",
     ]
 
+    sources = sorted((root / "vsanimesr" / "native").glob("*.cpp"))
+    if target.system == "macos":
+        flags.append("-fvisibility-global-new-delete=force-hidden")
+        sources.append(root / OPERATORS)
+
     def compile_object(source: Path) -> Path:
         result = folder / f"{source.stem}.o"
         _zig(target, [*flags, "-c", source.relative_to(root), "-o", result], cwd=root, cache=folder / "zig")
         return result
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(compile_object, sorted((root / "vsanimesr" / "native").glob("*.cpp"))))
+        objects = list(pool.map(compile_object, sources))
     return link_library(target, objects, folder)
 
 
