@@ -11,6 +11,7 @@ Runs before anything is installed: standard library only.
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -54,6 +55,8 @@ def fingerprint(root: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(newline="\n")  # bash reads it, on Windows too
     match arguments:
         case ["requirements", *extras]:
             print(*requirements(ROOT / "pyproject.toml", extras), sep="\n")

@@ -54,7 +54,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def _flush_to_disk(file: int) -> None:
-    """Wait until a file is on the disk. fsync of macOS waits until the disk has it in its cache, which loses power too."""
+    """Wait until a file is on the disk. fsync of macOS leaves it in the cache of the disk, which may lose power too."""
     if sys.platform == "darwin":
         import fcntl
 
@@ -65,14 +65,14 @@ def _flush_to_disk(file: int) -> None:
 
 
 def _replace(part: Path, path: Path) -> None:
-    """Rename `part` to `path`. Windows refuses this while another process has one of them open, as a virus scanner has."""
-    end = time.monotonic() + _PATIENCE
+    """Rename `part` to `path`. Windows refuses this while another process, such as a virus scanner, has one open."""
+    end = time.monotonic() + (_PATIENCE if sys.platform == "win32" else 0)
     while True:
         try:
             part.replace(path)
             return
         except PermissionError:
-            if sys.platform != "win32" or time.monotonic() > end:
+            if time.monotonic() >= end:
                 raise
         time.sleep(0.02)
 

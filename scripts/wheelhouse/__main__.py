@@ -34,7 +34,9 @@ def build(name: str, output: Path) -> Path:
 
 def main() -> int:
     """Run the command line and return the exit code."""
-    parser = argparse.ArgumentParser(prog="scripts/wheels", description="Build wheels for all platforms, and check them.")
+    parser = argparse.ArgumentParser(
+        prog="scripts/wheels", description="Build wheels for all platforms, and check them."
+    )
     parser.add_argument("platforms", nargs="*", metavar="PLATFORM", help=f"default: all of {', '.join(TARGETS)}")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "dist", metavar="DIR", help="default: dist")
     args = parser.parse_args()

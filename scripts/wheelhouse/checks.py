@@ -24,6 +24,8 @@ MACHO_OWN = {"_mh_dylib_header", "__dso_handle"}
 DYLIBS = {"/usr/lib/libSystem.B.dylib"}
 ELF_MACHINES = {"x86_64": lief.ELF.ARCH.X86_64, "aarch64": lief.ELF.ARCH.AARCH64}
 MACHO_MACHINES = {"x86_64": lief.MachO.Header.CPU_TYPE.X86_64, "arm64": lief.MachO.Header.CPU_TYPE.ARM64}
+lief.logging.disable()  # it remarks on what zig leaves out
+
 LIBRARY = re.compile(r"vapoursynth/plugins/animesr/(libanimesr\.(so|dll|dylib))")
 
 
@@ -48,7 +50,8 @@ def check_library(content: bytes, target: Target) -> list[str]:
         faults = _check_pe(pe) if pe else ["is no PE file"]
     else:
         fat = lief.MachO.parse(content)
-        faults = _check_macho(fat.at(0), target) if fat and fat.size == 1 else ["is no Mach-O file of one processor"]
+        macho = fat.at(0) if fat and fat.size == 1 else None
+        faults = _check_macho(macho, target) if macho else ["is no Mach-O file of one processor"]
     return [*faults, *_check_paths(content)]
 
 
@@ -78,7 +81,7 @@ def _check_elf(library: lief.ELF.Binary, target: Target) -> Iterator[str]:
             if not version or (int(version[1]), int(version[2])) > GLIBC:
                 yield f"needs {auxiliary.name!s} of {requirement.name!s}, newer than glibc {GLIBC[0]}.{GLIBC[1]}"
     yield from _check_exports(str(symbol.name) for symbol in library.exported_symbols)
-    if any(entry.tag in (lief.ELF.DynamicEntry.TAG.RUNPATH, lief.ELF.DynamicEntry.TAG.RPATH) for entry in library.dynamic_entries):
+    if library.has(lief.ELF.DynamicEntry.TAG.RUNPATH) or library.has(lief.ELF.DynamicEntry.TAG.RPATH):
         yield "has a path to look for libraries in"
     flags = library.get(lief.ELF.DynamicEntry.TAG.FLAGS_1)
     if not isinstance(flags, lief.ELF.DynamicEntryFlags) or not flags.has(lief.ELF.DynamicEntryFlags.FLAG.NODELETE):
@@ -104,9 +107,9 @@ def _check_macho(library: lief.MachO.Binary, target: Target) -> Iterator[str]:
     for name in (str(each.name) for each in library.libraries if each.command.name != "ID_DYLIB"):
         if name not in DYLIBS:
             yield f"links {name}, which not every macOS has"
-    oldest = library.build_version.minos if library.build_version else None
-    if not oldest or tuple(oldest[:2]) > MACOS:
-        yield f"runs from macOS {oldest} on, and not from {MACOS}"
+    oldest = tuple(library.build_version.minos[:2]) if library.build_version else (0, 0)
+    if not (0, 0) < oldest <= MACOS:
+        yield "runs from macOS {}.{} on, and not from {}.{}".format(*oldest, *MACOS)
     if machine == "arm64" and not library.has_code_signature:
         yield "is not signed, not even ad hoc: macOS does not load it"
     yield from _check_exports({str(symbol.name).removeprefix("_") for symbol in library.exported_symbols} - MACHO_OWN)

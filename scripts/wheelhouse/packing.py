@@ -28,7 +28,7 @@ def source_date(root: Path) -> int:
     """Return the time that the files of a wheel get: `SOURCE_DATE_EPOCH`, or that of the commit, or 1980."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
-    command = ["git", "-C", root, "log", "-1", "--format=%ct"]
+    command = ["git", "-C", str(root), "log", "-1", "--format=%ct"]
     try:
         result = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
@@ -55,7 +55,7 @@ def pack_wheel(root: Path, target: Target, library: Path, work: Path, output: Pa
         shutil.copyfile(source, copy)
     date = source_date(root)
     environment = {**os.environ, "ANIMESR_LIBRARY": str(library), "SOURCE_DATE_EPOCH": str(date)}
-    command = [sys.executable, "-P", "-c", _BUILD, work, target.tag]
+    command = [sys.executable, "-P", "-c", _BUILD, str(work), target.tag]
     result = subprocess.run(command, cwd=work / "source", env=environment, capture_output=True, text=True)
     if result.returncode != 0:
         raise WheelError(f"setuptools could not pack the wheel:\n{result.stdout}{result.stderr}")

@@ -36,7 +36,11 @@ def _linux(machine: str) -> Target:
     stays = "-Wl,-z,nodelete"
     links = ("-Wl,--gc-sections", "-Wl,--no-undefined", stays, f"-Wl,--version-script={EXPORTS}")
     return Target(
-        "linux", f"{machine}-linux-gnu.{glibc}", f"manylinux_{glibc.replace('.', '_')}_{machine}", "libanimesr.so", links
+        "linux",
+        f"{machine}-linux-gnu.{glibc}",
+        f"manylinux_{glibc.replace('.', '_')}_{machine}",
+        "libanimesr.so",
+        links,
     )
 
 

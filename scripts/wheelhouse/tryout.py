@@ -86,7 +86,9 @@ def try_wheel(wheel: Path, python: str, backends: list[str]) -> None:
 
 def main() -> int:
     """Run the command line and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.wheelhouse.tryout", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.wheelhouse.tryout", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--python", nargs="+", default=[sys.executable], help="default: this one")
     parser.add_argument("--backend", nargs="+", default=["null", "auto"], help="default: null auto")

@@ -54,7 +54,8 @@ try:
     vs.core.animesr.Upscale(clip, backend="nul")
 except vs.Error as error:
     print(error)
-print(f"Windows Python {sys.version.split()[0]}, VapourSynth R{vs.core.core_version.release_major}: 40 frames in two orders")
+print(f"Windows Python {sys.version.split()[0]}, VapourSynth R{vs.core.core_version.release_major}:", end=" ")
+print("40 frames in two orders")
 """
 SCRIPT = """
 import vapoursynth as vs
@@ -85,8 +86,8 @@ def prepare(wheel: Path, folder: Path) -> Path:
 
 
 def _download(folder: Path, options: Sequence[str], packages: Sequence[str]) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *options, "--dest", folder, *packages]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *options, "--dest", str(folder)]
+    done = subprocess.run([*command, *packages], capture_output=True, text=True)
     if done.returncode != 0:
         raise WineError(f"pip could not download {', '.join(packages)}:\n{done.stderr}")
 
@@ -144,7 +145,9 @@ def try_wheel(wheel: Path, folder: Path) -> Iterator[str]:
 
 def main() -> int:
     """Run the command line and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.wheelhouse.wine", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.wheelhouse.wine", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("wheel", type=Path)
     args = parser.parse_args()
     try:
