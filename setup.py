@@ -2,7 +2,8 @@
 
 The wheel has the library in `vapoursynth/plugins/animesr/`, where VapourSynth looks for plugins. It works with every
 Python 3, because the plugin links no libpython. An editable install keeps the library in `vsanimesr/native/`, where
-`vsanimesr.load()` finds it.
+`vsanimesr.load()` finds it. scripts/wheels compiles the library for other systems and names it in `ANIMESR_LIBRARY`:
+then it is packed as it is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,13 @@ from setuptools.errors import PlatformError
 
 NATIVE = Path("vsanimesr/native")
 PLUGIN = Path("vapoursynth/plugins/animesr")
-LIBRARY = {"win32": "libanimesr.dll", "darwin": "libanimesr.dylib"}.get(sys.platform, "libanimesr.so")
+COMPILED = os.environ.get("ANIMESR_LIBRARY")
+LIBRARY = (
+    Path(COMPILED).name
+    if COMPILED
+    else {"win32": "libanimesr.dll", "darwin": "libanimesr.dylib"}.get(sys.platform, "libanimesr.so")
+)
+FLAGS = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["tool"]["animesr"]["compile-flags"]
 
 
 class BuildPlugin(build_ext):
@@ -46,6 +54,11 @@ class BuildPlugin(build_ext):
         return [*super().get_outputs(), str(Path(self.build_lib) / PLUGIN / "manifest.vs")]
 
     def build_extension(self, ext: Extension) -> None:
+        if COMPILED:
+            library = self.get_ext_fullpath(ext.name)
+            self.mkpath(str(Path(library).parent))
+            self.copy_file(COMPILED, library)
+            return
         self._require_compiler()
         version = self.distribution.get_version()
         major, minor, *_ = version.split(".")
@@ -98,10 +111,7 @@ setup(
             sources=[str(path) for path in sorted(NATIVE.glob("*.cpp"))],
             depends=[str(path) for path in sorted(NATIVE.glob("*.h"))],
             include_dirs=[vapoursynth.get_include()],
-            extra_compile_args=["/std:c++20", "/W4"]
-            if MSVC
-            else ["-std=c++20", "-O3", "-Wall", "-Wextra", "-Wpedantic", "-fvisibility=hidden"],
-            libraries=["psapi"] if MSVC else [],
+            extra_compile_args=["/std:c++20", "/W4"] if MSVC else FLAGS,
             language="c++",
         )
     ],

@@ -4,7 +4,9 @@ trap 'exit 130' INT
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=$root/.venv
-python=$venv/bin/python
+bin=$venv/bin
+if [[ ${OS:-} == Windows_NT ]]; then bin=$venv/Scripts; fi # Git's bash
+python=$bin/python
 cd "$root"                           # pyenv and the tools read .python-version and pyproject.toml here
 unset PYTHONPATH PYTHONHOME PIP_USER # these would mix in another installation
 export PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -28,7 +30,7 @@ apt_install() { # PACKAGE...: return 1 if this user cannot run apt-get, or if it
 # their child processes use the installed wheel, as the checkout comes last on Python's path.
 prepare_run() { # [MODEL ...]: the weights to fetch; default: all
     "$python" -P -m scripts.fetch_data >/dev/null
-    "$venv/bin/animesr" weights fetch "$@" >/dev/null
+    "$bin/animesr" weights fetch "$@" >/dev/null
     use_venv
     export PYTHONSAFEPATH=1
 }
@@ -38,5 +40,5 @@ prepare_run() { # [MODEL ...]: the weights to fetch; default: all
 use_venv() {
     local pip_conf=${XDG_CONFIG_HOME:-${HOME:-}/.config}/pip/pip.conf
     if [[ -f $pip_conf ]]; then export PIP_CONFIG_FILE=${PIP_CONFIG_FILE:-$pip_conf}; fi
-    export XDG_CONFIG_HOME=$venv/config PATH=$venv/bin:$PATH
+    export XDG_CONFIG_HOME=$venv/config APPDATA=$venv/config PATH=$bin:$PATH # APPDATA: Windows
 }

@@ -3,6 +3,7 @@
     python scripts/project.py requirements [EXTRA ...]   packages to install before the wheel: to build it, to run it,
                                                          and those of the extras
     python scripts/project.py fingerprint                a hash of the wheel's sources
+    python scripts/project.py version                    the requirement NAME==VERSION that this checkout meets
 
 Runs before anything is installed: standard library only.
 """
@@ -10,6 +11,7 @@ Runs before anything is installed: standard library only.
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -30,6 +32,12 @@ def requirements(pyproject: Path, extras: Sequence[str] = ()) -> list[str]:
     return sorted(names)
 
 
+def requirement(pyproject: Path) -> str:
+    """Return the requirement that the project in `pyproject` meets, and no other version of it."""
+    project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+    return f"{project['name']}=={project['version']}"
+
+
 def source_files(root: Path) -> Iterator[Path]:
     """Yield every source file of the wheel under `root`, in a fixed order."""
     for source in (root / name for name in SOURCES):
@@ -47,11 +55,15 @@ def fingerprint(root: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(newline="\n")  # bash reads it, on Windows too
     match arguments:
         case ["requirements", *extras]:
             print(*requirements(ROOT / "pyproject.toml", extras), sep="\n")
         case ["fingerprint"]:
             print(fingerprint(ROOT))
+        case ["version"]:
+            print(requirement(ROOT / "pyproject.toml"))
         case _:
             print(__doc__, file=sys.stderr)
             return 2

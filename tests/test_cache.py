@@ -269,6 +269,25 @@ def test_the_least_recently_used_engine_is_deleted(monkeypatch: pytest.MonkeyPat
     assert [find(key) is not None for key in keys] == [True, False, True, True]
 
 
+def test_an_engine_that_cannot_be_deleted_keeps_no_other_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows deletes no file that another process has open."""
+    monkeypatch.setattr(cache, "_MAX_CACHE_BYTES", 2 * len(pack(KEY, BUILT)))
+    builder = Builder()
+    builder.get()
+    builder.get({**KEY, "n": 1})
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == entry_path(KEY):
+            raise PermissionError(errno.EACCES, "it is open")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    builder.get({**KEY, "n": 2})
+
+    assert [find(key) is not None for key in (KEY, {**KEY, "n": 2})] == [True, True]
+
+
 def test_engines_from_the_users_folder_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

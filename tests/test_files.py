@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
+import logging
 import os
 import random
 import signal
@@ -12,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from vsanimesr import files
 from vsanimesr.files import file_lock, read_at_most, write_atomic
 
 SIZE = 6_000_000
@@ -112,3 +116,54 @@ def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe", tmp_path):
         with pytest.raises(OSError, match="not a regular file"):
             read_at_most(path, 1)
+
+
+class Windows:
+    """Stands for `sys` where the system is asked for."""
+
+    platform = "win32"
+
+
+def test_on_windows_a_file_that_is_open_elsewhere_is_replaced_once_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, tries = tmp_path / "file", itertools.count(1)
+    replace = Path.replace
+
+    def replace_at_third_try(part: Path, target: Path) -> Path:
+        if next(tries) < 3:
+            raise PermissionError(errno.EACCES, "it is open")
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", replace_at_third_try)
+    with pytest.raises(PermissionError):
+        write_atomic(path, b"new")  # elsewhere it is an error at once
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(files, "sys", Windows)
+    tries = itertools.count(1)
+    write_atomic(path, b"new")
+    assert path.read_bytes() == b"new"
+    monkeypatch.setattr(files, "_PATIENCE", 0.05)
+    tries = itertools.count(-1000)
+    with pytest.raises(PermissionError):
+        write_atomic(path, b"newer")
+    assert path.read_bytes() == b"new"
+
+
+def test_on_windows_no_lock_is_waited_for_in_a_folder_without_write_access(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(path: Path, mode: str = "r") -> object:
+        raise PermissionError(errno.EACCES, f"{path} cannot be made")
+
+    def wait_for_ever(_: object) -> None:
+        pytest.fail("it waits for a lock that it cannot have")
+
+    monkeypatch.setattr(files, "sys", Windows)
+    with file_lock(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]  # and no probe
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("filelock.FileLock.acquire", wait_for_ever)
+    with caplog.at_level(logging.DEBUG), file_lock(tmp_path):
+        pass
+    assert "no lock in" in caplog.text

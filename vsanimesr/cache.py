@@ -270,10 +270,16 @@ def _write(path: Path, key: Key, data: bytes) -> None:
 
 def _make_room(wanted: int) -> None:
     """Delete the least recently used engines until `wanted` more bytes fit into the cache."""
-    for path in sorted(files(), key=lambda path: path.stat().st_mtime, reverse=True):
-        wanted += path.stat().st_size
+    found = []
+    for path in files():
+        with suppress(OSError):  # another process has deleted it
+            state = path.stat()
+            found.append((state.st_mtime, path, state.st_size))
+    for _, path, size in sorted(found, reverse=True):
+        wanted += size
         if wanted > _MAX_CACHE_BYTES:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # another process has deleted it, or on Windows has it open
+                path.unlink()
 
 
 def _text_of(key: Key) -> bytes:

@@ -6,11 +6,17 @@ import errno
 import logging
 import os
 import stat
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
+
+_PATIENCE = 2.0
+"""Seconds for which a file that is open elsewhere is tried to be replaced."""
 
 
 def read_at_most(path: Path, limit: int) -> bytes:
@@ -39,12 +45,36 @@ def write_atomic(path: Path, data: bytes) -> None:
         with part.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+            _flush_to_disk(file.fileno())
+        _replace(part, path)
     except BaseException:  # Ctrl-C too
         with suppress(OSError):  # for example on a full disk
             part.unlink(missing_ok=True)
         raise
+
+
+def _flush_to_disk(file: int) -> None:
+    """Wait until a file is on the disk. fsync of macOS leaves it in the cache of the disk, which may lose power too."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        with suppress(OSError):  # a file system of the network may not know it
+            fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(file)
+
+
+def _replace(part: Path, path: Path) -> None:
+    """Rename `part` to `path`. Windows refuses this while another process, such as a virus scanner, has one open."""
+    end = time.monotonic() + (_PATIENCE if sys.platform == "win32" else 0)
+    while True:
+        try:
+            part.replace(path)
+            return
+        except PermissionError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(0.02)
 
 
 @contextmanager
@@ -59,6 +89,8 @@ def file_lock(folder: Path, name: str = ".lock") -> Iterator[None]:
     lock = FileLock(folder / name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if sys.platform == "win32":
+            _require_writable(folder)
         lock.acquire()
     except (OSError, NotImplementedError) as error:
         _log.debug("no lock in %s: %s", folder, error)
@@ -66,3 +98,11 @@ def file_lock(folder: Path, name: str = ".lock") -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _require_writable(folder: Path) -> None:
+    """Raise OSError if no file can be made in a folder. There, on Windows, filelock would wait for ever."""
+    probe = folder / f".{os.getpid()}-{threading.get_ident()}.probe"
+    probe.open("wb").close()
+    with suppress(OSError):
+        probe.unlink()

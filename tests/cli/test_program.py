@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import sys
 import types
@@ -176,3 +177,19 @@ def test_training_without_its_packages(
         f'training needs the package {module}, which is not installed; pip install "vapoursynth-animesr[train]"' in said
     )
     assert len(said.splitlines()) == 1
+
+
+def test_a_pipe_that_takes_few_characters_gets_the_others_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, whose pipes take those of one language."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="cp1252"))
+
+    class Show(Command):
+        def run(self, args: argparse.Namespace) -> int:
+            print("caf\u00e9 \u30a2")
+            return 0
+
+    assert run(Show()) == 0
+    sys.stdout.flush()
+    assert written.getvalue().split(b" ")[0] == "caf\u00e9".encode("cp1252")
+    assert written.getvalue().split(b" ")[1].startswith(b"\\u30a2")

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ("bash", "cat", "dirname", "env", "flock", "grep", "mkdir", "rm", "tail", "touch", "uname")
+TOOLS = ("bash", "cat", "cksum", "dirname", "env", "flock", "grep", "mkdir", "rm", "tail", "touch", "uname")
 
 # A project of one module. Its requirements are in every new virtual environment, and it is its own build backend. Its
 # wheel has a fake of VapourSynth's command that configures vspipe.

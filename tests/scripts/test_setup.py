@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.scripts.sandbox import Sandbox, executable
+
+fcntl = pytest.importorskip("fcntl", reason="Windows has no flock")
 
 READY = f"setup: .venv is up to date (Python {sys.version.split()[0]})"
 BUILDING = "setup: building the wheel with c++ and installing it"
@@ -60,6 +62,29 @@ def test_without_a_compiler_it_says_what_to_install(sandbox: Sandbox, apt_get: b
         source.unlink()
     assert code == 1
     assert lines[-1].startswith("setup: no C++20 compiler found. Install one (Debian, Ubuntu: apt-get install g++;")
+
+
+def test_a_release_needs_no_compiler(sandbox: Sandbox) -> None:
+    built = next((sandbox.root / ".venv/setup/dist").glob("*.whl"))
+    dist, source, compiler = sandbox.root / "dist", sandbox.root / "vsanimesr/newer.py", sandbox.tools / "c++"
+    dist.mkdir()
+    shutil.copy(built, dist)
+    source.touch()
+    compiler.rename(sandbox.home / "hidden")
+    try:
+        code, lines = sandbox.setup("--release")
+        said = f"setup: installing dist/{built.name}; ./scripts/setup would build the checkout, which may be newer"
+        assert (code, lines) == (0, [said, READY])
+        assert sandbox.setup("--release") == (0, [READY])
+        (dist / built.name).rename(dist / built.name.replace("0.1.0", "0.2.0"))
+        code, lines = sandbox.setup("--release")
+        assert (code, lines[0]) == (1, "setup: no wheel in dist/ is of this version and fits")
+        assert lines[-1].startswith("setup: no C++20 compiler found. Install one (Debian, Ubuntu: apt-get install g++;")
+    finally:
+        shutil.rmtree(dist)
+        source.unlink()
+        (sandbox.home / "hidden").rename(compiler)
+    assert sandbox.setup("--release") == (0, [BUILDING, READY])  # without a wheel it builds
 
 
 def test_a_changed_source_is_built_even_after_a_failed_build(sandbox: Sandbox) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import io
 import logging
 import shutil
 import sys
@@ -82,6 +83,8 @@ def run_program(
     Returns:
         The command's exit code. Wrong usage raises `SystemExit` with code 2.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a pipe of Windows takes the characters of one language only
     args, rest = parser.parse_known_args(arguments)
     command = commands[args.command]
     if _passes_through(command):

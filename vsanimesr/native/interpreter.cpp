@@ -1,13 +1,17 @@
 #include "interpreter.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #ifdef _WIN32
+#define NOMINMAX
+#define PSAPI_VERSION 2 // EnumProcessModules of kernel32, without another library
 #include <windows.h>
 
 #include <psapi.h>
@@ -26,19 +30,33 @@ namespace {
 struct PyObject;
 using PyGILState_STATE = int;
 
-void *find_symbol(const char *name) {
 #ifdef _WIN32
-    HMODULE modules[1024];
+void *find_in(HMODULE module, const char *name) { return reinterpret_cast<void *>(GetProcAddress(module, name)); }
+
+// Return the library of the Python that runs in this process, or null. Another one may be loaded that does not run, for
+// a program that brings its own: so all functions have to come from one library.
+HMODULE find_python() {
+    std::vector<HMODULE> modules(4096);
     DWORD size = 0;
-    if (EnumProcessModules(GetCurrentProcess(), modules, sizeof modules, &size))
-        for (DWORD i = 0; i < size / sizeof(HMODULE) && i < 1024; ++i)
-            if (void *found = reinterpret_cast<void *>(GetProcAddress(modules[i], name)))
-                return found;
-    return nullptr;
-#else
-    return dlsym(RTLD_DEFAULT, name);
-#endif
+    if (!EnumProcessModules(GetCurrentProcess(), modules.data(), static_cast<DWORD>(modules.size() * sizeof(HMODULE)),
+                            &size))
+        return nullptr;
+    modules.resize(std::min(modules.size(), size / sizeof(HMODULE)));
+    const auto runs = [](HMODULE module) {
+        auto *is_initialized = reinterpret_cast<int (*)()>(find_in(module, "Py_IsInitialized"));
+        return is_initialized && is_initialized();
+    };
+    const auto found = std::find_if(modules.begin(), modules.end(), runs);
+    return found == modules.end() ? nullptr : *found;
 }
+
+void *find_symbol(const char *name) {
+    const HMODULE python = find_python();
+    return python ? find_in(python, name) : nullptr;
+}
+#else
+void *find_symbol(const char *name) { return dlsym(RTLD_DEFAULT, name); }
+#endif
 
 // A function of the process, by name. Converts to a pointer of any function type; null if there is no such function.
 struct Symbol {
