@@ -61,11 +61,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def find_scenes(clip: vapoursynth.VideoNode, name: str) -> list[int]:
+def find_scenes(clip: vapoursynth.VideoNode, name: str, what: str = "") -> list[int]:
     """Return the first frames of all scenes, and show the progress on stderr.
 
     Args:
         name: of the clip, for errors.
+        what: text before each line of progress.
 
     Raises:
         OptionError: a frame cannot be read.
@@ -73,7 +74,7 @@ def find_scenes(clip: vapoursynth.VideoNode, name: str) -> list[int]:
     import vapoursynth as vs
 
     scenes = []
-    progress = Progress(len(clip))
+    progress = Progress(len(clip), what)
     try:
         for n, frame in enumerate(vs.core.animesr.Scenes(clip).frames(close=True)):
             if n == 0 or frame.props.get(SCENE_PROPERTY) == 1:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from ..errors import MissingDependencyError, OptionError
+from ..errors import OptionError
 
-IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 HD_LINES = 720
 """Lines from which on a clip without a matrix is taken as BT.709, as in Upscale."""
 HDR = frozenset({16, 18})  # PQ and HLG, of _Transfer
@@ -28,43 +26,38 @@ class Clip:
     path: Path
     frames: vs.VideoNode
     """As it was opened."""
-    rgb: vs.VideoNode = field(init=False)
-    """The frames with what conversion to RGB needs: a matrix, and no fields."""
-    notes: tuple[str, ...] = field(init=False)
+    rgb: vs.VideoNode
+    """The same with what conversion to RGB needs: a matrix, and no fields."""
+    notes: tuple[str, ...]
     """What was assumed, and what is not shown."""
 
-    def __post_init__(self) -> None:
-        if self.frames.format is None or not self.frames.width or not self.frames.height:
-            raise OptionError(f"{self.path} changes its size or format between frames; give a clip of one size")
-        props = self.props(0)
-        rgb, notes = self.frames, []
+    @classmethod
+    def of(cls, label: str, path: Path, frames: vs.VideoNode) -> Self:
+        """Prepare a clip that was opened from `path`.
+
+        Raises:
+            OptionError: its size or format changes, or frame 0 cannot be read.
+        """
+        if frames.format is None or not frames.width or not frames.height:
+            raise OptionError(f"{path} changes its size or format between frames; give a clip of one size")
+        props = read_props(path, frames, 0)
+        rgb, notes = frames, []
         if rgb.format.color_family != vs.RGB and props.get("_Matrix", vs.MATRIX_UNSPECIFIED) == vs.MATRIX_UNSPECIFIED:
-            name = "BT.709" if rgb.height >= HD_LINES else "BT.601"
-            rgb = rgb.std.SetFrameProps(_Matrix=vs.MATRIX_BT709 if name == "BT.709" else vs.MATRIX_ST170_M)
-            notes.append(f"has no matrix; taken as {name}")
+            hd = rgb.height >= HD_LINES
+            rgb = rgb.std.SetFrameProps(_Matrix=vs.MATRIX_BT709 if hd else vs.MATRIX_ST170_M)
+            notes.append(f"has no matrix, and is taken as {'BT.709' if hd else 'BT.601'}")
         if props.get("_FieldBased", 0):
-            notes.append("is interlaced; shown as stored, with both fields")
+            notes.append("is interlaced, and shown as stored, with both fields")
         if props.get("_Transfer") in HDR:
-            notes.append("is HDR; shown without tone mapping, so too flat and too dark")
+            notes.append("is HDR, and shown without tone mapping")
         if props.get("AnimeSRApproximate"):
             notes.append('has frames that are not exact, from seek="preview"')
-        # A frame is shown as stored: no field is moved, no transfer or gamut is converted.
-        object.__setattr__(self, "rgb", rgb.std.SetFieldBased(0))
-        object.__setattr__(self, "notes", tuple(notes))
+        return cls(label, path, frames, rgb.std.SetFieldBased(0), tuple(notes))
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height."""
         return self.frames.width, self.frames.height
-
-    def props(self, n: int) -> dict[str, Any]:
-        """Return the properties of frame n.
-
-        Raises:
-            OptionError: the frame cannot be read.
-        """
-        with read_frame(self, self.frames, n) as frame:
-            return dict(frame.props)
 
     def to_rgb24(self, size: tuple[int, int] | None = None) -> vs.VideoNode:
         """Return the clip in RGB24, scaled by bicubic to `size` if it is another than its own.
@@ -75,8 +68,8 @@ class Clip:
         return self.rgb.resize.Bicubic(width, height, format=vs.RGB24)
 
 
-def read_frame(clip: Clip, frames: vs.VideoNode, n: int) -> vs.VideoFrame:
-    """Return frame n of `frames`, which are made of the clip.
+def read_frame(path: Path, frames: vs.VideoNode, n: int) -> vs.VideoFrame:
+    """Return frame n of `frames`, which are made of the clip in `path`.
 
     Raises:
         OptionError: it cannot be read.
@@ -84,18 +77,24 @@ def read_frame(clip: Clip, frames: vs.VideoNode, n: int) -> vs.VideoFrame:
     try:
         return frames.get_frame(n)
     except vs.Error as error:
-        raise OptionError(f"{clip.path}: frame {n} cannot be read ({error})") from None
+        raise OptionError(f"{path}: frame {n} cannot be read ({error})") from None
 
 
-def read_rgb(clip: Clip, frames: vs.VideoNode, n: int) -> NDArray[np.uint8]:
-    """Return frame n of `frames`, RGB24 that is made of the clip, as (height, width, 3). Errors are as above."""
-    with read_frame(clip, frames, n) as frame:
+def read_props(path: Path, frames: vs.VideoNode, n: int) -> dict[str, Any]:
+    """Return the properties of frame n. Errors are those of `read_frame`."""
+    with read_frame(path, frames, n) as frame:
+        return dict(frame.props)
+
+
+def read_rgb(path: Path, frames: vs.VideoNode, n: int) -> NDArray[np.uint8]:
+    """Return frame n of an RGB24 clip as (height, width, 3). Errors are those of `read_frame`."""
+    with read_frame(path, frames, n) as frame:
         return np.dstack([np.asarray(plane) for plane in frame])
 
 
 def describe(clip: Clip) -> list[tuple[str, str]]:
     """Return what is known of a clip, as names and values."""
-    props = clip.props(0)
+    props = read_props(clip.path, clip.frames, 0)
     rows = [
         ("file", clip.path.name),
         ("size", f"{clip.frames.width}x{clip.frames.height}"),
@@ -124,7 +123,8 @@ FRAME_PROPS = ("AnimeSRAnchor", "AnimeSRApproximate", "AnimeSRHeld", "_PictType"
 
 def describe_frame(clip: Clip, n: int) -> list[tuple[str, str]]:
     """Return the properties of frame n that tell how it was made."""
-    return [(key.removeprefix("_"), _text(value)) for key, value in clip.props(n).items() if key in FRAME_PROPS]
+    props = read_props(clip.path, clip.frames, n)
+    return [(key.removeprefix("_"), _text(value)) for key, value in sorted(props.items()) if key in FRAME_PROPS]
 
 
 def _word(kind: Any, value: int) -> str:
@@ -137,57 +137,6 @@ def _word(kind: Any, value: int) -> str:
 
 def _text(value: object) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def open_images(path: Path) -> vs.VideoNode:
-    """Open an image, or a folder of images in the order of their names, as an RGB24 clip.
-
-    Raises:
-        OptionError: there is no image, one cannot be read, or sizes differ.
-        MissingDependencyError: Pillow is not installed.
-    """
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGES) if path.is_dir() else [path]
-    if not files:
-        raise OptionError(f"{path} is a folder without images; put PNG or JPEG files into it, or give a video")
-    height, width, _ = read_image(files[0]).shape
-    blank = vs.core.std.BlankClip(format=vs.RGB24, width=width, height=height, length=len(files), keep=True)
-
-    def load(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        image = read_image(files[n])
-        if image.shape[:2] != (height, width):
-            found = f"{image.shape[1]}x{image.shape[0]}"
-            raise OptionError(f"{files[n]} is {found}, and {files[0].name} {width}x{height}; give images of one size")
-        frame = f.copy()
-        for plane in range(3):
-            np.copyto(np.asarray(frame[plane]), image[:, :, plane])
-        return frame
-
-    return blank.std.ModifyFrame(blank, load)
-
-
-def read_image(file: Path) -> NDArray[np.uint8]:
-    """Read an image as R, G, B: (height, width, 3). Errors are as above."""
-    pillow = require_package("PIL.Image", "pillow")
-    try:
-        with pillow.open(file) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:  # a damaged PNG is a SyntaxError
-        raise OptionError(f"{file} cannot be read as an image ({error}); give a PNG or JPEG file") from None
-
-
-def require_package(module: str, package: str) -> Any:
-    """Import a module of the extra `compare`.
-
-    Raises:
-        MissingDependencyError: the package is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"animesr compare needs the package {package}, which is not installed; "
-            'run: pip install "vapoursynth-animesr[compare]"'
-        ) from error
 
 
 def check_lengths(clips: Sequence[Clip], frames: Sequence[int] | None) -> None:

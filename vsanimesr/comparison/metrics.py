@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .clips import require_package
+from . import require_package
 
 PEAK = 255
 SSIM_WINDOW = 11  # pixels: 3.5 standard deviations of 1.5 on each side
