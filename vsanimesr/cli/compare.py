@@ -97,8 +97,8 @@ def _write_report(args: argparse.Namespace, clips: Sequence[Clip], reference: Cl
         scenes = _find_scenes(clips)
         frames = _choose(args, clips, reference, scenes)
         chosen_by = (
-            f"Frames: {len(frames)} of {len(clips[0].frames)}, those of different scenes where the clips differ most, out "
-            f"of {min(args.samples, len(clips[0].frames))} that were measured in {len(scenes)} scenes."
+            f"Frames: {len(frames)} of {len(clips[0].frames)}, from different scenes, where the clips differ most. "
+            f"{min(args.samples, len(clips[0].frames))} frames in {len(scenes)} scenes were measured."
         )
     else:
         frames = args.frames
@@ -122,7 +122,9 @@ def _find_scenes(clips: Sequence[Clip]) -> list[int]:
     return find_scenes(source.rgb, str(source.path), "scenes: ")
 
 
-def _choose(args: argparse.Namespace, clips: Sequence[Clip], reference: Clip | None, scenes: Sequence[int]) -> list[int]:
+def _choose(
+    args: argparse.Namespace, clips: Sequence[Clip], reference: Clip | None, scenes: Sequence[int]
+) -> list[int]:
     """Return the frames to show."""
     from ..comparison.choice import choose_frames, sample_frames
     from ..comparison.differences import measure_differences
@@ -159,7 +161,7 @@ def _check_paths(inputs: Sequence[Path], output: Path) -> None:
         raise OptionError(f"{inputs[0]} alone cannot be compared; give two clips or more, or --reference")
     try:
         if output.is_dir():
-            raise OptionError(f"-o {output} is a folder; give the name of a file in it, such as {output / 'report.html'}")
+            raise OptionError(f"-o {output} is a folder; name a file, such as {output / 'report.html'}")
         if not output.parent.is_dir():
             raise OptionError(f"-o {output}: the folder {output.parent} does not exist; create it, or use another path")
         for path in inputs:

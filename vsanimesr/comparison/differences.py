@@ -76,7 +76,9 @@ def find_places(pictures: Sequence[NDArray[np.uint8]], window: tuple[int, int]) 
         row, column = (int(index) for index in np.unravel_index(found.argmax(), found.shape))
         x, y = BLOCK * column + BLOCK * columns // 2, BLOCK * row + BLOCK * rows // 2
         places.append((min(x, width - 1), min(y, height - 1)))
-        found[max(0, row - rows // 2) : row + rows // 2 + 1, max(0, column - columns // 2) : column + columns // 2 + 1] = 0
+        found[
+            max(0, row - rows // 2) : row + rows // 2 + 1, max(0, column - columns // 2) : column + columns // 2 + 1
+        ] = 0
     return places or [(width // 2, height // 2)]
 
 

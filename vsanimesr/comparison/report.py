@@ -17,8 +17,9 @@ from .metrics import Metrics
 from .shots import Shot, View, compared_views, page_size, window_of
 
 COLOURS = (
-    "Colours: every frame is converted to 8-bit R, G, B in full range by its own matrix and range (a clip without a range "
-    "is limited), and shown as sRGB. Values are rounded, not dithered. Transfer and primaries are not converted."
+    "Colours: every frame is converted to 8-bit R, G, B in full range by its own matrix and range (YUV without a range "
+    "is taken as limited), and shown as sRGB. Values are rounded, not dithered. Transfer and primaries are not "
+    "converted."
 )
 ENLARGED = (
     "Sizes: “pixels” shows the source as it is, enlarged by nearest neighbour. What else is smaller than the "

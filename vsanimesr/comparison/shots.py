@@ -90,10 +90,15 @@ def page_size(clips: Sequence[Clip]) -> tuple[int, int]:
 
 
 def compared_views(views: Sequence[View]) -> list[View]:
-    """Return the views whose differences count: the results, or the source by bicubic too if there is only one."""
-    shown = [view for view in views if view.kind != "nearest" and not view.reference]
+    """Return the views whose differences count.
+
+    They are those of the largest size, without the reference. If there is only one, those by bicubic count too, and if
+    there is still only one, the reference.
+    """
+    enlarged = [view for view in views if view.kind != "nearest"]
+    shown = [view for view in enlarged if not view.reference]
     results = [view for view in shown if view.kind == "own"]
-    return results if len(results) > 1 else shown if len(shown) > 1 else [view for view in views if view.kind != "nearest"]
+    return next(each for each in (results, shown, enlarged) if len(each) > 1)
 
 
 def take_shot(views: Sequence[View], size: tuple[int, int], n: int, budget: int) -> Shot:
