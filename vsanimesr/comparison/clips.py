@@ -77,7 +77,12 @@ def read_frame(path: Path, frames: vs.VideoNode, n: int) -> vs.VideoFrame:
     try:
         return frames.get_frame(n)
     except vs.Error as error:
-        raise OptionError(f"{path}: frame {n} cannot be read ({error})") from None
+        raise OptionError(f"{path}: frame {n} cannot be read ({reason(error)})") from None
+
+
+def reason(error: vs.Error) -> str:
+    """Return what an error says: of a traceback, which errors in Python come with, only the last line."""
+    return str(error).strip().splitlines()[-1]
 
 
 def read_props(path: Path, frames: vs.VideoNode, n: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from ..errors import OptionError
-from .clips import read_frame
+from .clips import read_frame, reason
 
 BLOCK = 8  # pixels, each way: the grid on which places are looked for
 PLACES = 4
@@ -31,7 +31,7 @@ def measure_differences(
     Raises:
         OptionError: a frame cannot be read.
     """
-    lumas = [clip.resize.Bicubic(format=vs.GRAY8, matrix=vs.MATRIX_BT709) for _, clip in clips]
+    lumas = [clip.resize.Bicubic(format=vs.GRAY8, matrix=vs.MATRIX_BT709, range_s="full") for _, clip in clips]
     picked = [vs.core.std.Splice([luma[n] for n in frames]) for luma in lumas]
     pairs = [vs.core.std.PlaneStats(a, b) for a, b in combinations(picked, 2)]
     differences: dict[int, float] = {}
@@ -44,7 +44,7 @@ def measure_differences(
         except vs.Error as error:
             for path, clip in clips:
                 read_frame(path, clip, n).close()  # names the clip whose frame cannot be read
-            raise OptionError(f"frame {n} cannot be measured ({error})") from None
+            raise OptionError(f"frame {n} cannot be measured ({reason(error)})") from None
         differences[n] = max(found)
         progress(index + 1)
     return differences
@@ -53,8 +53,8 @@ def measure_differences(
 def find_places(pictures: Sequence[NDArray[np.uint8]], window: tuple[int, int]) -> list[tuple[int, int]]:
     """Return the middles of the windows where two of the pictures differ most, the most different first.
 
-    Differences count squared, so that a changed line weighs more than a shade on an area. The windows overlap by a half
-    at most. Equal pictures give the middle of the picture.
+    Differences count squared, so that a changed line weighs more than a shade on an area. What a window holds does not
+    count for the next ones. Equal pictures give the middle of the picture.
 
     Args:
         pictures: two or more of (height, width, 3), R, G, B, of one size.
@@ -68,17 +68,17 @@ def find_places(pictures: Sequence[NDArray[np.uint8]], window: tuple[int, int]) 
     for a, b in combinations(pictures, 2):
         total = np.maximum(total, _block_sums(np.square(a.astype(np.int32) - b).sum(2)))
     columns, rows = (max(1, min(side // BLOCK, limit)) for side, limit in zip(window, total.shape[::-1], strict=True))
-    # The sum over each window of blocks, from sums over all that lies above and to the left.
-    sums = np.pad(total, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-    found = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
     places: list[tuple[int, int]] = []
-    while len(places) < PLACES and found.max() > 0:
+    while len(places) < PLACES:
+        # The sum over each window of blocks, from sums over all that lies above and to the left.
+        sums = np.pad(total, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+        found = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
         row, column = (int(index) for index in np.unravel_index(found.argmax(), found.shape))
+        if not total[row : row + rows, column : column + columns].any():
+            break
+        total[row : row + rows, column : column + columns] = 0
         x, y = BLOCK * column + BLOCK * columns // 2, BLOCK * row + BLOCK * rows // 2
         places.append((min(x, width - 1), min(y, height - 1)))
-        found[
-            max(0, row - rows // 2) : row + rows // 2 + 1, max(0, column - columns // 2) : column + columns // 2 + 1
-        ] = 0
     return places or [(width // 2, height // 2)]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import vapoursynth as vs
@@ -28,14 +31,16 @@ def open_images(path: Path) -> vs.VideoNode:
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
     if not files:
         raise OptionError(f"{path} is a folder without images; put PNG or JPEG files into it, or give a video")
-    height, width, _ = read_image(files[0]).shape
+    (width, height), *others = [_read_size(file) for file in files]
+    for file, size in zip(files[1:], others, strict=True):
+        if size != (width, height):
+            raise OptionError(
+                f"{file} is {size[0]}x{size[1]}, and {files[0].name} {width}x{height}; give images of one size"
+            )
     blank = vs.core.std.BlankClip(format=vs.RGB24, width=width, height=height, length=len(files), keep=True)
 
     def load(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         image = read_image(files[n])
-        if image.shape[:2] != (height, width):
-            found = f"{image.shape[1]}x{image.shape[0]}"
-            raise OptionError(f"{files[n]} is {found}, and {files[0].name} {width}x{height}; give images of one size")
         frame = f.copy()
         for plane in range(3):
             np.copyto(np.asarray(frame[plane]), image[:, :, plane])
@@ -46,10 +51,23 @@ def open_images(path: Path) -> vs.VideoNode:
 
 def read_image(file: Path) -> NDArray[np.uint8]:
     """Read an image as R, G, B: (height, width, 3). Errors are as above."""
+    with _open(file) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _read_size(file: Path) -> tuple[int, int]:
+    with _open(file) as image:
+        width, height = image.size
+        return width, height
+
+
+@contextmanager
+def _open(file: Path) -> Iterator[Any]:
+    """Open an image that is decoded when it is used."""
     pillow = require_package("PIL.Image", "pillow")
     try:
         with pillow.open(file) as image:
-            return np.asarray(image.convert("RGB"))
+            yield image
     except (OSError, ValueError, SyntaxError) as error:  # a damaged PNG is a SyntaxError
         raise OptionError(f"{file} cannot be read as an image ({error}); give a PNG or JPEG file") from None
 

@@ -22,7 +22,7 @@ COLOURS = (
     "converted."
 )
 ENLARGED = (
-    "Sizes: “pixels” shows the source as it is, enlarged by nearest neighbour. What else is smaller than the "
+    "Sizes: “nearest” shows the pixels of the source, enlarged by nearest neighbour. What else is smaller than the "
     "largest clip is enlarged to its size by bicubic, of VapourSynth's resize."
 )
 MEASURED = (

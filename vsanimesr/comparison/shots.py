@@ -79,8 +79,8 @@ def list_views(clips: Sequence[Clip], reference: Clip | None) -> list[View]:
             views.append(View(clip.label, clip, "own", clip is reference))
             continue
         if _area(clip) == smallest and clip is not reference:
-            views.append(View(f"{clip.label}: pixels", clip, "nearest"))
-        views.append(View(f"{clip.label}: bicubic", clip, "bicubic", clip is reference))
+            views.append(View(f"{clip.label} (nearest)", clip, "nearest"))
+        views.append(View(f"{clip.label} (bicubic)", clip, "bicubic", clip is reference))
     return views
 
 

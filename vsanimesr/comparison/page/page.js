@@ -73,8 +73,8 @@ function panes() {
   for (let columns = 1; columns <= count; columns++) {
     const rows = Math.ceil(count / columns);
     const pane = [Math.floor((width - GAP * (columns - 1)) / columns), Math.floor((height - GAP * (rows - 1)) / rows)];
-    const shownSize = Math.min(pane[0] / data.size[0], pane[1] / data.size[1]);
-    if (!best || shownSize > best.shownSize) best = { columns, pane, shownSize };
+    const side = Math.min(...pane); // as near to a square as can be; of two, the one with fewer columns
+    if (!best || side > best.side) best = { columns, pane, side };
   }
   const [paneWidth, paneHeight] = best.pane;
   return data.views.map((_, index) => ({
@@ -200,8 +200,8 @@ const ssim = (metrics) => metrics.ssim === null ? "" : metrics.ssim.toFixed(4);
 
 function tag(text, note, x, y, side) {
   const made = make("span", [text, make("small", note)], `tag ${side}`);
-  made.style.left = `${x / devicePixelRatio}px`;
-  made.style.top = `${y / devicePixelRatio}px`;
+  made.style.left = `${100 * x / canvas.width}%`;
+  made.style.top = `${100 * y / canvas.height}%`;
   return made;
 }
 
@@ -410,10 +410,17 @@ function listen() {
   };
   for (const [id, action] of Object.entries(buttons)) element(id).onclick = action;
   element("frame").onchange = (event) => show(Number(event.target.value));
-  new ResizeObserver(([{ devicePixelContentBoxSize: [{ inlineSize, blockSize }] }]) => {
-    [canvas.width, canvas.height] = [inlineSize, blockSize];
-    draw();
-  }).observe(canvas, { box: "device-pixel-content-box" });
+  new ResizeObserver(resize).observe(canvas);
+  addEventListener("resize", resize); // also when only the ratio of pixels changes
+}
+
+// Gives the canvas the pixels of the screen that it covers, so that none is scaled.
+function resize() {
+  const { left, right, top, bottom } = canvas.getBoundingClientRect();
+  const snap = (edge) => Math.round(edge * devicePixelRatio);
+  const [width, height] = [snap(right) - snap(left), snap(bottom) - snap(top)];
+  if (width !== canvas.width || height !== canvas.height) [canvas.width, canvas.height] = [width, height];
+  draw();
 }
 
 function build() {
@@ -434,6 +441,6 @@ function build() {
 
 build();
 listen();
-[canvas.width, canvas.height] = [canvas.clientWidth * devicePixelRatio, canvas.clientHeight * devicePixelRatio].map(Math.round);
+resize();
 view.scale = openingScale();
 await show(0);
