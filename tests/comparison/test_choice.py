@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
+from itertools import pairwise
 from random import Random
 
 from hypothesis import given
@@ -68,5 +69,5 @@ def test_frames_of_one_scene_keep_a_distance() -> None:
     chosen = choose_frames(differences, [0], 4)
 
     assert 50 in chosen
-    assert min(b - a for a, b in zip(chosen, chosen[1:], strict=False)) >= 12
+    assert min(b - a for a, b in pairwise(chosen)) >= 12
     assert choose_frames({3: 0.1, 4: 0.1, 5: 0.1}, [0], 3) == [3, 4, 5]  # as near as they have to be

@@ -87,7 +87,7 @@ def test_properties_and_format_are_described() -> None:
 
     assert rows["file"] == "clip.mkv"
     assert (rows["size"], rows["format"], rows["frames"], rows["frames/s"]) == ("16x16", "YUV420P8", "3", "23.976")
-    assert (rows["matrix"], rows["range"], rows["sample aspect ratio"]) == ("ST170 M", "LIMITED", "32:27")
+    assert (rows["matrix"], rows["range"], rows["sample aspect ratio"]) == ("ST170 M", "limited", "32:27")
     assert rows["AnimeSRModel"] == "v2 (d0f2)"
     assert describe_frame(shown, 1) == [("AnimeSRHeld", "1"), ("PictType", "B")]
 

@@ -81,7 +81,8 @@ def find_scenes(clip: vapoursynth.VideoNode, name: str, what: str = "") -> list[
                 scenes.append(n)
             progress.show(n + 1)
     except vs.Error as error:
-        raise OptionError(f"{name}: {error}") from None
+        reason = str(error).strip().splitlines()[-1]  # of a traceback, if a filter in Python fails, the last line
+        raise OptionError(f"{name}: {reason}") from None
     finally:
         progress.clear()
     return scenes

@@ -47,7 +47,7 @@ def choose_frames(differences: Mapping[int, float], scenes: Sequence[int], count
         scenes: first frames of the scenes, in order.
     """
     scene = {n: bisect_right(scenes, n) for n in differences}
-    gap = (max(differences) - min(differences)) // (2 * count)
+    gap = (max(differences) - min(differences)) // count
     chosen: list[int] = []
     while len(chosen) < min(count, len(differences)):
         given = Counter(scene[n] for n in chosen)

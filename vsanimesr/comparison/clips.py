@@ -15,6 +15,7 @@ from ..errors import OptionError
 
 HD_LINES = 720
 """Lines from which on a clip without a matrix is taken as BT.709, as in Upscale."""
+UNSPECIFIED = 2  # of _Matrix, _Transfer and _Primaries
 HDR = frozenset({16, 18})  # PQ and HLG, of _Transfer
 
 
@@ -42,7 +43,7 @@ class Clip:
             raise OptionError(f"{path} changes its size or format between frames; give a clip of one size")
         props = read_props(path, frames, 0)
         rgb, notes = frames, []
-        if rgb.format.color_family != vs.RGB and props.get("_Matrix", vs.MATRIX_UNSPECIFIED) == vs.MATRIX_UNSPECIFIED:
+        if rgb.format.color_family != vs.RGB and props.get("_Matrix", UNSPECIFIED) == UNSPECIFIED:
             hd = rgb.height >= HD_LINES
             rgb = rgb.std.SetFrameProps(_Matrix=vs.MATRIX_BT709 if hd else vs.MATRIX_ST170_M)
             notes.append(f"has no matrix, and is taken as {'BT.709' if hd else 'BT.601'}")
@@ -113,7 +114,7 @@ def describe(clip: Clip) -> list[tuple[str, str]]:
         ("primaries", "_Primaries", vs.ColorPrimaries),
         ("range", "_Range", vs.Range),
     ):
-        if key in props:
+        if props.get(key, UNSPECIFIED) != UNSPECIFIED:
             rows.append((name, _word(kind, props[key])))
     if "_SARNum" in props and "_SARDen" in props:
         rows.append(("sample aspect ratio", f"{props['_SARNum']}:{props['_SARDen']}"))
@@ -133,9 +134,10 @@ def describe_frame(clip: Clip, n: int) -> list[tuple[str, str]]:
 
 
 def _word(kind: Any, value: int) -> str:
-    """Return the name of a value, without what all names of its kind begin with."""
+    """Return the name of a value, such as BT709, without what all names of its kind begin with."""
     try:
-        return str(kind(value).name).partition("_")[2].replace("_", " ")
+        word = str(kind(value).name).partition("_")[2]
+        return word.replace("_", " ") if any(letter.isdigit() for letter in word) else word.lower()
     except ValueError:
         return str(value)
 

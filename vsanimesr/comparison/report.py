@@ -86,11 +86,12 @@ def _facts(report: Report, size: tuple[int, int]) -> list[str]:
     """Return what the page says about itself, as paragraphs."""
     facts = [report.chosen_by]
     cropped = [shot for shot in report.shots if (shot.crop.width, shot.crop.height) != size]
+    facts.append("Images are lossless.")
     if cropped:
-        what = "All frames are" if len(cropped) == len(report.shots) else f"{len(cropped)} frames are"
-        facts.append(f"{what} cropped around the largest difference, to keep this file small (--megabytes).")
-    else:
-        facts.append("All frames are whole. Images are lossless.")
+        facts[-1] += (
+            f" {len(cropped)} of {len(report.shots)} frames: only a part around the largest difference, to keep this "
+            "file small (--megabytes)."
+        )
     if any(view.kind != "own" for view in report.views):
         facts.append(ENLARGED)
     facts.append(COLOURS)

@@ -5,6 +5,7 @@ const SCALES = [1 / 8, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 1, 2, 3, 4, 5, 6, 8, 10, 12, 
 const DIFFERENCE_DOUBLINGS = 3; // 8 times as strong
 const GAP = 4;
 const PAN_STEP = 80;
+const WHEEL_STEP = 40;
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const element = (id) => document.getElementById(id);
@@ -59,7 +60,7 @@ function goTo(place) {
   const { places } = data.shots[state.shot];
   state.place = place % places.length;
   [view.x, view.y] = places[state.place];
-  draw();
+  settle();
 }
 
 // ---- Panes: the parts of the canvas, each with a view
@@ -142,10 +143,20 @@ function draw() {
 
 // ---- Zoom and movement
 
-function limitView() {
+const limit = (value, low, high) => low > high ? (low + high) / 2 : Math.min(Math.max(value, low), high);
+
+// Keeps the middle of the pane in the frame, and with a margin that much farther from its edges.
+function limitView(marginX = 0, marginY = 0) {
   const [x, y, width, height] = data.shots[state.shot].crop;
-  view.x = Math.min(Math.max(view.x, x), x + width);
-  view.y = Math.min(Math.max(view.y, y), y + height);
+  view.x = limit(view.x, x + marginX, x + width - marginX);
+  view.y = limit(view.y, y + marginY, y + height - marginY);
+}
+
+// Draws the place of the view so that the frame fills the pane, if it is large enough.
+function settle() {
+  const [pane] = panes();
+  if (pictures.length) limitView(pane.width / 2 / view.scale, pane.height / 2 / view.scale);
+  draw();
 }
 
 function fittingScale() {
@@ -199,7 +210,7 @@ const psnr = (metrics) => metrics.psnr === null ? "\u221e" : metrics.psnr.toFixe
 const ssim = (metrics) => metrics.ssim === null ? "" : metrics.ssim.toFixed(4);
 
 function tag(text, note, x, y, side) {
-  const made = make("span", [text, make("small", note)], `tag ${side}`);
+  const made = make("span", [text, " ", make("small", note)], `tag ${side}`);
   made.style.left = `${100 * x / canvas.width}%`;
   made.style.top = `${100 * y / canvas.height}%`;
   return made;
@@ -237,10 +248,11 @@ function describe(shown) {
   const { places, crop } = data.shots[state.shot];
   const part = crop[2] < data.size[0] || crop[3] < data.size[1]
     ? `part ${crop[2]}x${crop[3]} at ${crop[0]}, ${crop[1]} of ${data.size.join("x")}` : `${data.size.join("x")}`;
-  element("status").textContent = `${part}; difference ${state.place + 1} of ${places.length}`;
-  canvas.setAttribute("aria-label", {
-    all: labels.join(", "), one: here, slider: `${there} left of ${here}`, difference: `difference of ${here} and ${there}`,
-  }[state.mode]);
+  const what = {
+    all: "all pictures", one: here, slider: `${there} left of ${here}`, difference: `difference of ${here} and ${there}`,
+  }[state.mode];
+  element("status").textContent = `${what}; ${part}; difference ${state.place + 1} of ${places.length}`;
+  canvas.setAttribute("aria-label", what);
 }
 
 function frameName({ n, time, scene }) {
@@ -252,27 +264,24 @@ function frameName({ n, time, scene }) {
 function choose(index) {
   if (index >= data.views.length) return;
   if (index !== state.shown) [state.shown, state.other] = [index, state.shown];
-  if (state.mode === "all") state.mode = "one";
-  draw();
+  setMode(state.mode === "all" ? "one" : state.mode);
 }
 
 function chooseOther(index) {
   if (index >= data.views.length) return;
   if (index === state.shown) state.shown = state.other;
   state.other = index;
-  if (state.mode === "all") state.mode = "slider";
-  draw();
+  setMode(state.mode === "all" ? "slider" : state.mode);
 }
 
 function setMode(mode) {
   state.mode = mode;
-  draw();
+  settle();
 }
 
 function swap() {
   [state.shown, state.other] = [state.other, state.shown];
-  if (state.mode === "all") state.mode = "one";
-  draw();
+  setMode(state.mode === "all" ? "one" : state.mode);
 }
 
 function setSplit(split) {
@@ -398,9 +407,14 @@ function listen() {
     pointer = [(event.clientX - left) * devicePixelRatio, (event.clientY - top) * devicePixelRatio];
   });
   stage.addEventListener("pointerleave", () => { pointer = null; });
+  let turned = 0; // a touchpad sends many small turns
   stage.addEventListener("wheel", (event) => {
     event.preventDefault();
-    if (event.deltaY) zoom(event.deltaY < 0);
+    const turn = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 20 : 1);
+    turned = turned * turn < 0 ? turn : turned + turn;
+    if (Math.abs(turned) < WHEEL_STEP) return;
+    zoom(turned < 0);
+    turned = 0;
   }, { passive: false });
   for (const button of document.querySelectorAll("[data-mode]")) button.onclick = () => setMode(button.dataset.mode);
   const buttons = {
