@@ -33,8 +33,8 @@ RUNTIME = {
     "vsanimesr.bridge": ". backends errors installation options pixels session",
     "vsanimesr.vs_animesr": ". backends errors",
     "vsanimesr.comparison": "errors",
-    "vsanimesr.cli": ". backends backends.gpu cache comparison errors files installation network options quiet scene_file "
-    "weights",
+    "vsanimesr.cli": ". backends backends.gpu cache comparison errors files installation network options quiet "
+    "scene_file weights",
 }
 TRAINER = {
     "trainer": "",

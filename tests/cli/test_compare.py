@@ -14,6 +14,7 @@ import pytest
 import vapoursynth as vs
 from PIL import Image
 
+from tests.cli.terminal import run_in_terminal
 from vsanimesr.cli import compare, main, scenes
 
 CUT, FRAMES, WIDTH, HEIGHT = 5, 12, 64, 48
@@ -74,13 +75,11 @@ def run(output: Path, *arguments: str) -> dict[str, Any]:
     return read_data(output)
 
 
-def test_a_source_a_script_and_a_reference(clips: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_source_a_script_and_a_reference(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "report.html"
     data = run(page, "source.mkv", "up.vpy", "--reference", "hq", "--count", "2")
 
-    said = capfd.readouterr()
-    assert said.out == ""
-    assert "a script may print\n" in said.err
+    said = capsys.readouterr()
     assert said.err.endswith(f"{page}: {page.stat().st_size / 1e6:.1f} MB; open it in a browser\n")
     assert "source.mkv has no matrix, and is taken as BT.601\n" in said.err
     assert list(tmp_path.iterdir()) == [page]
@@ -218,6 +217,15 @@ def test_a_package_that_is_missing(
     said = capsys.readouterr().err
     assert f"needs the package {package}" in said
     assert 'pip install "vapoursynth-animesr[compare]"' in said
+
+
+def test_stdout_stays_empty_whatever_a_script_prints(clips: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    code, out, shown = run_in_terminal("compare", "source.mkv", "up.vpy", "--frames", "0", "-o", str(page))
+
+    assert (code, out) == (0, "")
+    assert b"a script may print" in shown
+    assert len(read_data(page)["shots"]) == 1
 
 
 def test_progress(
