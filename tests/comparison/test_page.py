@@ -286,7 +286,9 @@ def test_the_slider_shows_two_pictures_at_one_place(shown: OpenPage) -> None:
 
     assert (left[:, :, 2] == 21).all()
     assert (right[:, :, 2] == 20).all()
-    check_grid(np.hstack([left[:, :, :2], right[:, :, :2]])[:, :, [0, 1, 1]] * [1, 1, 0], shown.scale(), 0)
+    check_grid(
+        np.hstack([left[:, :, :2], right[:, :, :2]])[:, :, [0, 1, 1]] * np.array([1, 1, 0], np.uint8), shown.scale(), 0
+    )
     assert [tag.split()[0] for tag in shown.tags()] == ["reference", "one"]
 
     x, y = shown.middle()

@@ -97,7 +97,7 @@ def test_a_crop_lies_in_the_frame_around_the_place(width: int, height: int, x: f
     assert 0 <= box.x <= place[0] < box.x + box.width <= width
     assert 0 <= box.y <= place[1] < box.y + box.height <= height
     assert box.width >= min(width, SMALLEST_CROP)
-    assert share < 1 or box == (0, 0, width, height)
+    assert share < 1 or box == Box(0, 0, width, height)
     assert box.width * box.height <= max(share * width * height, SMALLEST_CROP * max(width, height)) + width + height
 
 
@@ -183,7 +183,7 @@ def test_a_shot_holds_the_pixels_of_all_views() -> None:
     shot = take_shot(views, page_size([HQ]), 0, budget=10**6)
     nearest, bicubic, v1, v2, reference = (decode(picture) for picture in shot.pictures)
 
-    assert shot.crop == (0, 0, 128, 96)
+    assert shot.crop == Box(0, 0, 128, 96)
     assert {picture.box for picture in shot.pictures} == {shot.crop}
     assert np.array_equal(nearest, read_rgb(SOURCE.path, SOURCE.frames, 0))
     assert np.array_equal(bicubic, read_rgb(SOURCE.path, SOURCE.frames.resize.Bicubic(128, 96), 0))
@@ -201,7 +201,7 @@ def test_a_shot_is_cropped_to_its_budget_around_the_largest_difference() -> None
     budget = 500_000
     shot = take_shot(views, (640, 480), 0, budget)
 
-    assert whole.crop == (0, 0, 640, 480)
+    assert whole.crop == Box(0, 0, 640, 480)
     assert sum(4 * len(picture.image) / 3 for picture in whole.pictures) > budget
     assert 0.5 * budget < sum(4 * len(picture.image) / 3 for picture in shot.pictures) <= budget
     assert shot.places == whole.places
