@@ -73,7 +73,9 @@ def _open(file: Path) -> Iterator[Any]:
 
 
 def encode_image(pixels: NDArray[np.uint8]) -> bytes:
-    """Return (height, width, 3) R, G, B as a lossless WebP file: 0.7 % larger than by more effort, in a third of the time.
+    """Return (height, width, 3) R, G, B as a lossless WebP file.
+
+    It is 0.7 % larger than with the usual effort, and made in a third of the time.
 
     Raises:
         MissingDependencyError: Pillow is not installed.

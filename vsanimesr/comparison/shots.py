@@ -35,6 +35,10 @@ class Box(NamedTuple):
     width: float
     height: float
 
+    def holds(self, place: tuple[int, int]) -> bool:
+        """Return whether a column and row lie in the box."""
+        return 0 <= place[0] - self.x < self.width and 0 <= place[1] - self.y < self.height
+
 
 @dataclass(frozen=True)
 class View:
@@ -61,7 +65,7 @@ class Shot:
     n: int
     crop: Box
     places: Sequence[tuple[int, int]]
-    """Where the results differ most."""
+    """Where the results differ most, within the crop."""
     pictures: Sequence[Picture]
     metrics: Sequence[Metrics | None]
     """None for the reference, and for `nearest`."""
@@ -127,6 +131,7 @@ def take_shot(views: Sequence[View], size: tuple[int, int], n: int, budget: int)
         for view, frame in zip(views, frames, strict=True)
     ]
     crop, pictures = _encode(frames, size, places[0], budget)
+    places = [place for place in places if crop.holds(place)]
     return Shot(n, crop, places, pictures, metrics, [describe_frame(view.clip, n) for view in views])
 
 
