@@ -40,6 +40,7 @@ def pixel(clip: vs.VideoNode) -> list[int]:
         (vs.GRAY8, [235], {}, [255, 255, 255]),
         (vs.RGB24, [16, 128, 235], {}, [16, 128, 235]),
         (vs.RGBS, [16 / 255, 128 / 255, 1], {}, [16, 128, 255]),
+        (vs.RGB24, [16, 128, 235], {"_Matrix": 1}, [16, 128, 235]),  # what a script left there
         # Neither transfer nor primaries change anything.
         (vs.YUV444P8, [63, 102, 240], {"_Matrix": 1, "_Transfer": 16, "_Primaries": 9}, [255, 1, 0]),
     ],

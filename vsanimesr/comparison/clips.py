@@ -43,7 +43,9 @@ class Clip:
             raise OptionError(f"{path} changes its size or format between frames; give a clip of one size")
         props = read_props(path, frames, 0)
         rgb, notes = frames, []
-        if rgb.format.color_family != vs.RGB and props.get("_Matrix", UNSPECIFIED) == UNSPECIFIED:
+        if rgb.format.color_family == vs.RGB:
+            rgb = rgb.std.SetFrameProps(_Matrix=vs.MATRIX_RGB)  # a script may have left that of its YUV
+        elif props.get("_Matrix", UNSPECIFIED) == UNSPECIFIED:
             hd = rgb.height >= HD_LINES
             rgb = rgb.std.SetFrameProps(_Matrix=vs.MATRIX_BT709 if hd else vs.MATRIX_ST170_M)
             notes.append(f"has no matrix, and is taken as {'BT.709' if hd else 'BT.601'}")
