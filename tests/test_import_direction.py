@@ -33,7 +33,9 @@ RUNTIME = {
     "vsanimesr.session": "backends options pixels quiet tiles weights",
     "vsanimesr.bridge": ". backends errors installation options pixels session",
     "vsanimesr.vs_animesr": ". backends errors",
-    "vsanimesr.cli": ". backends backends.gpu cache errors files installation network options quiet scene_file weights",
+    "vsanimesr.comparison": "errors",
+    "vsanimesr.cli": ". backends backends.gpu cache comparison errors files installation network options quiet "
+    "scene_file weights",
 }
 TRAINER = {
     "trainer": "",

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from .. import installation
-from . import build, doctor, program, scenes, train, weights
+from . import build, compare, doctor, program, scenes, train, weights
 
 COMMANDS: program.Commands = {
     "weights": weights,
     "build": build,
     "doctor": doctor,
     "scenes": scenes,
+    "compare": compare,
     "train": train,
 }
 LABEL = "animesr: "

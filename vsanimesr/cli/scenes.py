@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     _check_paths(args.input, output)
     place = output.absolute()  # a script may change the current folder
     with stdout_to_stderr():
-        clip = _open(args.input)
+        clip = open_clip(args.input)
         scenes = find_scenes(clip, str(args.input))
     wanted = args.format or SUFFIXES.get(output.suffix.lower(), WRITTEN[0])
     text = write_scenes(scenes, len(clip), clip.fps or NO_RATE, wanted)
@@ -61,11 +61,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def find_scenes(clip: vapoursynth.VideoNode, name: str) -> list[int]:
+def find_scenes(clip: vapoursynth.VideoNode, name: str, what: str = "") -> list[int]:
     """Return the first frames of all scenes, and show the progress on stderr.
 
     Args:
         name: of the clip, for errors.
+        what: text before each line of progress.
 
     Raises:
         OptionError: a frame cannot be read.
@@ -73,14 +74,15 @@ def find_scenes(clip: vapoursynth.VideoNode, name: str) -> list[int]:
     import vapoursynth as vs
 
     scenes = []
-    progress = _Progress(len(clip))
+    progress = Progress(len(clip), what)
     try:
         for n, frame in enumerate(vs.core.animesr.Scenes(clip).frames(close=True)):
             if n == 0 or frame.props.get(SCENE_PROPERTY) == 1:
                 scenes.append(n)
             progress.show(n + 1)
     except vs.Error as error:
-        raise OptionError(f"{name}: {error}") from None
+        reason = str(error).strip().splitlines()[-1]  # of a traceback, if a filter in Python fails, the last line
+        raise OptionError(f"{name}: {reason}") from None
     finally:
         progress.clear()
     return scenes
@@ -99,8 +101,13 @@ def _check_paths(source: Path, output: Path) -> None:
         raise OptionError(f"{error.filename} cannot be used ({error.strerror or error}); use another path") from None
 
 
-def _open(path: Path) -> vapoursynth.VideoNode:
-    """Open a video file or a script."""
+def open_clip(path: Path) -> vapoursynth.VideoNode:
+    """Open a video file or a script.
+
+    Raises:
+        OptionError: it cannot be opened, or the script has no clip as output 0.
+        MissingDependencyError: no plugin that opens video files is installed.
+    """
     from .. import load  # not at the top: it is missing if files of another package lie over ours, which `main` reports
 
     load()
@@ -149,11 +156,16 @@ def _search_modules_in(folder: Path) -> Iterator[None]:
         sys.path = path  # whatever the script has done to it
 
 
-class _Progress:
-    """Frames done, frames a second and the time left: one line of a terminal, or a line now and then."""
+class Progress:
+    """Frames done, frames a second and the time left: one line of a terminal, or a line now and then.
 
-    def __init__(self, frames: int) -> None:
+    Args:
+        what: text before each line.
+    """
+
+    def __init__(self, frames: int, what: str = "") -> None:
         self._frames = frames
+        self._what = what
         self._terminal = sys.stderr.isatty()
         self._started = self._shown = time.monotonic()
 
@@ -164,7 +176,8 @@ class _Progress:
         self._shown = now
         rate = done / (now - self._started)
         minutes, seconds = divmod(round((self._frames - done) / rate), 60)
-        line = f"{done}/{self._frames} frames, {rate:.0f} frames/s, {minutes}:{seconds:02} left"
+        speed = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"  # a clip with Upscale can take seconds a frame
+        line = f"{self._what}{done}/{self._frames} frames, {speed} frames/s, {minutes}:{seconds:02} left"
         before, after = ("\r", "\033[K") if self._terminal else ("", "\n")
         print(f"{before}{line}{after}", end="", file=sys.stderr, flush=True)
 
