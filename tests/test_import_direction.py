@@ -32,7 +32,11 @@ RUNTIME = {
     "vsanimesr.session": "backends options pixels quiet tiles weights",
     "vsanimesr.bridge": ". backends errors installation options pixels session",
     "vsanimesr.vs_animesr": ". backends errors",
-    "vsanimesr.cli": ". backends backends.gpu cache errors files installation network options quiet scene_file weights",
+    "vsanimesr.machine": "backends backends.gpu errors",
+    "vsanimesr.bench": ". backends backends.gpu errors installation machine options tiles",
+    "vsanimesr.cli": (
+        ". backends backends.gpu bench cache errors files installation machine network options quiet scene_file weights"
+    ),
 }
 TRAINER = {
     "trainer": "",

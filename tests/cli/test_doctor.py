@@ -8,6 +8,7 @@ import pytest
 
 from tests.video import core
 from vsanimesr import backends as backends
+from vsanimesr import machine
 from vsanimesr.backends.base import Availability
 from vsanimesr.cli import doctor, main
 
@@ -42,7 +43,7 @@ def test_the_version_of_vapoursynth_is_the_cores(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every wheel of a plugin owns a piece of the package `vapoursynth`."""
-    monkeypatch.setattr(doctor, "_distributions", lambda: {"vapoursynth": ["pytest", "vapoursynth"]})
+    monkeypatch.setattr(machine, "_distributions", lambda: {"vapoursynth": ["pytest", "vapoursynth"]})
     assert main(["doctor"]) == 0
 
     assert f", VapourSynth R{core.core_version.release_major}, Python " in capsys.readouterr().out
