@@ -54,6 +54,11 @@ def memory() -> int | None:
     return Backend.memory(0)
 
 
+def load() -> float | None:
+    """Return how many programs computed during the last minute, or None if the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
 def nvidia_gpus() -> list[Gpu]:
     """Return NVIDIA's GPUs, at least one.
 

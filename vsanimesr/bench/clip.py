@@ -21,12 +21,12 @@ BT601, LIMITED = 6, 0
 
 
 def draw_clip(width: int, height: int, frames: int) -> VideoNode:
-    """Return a pan over random blocks, in YUV420P8. Drawing it takes next to no time."""
+    """Return a pan over random blocks, in YUV420P8, or in YUV444P8 if a side is odd. Drawing it takes no time."""
     import vapoursynth as vs
 
     core = vs.core
-    even = width + width % 2, height + height % 2
-    wide = core.std.BlankClip(None, even[0] + DRAWINGS * STEP, even[1], vs.YUV420P8, 1, color=[0, 120, 130])
+    format = vs.YUV444P8 if width % 2 or height % 2 else vs.YUV420P8
+    wide = core.std.BlankClip(None, width + DRAWINGS * STEP, height, format, 1, color=[0, 120, 130])
     drawn = wide.std.ModifyFrame(wide, _draw).get_frame(0)
     wide = wide.std.ModifyFrame(wide, lambda n, f: drawn.copy())
     core.std.SetVideoCache(wide, mode=1, fixedsize=1, maxsize=1)

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from ..backends import AUTO, BACKENDS, FALLBACK, installed_backends
 from ..options import Held
-from .worker import FEWEST, SECONDS, WARM_UP, Failure, Job, Speed, Worker
+from .worker import BRIEF_SECONDS, FEWEST, SECONDS, WARM_UP, Failure, Job, Speed, Worker
 
 type Size = tuple[int, int]
 """Width and height of LR frames, in pixels."""
@@ -136,6 +136,8 @@ class Bench:
                 self._measure_held(first)
             for number, candidate in enumerate(others):
                 self._measure_sizes(candidate, self._until(1 / (len(others) - number)))
+            if first:
+                self._measure_sizes(first, self._end)
         finally:
             for worker in self._workers.values():
                 worker.close()
@@ -195,11 +197,11 @@ class Bench:
             self._measure(candidate, MIDDLE, self._end)
 
     def _measure_held(self, first: Candidate) -> None:
-        """Measure held frames at the largest size that is measured already and leaves time for the rest."""
-        until = self._until(HELD_SHARE)
-        speeds = self._speeds[first]
-        size = max((size for size in speeds if self._expect(first, size) < until), key=_pixels, default=None)
-        if size is None or first.backend not in self._workers:
+        """Measure held frames, at the largest size that is measured already and leaves time for the rest."""
+        speeds, until = self._speeds[first], self._until(HELD_SHARE)
+        sizes = [size for size in speeds if self._expect(first, size) < until]
+        size = max(sizes, key=lambda size: (size in self._sizes, _pixels(size)), default=SMALL)
+        if first.backend not in self._workers or self._expect(first, size) > self._end:
             return
         answer = self._ask(first, size, until=self._end, held="skip")
         if isinstance(answer, Speed):
@@ -223,7 +225,8 @@ class Bench:
         backend, precision = candidate
         self._say(f"{backend} {precision}, {_text(size)}" + (', held="skip"' if held == "skip" else ""))
         # A backend without a network has no precision to ask for.
-        job = Job("auto" if precision == "none" else precision, *size, held=held)
+        seconds = SECONDS if size in self._sizes else BRIEF_SECONDS
+        job = Job("auto" if precision == "none" else precision, *size, held=held, seconds=seconds)
         return self._workers[backend].measure(job, until)
 
     def _fail(self, backend: str, failure: Failure, precision: str | None = None, size: Size | None = None) -> None:

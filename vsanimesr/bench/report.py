@@ -25,7 +25,9 @@ SCENES = 360
 SEAMS = 0.014
 """Steps of warm-up and pre-roll of segments in such scenes, as a part of all frames (docs/reports/seams.md)."""
 COLUMNS = ("size", "backend", "precision", "frames/s", "lowest to highest", "24-minute episode")
-MINUTE, HOUR = 60, 3600
+BUSY = 0.3
+"""Load of a core from which on figures are too low."""
+MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 def episode_seconds(seconds_per_frame: float) -> float:
@@ -43,17 +45,23 @@ def say_duration(seconds: float) -> str:
     if seconds < 10 * HOUR:
         tens = round(seconds / (10 * MINUTE))
         return f"about {tens // 6} h" + (f" {tens % 6 * 10} min" if tens % 6 else "")
-    return f"about {round(seconds / HOUR)} h"
+    return f"about {round(seconds / HOUR)} h" if seconds < 100 * HOUR else f"about {round(seconds / DAY)} days"
 
 
-def describe_machine() -> str:
-    """Return two lines: versions, and hardware."""
+def describe_machine(load: float | None) -> str:
+    """Return lines: versions, hardware, and whether other programs use it, which `load` tells."""
     return (
         f"AnimeSR {version(DISTRIBUTION)}, VapourSynth {machine.vapoursynth_version()}, "
         f"Python {platform.python_version()}\n"
         f"{platform.system()} {platform.machine()}; {machine.processor()}, {machine.cores()} cores; "
-        f"GPU: {machine.describe_gpus()}"
+        f"GPU: {machine.describe_gpus()}{_busy(load)}"
     )
+
+
+def _busy(load: float | None) -> str:
+    if load is None or load < BUSY * machine.cores():
+        return ""
+    return f"\nOther programs use this machine (load {load:.1f}): the figures will be too low."
 
 
 def format_outcome(outcome: Outcome, size: Size) -> str:
@@ -67,21 +75,23 @@ def format_outcome(outcome: Outcome, size: Size) -> str:
         parts.append("~ was not measured: scaled by pixels from a smaller size.")
     parts.append(_format_episode(outcome, size))
     if outcome.refusals:
-        parts.append(_format_table([("not measured", "reason"), *map(_refusal_cells, outcome.refusals)]))
+        parts.append(_format_table([("not measured", "reason"), *_refusal_rows(outcome.refusals)]))
     return "\n\n".join(filter(None, parts))
 
 
-def export(outcome: Outcome, seconds: float) -> dict[str, Any]:
+def export(outcome: Outcome, seconds: float, load: float | None) -> dict[str, Any]:
     """Return everything for a JSON file. It holds no paths, no names of users or hosts, and no texts of errors.
 
     Args:
         seconds: the time that was allowed.
+        load: of the machine before.
     """
     return {
         "schema": SCHEMA,
         "version": SCHEMA_VERSION,
         "date": date.today().isoformat(),
         "seconds": seconds,
+        "load": load,
         "machine": _export_machine(),
         "devices": outcome.devices,
         "auto": outcome.first._asdict() if outcome.first and outcome.is_auto else None,
@@ -104,9 +114,18 @@ def _cells(row: Row) -> tuple[str, ...]:
     return _text(row.size), *row.candidate, f"{about}{median}", spread, episode
 
 
-def _refusal_cells(refusal: Refusal) -> tuple[str, str]:
-    size = _text(refusal.size) if refusal.size else None
-    return " ".join(filter(None, (refusal.backend, refusal.precision, size))), " ".join(refusal.reason.split())
+def _refusal_rows(refusals: Sequence[Refusal]) -> list[tuple[str, str]]:
+    """Return a row for each refusal; precisions that a backend refuses with the same words share one."""
+    groups: dict[object, list[Refusal]] = {}
+    for refusal in refusals:
+        words = refusal.reason.replace(f"{refusal.precision!r}", "")
+        groups.setdefault((refusal.backend, refusal.size, words), []).append(refusal)
+    rows = []
+    for first, *others in groups.values():
+        precisions = ", ".join(each.precision for each in (first, *others) if each.precision)
+        what = (first.backend, precisions, first.size and _text(first.size))
+        rows.append((" ".join(filter(None, what)), " ".join(first.reason.split())))
+    return rows
 
 
 def _format_episode(outcome: Outcome, size: Size) -> str:

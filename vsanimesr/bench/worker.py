@@ -36,6 +36,8 @@ PARTS = 9
 """Most parts of a measurement, for its median and its spread."""
 SECONDS = 3.0
 """Time of a measurement; slow steps take longer."""
+BRIEF_SECONDS = 0.5
+"""The same, where only the order of magnitude counts."""
 TICK = 0.5
 """Seconds between two updates of the progress."""
 
@@ -48,6 +50,8 @@ class Job(NamedTuple):
     width: int
     height: int
     held: Held = "off"
+    seconds: float = SECONDS
+    """Time of the steps that count, if there can be so many, and so few."""
 
 
 class Speed(NamedTuple):
@@ -173,7 +177,7 @@ def measure(backend: str, job: Job) -> Speed:
         step = time.perf_counter() - start
         upscaled = upscaled[hold:]
     most = len(upscaled) // hold
-    steps = min(max(round(SECONDS / step), FEWEST), most)
+    steps = min(max(round(job.seconds / step), FEWEST), most)
     parts = min(PARTS, steps)
     size = steps // parts * hold
     times = [time.perf_counter(), *_arrivals(upscaled[: parts * size])][::size]

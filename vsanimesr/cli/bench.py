@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+from .. import machine
 from ..backends import BACKENDS
 from ..bench import plan, report
 from ..bench.worker import ProcessWorker
@@ -56,11 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, and write the file."""
     file: Path | None = args.json
-    if file and not file.parent.is_dir():
-        raise OptionError(f"--json {file}: the folder {file.parent} does not exist; create it, or use another path")
+    if file:
+        _check(file)
     backends = args.backend or [name for name in BACKENDS if name != "null"]
     sizes = args.size or SIZES
-    print(f"{report.describe_machine()}\n", flush=True)
+    load = machine.load()
+    print(f"{report.describe_machine(load)}\n", flush=True)
     if any(name != "null" for name in backends):
         _fetch_weights()
     progress = _Progress(args.time)
@@ -71,9 +73,9 @@ def run(args: argparse.Namespace) -> int:
         outcome = bench.run()
     finally:
         progress.clear()
+    print(report.format_outcome(outcome, args.size[0] if args.size else EPISODE), flush=True)
     if file:
-        _write(file, json.dumps(report.export(outcome, args.time), indent=2) + "\n")
-    print(report.format_outcome(outcome, args.size[0] if args.size else EPISODE))
+        _write(file, json.dumps(report.export(outcome, args.time, load), indent=2) + "\n")
     if not outcome.rows:
         raise BackendError("nothing could be measured, for the reasons above; `animesr doctor` tells more")
     return 0
@@ -82,6 +84,14 @@ def run(args: argparse.Namespace) -> int:
 def _fetch_weights() -> None:
     """Fetch the weights before the time starts."""
     read_weights(Options().model)
+
+
+def _check(file: Path) -> None:
+    """Check a path before the work starts."""
+    if not file.parent.is_dir():
+        raise OptionError(f"--json {file}: the folder {file.parent} does not exist; create it, or use another path")
+    if file.is_dir():
+        raise OptionError(f"--json {file} is a folder; give the path of a file")
 
 
 def _write(file: Path, text: str) -> None:
