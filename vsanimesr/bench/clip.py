@@ -25,10 +25,9 @@ def draw_clip(width: int, height: int, frames: int) -> VideoNode:
     import vapoursynth as vs
 
     core = vs.core
-    format = vs.YUV444P8 if width % 2 or height % 2 else vs.YUV420P8
-    wide = core.std.BlankClip(None, width + DRAWINGS * STEP, height, format, 1, color=[0, 120, 130])
-    drawn = wide.std.ModifyFrame(wide, _draw).get_frame(0)
-    wide = wide.std.ModifyFrame(wide, lambda n, f: drawn.copy())
+    samples = vs.YUV444P8 if width % 2 or height % 2 else vs.YUV420P8
+    wide = core.std.BlankClip(None, width + DRAWINGS * STEP, height, samples, 1, color=[0, 120, 130])
+    wide = wide.std.ModifyFrame(wide, _draw)
     core.std.SetVideoCache(wide, mode=1, fixedsize=1, maxsize=1)
     there = range(DRAWINGS)
     pan = [wide.std.CropAbs(width, height, left=STEP * place) for place in (*there, *there[-2:0:-1])]
