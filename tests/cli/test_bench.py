@@ -231,7 +231,7 @@ def test_the_first_is_what_auto_selects(usable: list[str], gpus: list[str], firs
     costs = {name: {"fp32": 1e-6 if name == "openvino" else 1e-7} for name in usable}
     outcome = measure(Machine(costs, gpus=frozenset(gpus)))
 
-    assert outcome.is_auto
+    assert outcome.is_auto == (first is not None)
     assert outcome.first == (first and Candidate(first, "fp32"))
     assert {row.candidate.backend for row in outcome.rows} == set(usable)
 
@@ -258,6 +258,7 @@ def test_a_backend_that_takes_too_long_to_open_leaves_time_for_the_others(monkey
     outcome = measure(machine)
 
     assert outcome.first == ("openvino", "fp32")
+    assert not outcome.is_auto, "auto waits for the engine"
     (told,) = [refusal for refusal in outcome.refusals if refusal.backend == "tensorrt"]
     assert told.kind == "no time"
     assert told.reason == "not done within 60 s; use --backend tensorrt and a longer --time"
@@ -287,13 +288,13 @@ def test_what_cannot_be_measured_is_a_line_each() -> None:
 
     table = text.partition("not measured  ")[2].splitlines()[1:]
     assert [line.split("  ")[0] for line in table] == [
-        "tensorrt",
+        "openvino fp16, bf16, int8",
         "tensorrt_rtx",
+        "tensorrt",
         "onnxruntime",
         "torch fp16, bf16, int8",
-        "openvino fp16, bf16, int8",
     ]
-    assert table[0].endswith("  a device; buy one")
+    assert table[1].endswith("  a device; buy one")
 
 
 # The table and the file

@@ -112,22 +112,25 @@ class Bench:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sizes = sorted(dict.fromkeys(sizes), key=_pixels)
-        self._backends = sorted(dict.fromkeys(backends), key=_rank)
+        self._backends = sorted(dict.fromkeys(backends), key=[*AUTO, FALLBACK, *BACKENDS].index)
         self._clock, self._end = clock, clock() + seconds
         self._start, self._say = start, say
         self._workers: dict[str, Worker] = {}
         self._gpus: set[str] = set()
         self._speeds: dict[Candidate, dict[Size, Speed]] = {}
         """All measurements, with `held="off"`."""
+        self._late: set[str] = set()
+        """Backends whose first measurement was not done in time."""
         self._failed: set[tuple[Candidate, Size]] = set()
         self._outcome = Outcome()
 
     def run(self) -> Outcome:
         """Measure, and return what was found."""
         try:
-            for backend in self._backends:
-                self._open(backend)
-            for backend in self._backends:
+            self._start_workers()
+            for backend in sorted(self._workers, key=lambda name: name not in self._tried()):
+                self._measure(Candidate(backend, "auto"), SMALL, self._until(SHARE))
+            for backend in [*self._workers]:
                 self._measure_precisions(backend)
             first = self._choose_first()
             others = [candidate for candidate in self._speeds if candidate != first]
@@ -145,26 +148,27 @@ class Bench:
             self._add_rows(candidate, speeds)
         return self._outcome
 
-    def _open(self, backend: str) -> None:
-        """Start the worker of a backend and measure its own choice of precision."""
-        if backend not in installed_backends():
-            entry = BACKENDS[backend]
-            self._refuse(backend, "not installed", f"the package {entry.package} is not installed; {entry.install}")
-            return
-        self._say(backend)
+    def _start_workers(self) -> None:
+        """Start all workers, at once because they import for seconds, and find out which backends work here."""
+        for backend in self._backends:
+            if backend in installed_backends():
+                self._workers[backend] = self._start(backend)
+            else:
+                entry = BACKENDS[backend]
+                self._refuse(backend, "not installed", f"the package {entry.package} is not installed; {entry.install}")
+        self._say(", ".join(self._workers))
         until = self._until(SHARE)
-        worker = self._workers[backend] = self._start(backend)
-        state = worker.availability(until)
-        if isinstance(state, Failure):
-            self._fail(backend, state)
-        elif not state.usable:
-            self._refuse(backend, "not usable", "; ".join(filter(None, (state.detail, state.remedy))))
-            self._stop(backend)
-        else:
-            self._outcome.devices[backend] = state.detail
-            if state.gpu:
-                self._gpus.add(backend)
-            self._measure(Candidate(backend, "auto"), SMALL, until)
+        for backend, worker in [*self._workers.items()]:
+            state = worker.availability(until)
+            if isinstance(state, Failure):
+                self._fail(backend, state)
+            elif not state.usable:
+                self._refuse(backend, "not usable", "; ".join(filter(None, (state.detail, state.remedy))))
+                self._stop(backend)
+            else:
+                self._outcome.devices[backend] = state.detail
+                if state.gpu:
+                    self._gpus.add(backend)
 
     def _measure_precisions(self, backend: str) -> None:
         """Measure a backend in the other precisions, at the small size."""
@@ -177,15 +181,21 @@ class Bench:
                 self._measure(Candidate(backend, precision), SMALL, until)
 
     def _choose_first(self) -> Candidate | None:
+        """Choose what `auto` selects; or the fastest, if not all that `auto` knows are to be measured."""
         works = {candidate.backend: candidate for candidate in reversed(self._speeds)}  # the first of each is `auto`'s
-        self._outcome.is_auto = {*AUTO, FALLBACK} <= {*self._backends}
-        if self._outcome.is_auto:
-            found = [name for name in AUTO if name in self._gpus and name in works] + [FALLBACK]
-            first = works.get(found[0])
+        selected = next((works[name] for name in self._tried() if name in works), None)
+        if {*AUTO, FALLBACK} <= {*self._backends}:
+            late = self._late - works.keys()
+            unknown = [name for name in late if name in self._gpus or name not in self._outcome.devices]
+            self._outcome.is_auto = selected is not None and not unknown
+            self._outcome.first = selected
         else:
-            first = min(works.values(), key=lambda each: self._speeds[each][SMALL].median, default=None)
-        self._outcome.first = first
-        return first
+            self._outcome.first = min(works.values(), key=lambda each: self._speeds[each][SMALL].median, default=None)
+        return self._outcome.first
+
+    def _tried(self) -> list[str]:
+        """Return the backends that `auto` tries, in this order."""
+        return [name for name in AUTO if name in self._gpus] + [FALLBACK]
 
     def _measure_sizes(self, candidate: Candidate, until: float) -> None:
         """Measure the sizes that fit into the time, the smallest first; if none does, one that is smaller."""
@@ -235,6 +245,7 @@ class Bench:
         else:
             self._stop(backend)
             if size is None:  # a larger size is scaled
+                self._late.add(backend)
                 remedy = f"; use --backend {backend} and a longer --time"
                 self._refuse(backend, "no time", failure.reason + remedy, precision)
 
@@ -280,9 +291,3 @@ def _pixels(size: Size) -> int:
 
 def _text(size: Size) -> str:
     return "{}x{}".format(*size)
-
-
-def _rank(backend: str) -> int:
-    """Return the place in the order in which `auto` tries backends; others come last."""
-    order = [*AUTO, FALLBACK, *BACKENDS]
-    return order.index(backend)

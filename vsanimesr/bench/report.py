@@ -117,7 +117,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _refusal_rows(refusals: Sequence[Refusal]) -> list[tuple[str, str]]:
     """Return a row for each refusal; precisions that a backend refuses with the same words share one."""
     groups: dict[object, list[Refusal]] = {}
-    for refusal in refusals:
+    for refusal in sorted(refusals, key=lambda each: [*BACKENDS].index(each.backend)):
         words = refusal.reason.replace(f"{refusal.precision!r}", "")
         groups.setdefault((refusal.backend, refusal.size, words), []).append(refusal)
     rows = []
