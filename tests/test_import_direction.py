@@ -34,8 +34,12 @@ RUNTIME = {
     "vsanimesr.bridge": ". backends errors installation options pixels session",
     "vsanimesr.vs_animesr": ". backends errors",
     "vsanimesr.comparison": "errors",
-    "vsanimesr.cli": ". backends backends.gpu cache comparison errors files installation network options quiet "
-    "scene_file weights",
+    "vsanimesr.machine": "backends backends.gpu errors",
+    "vsanimesr.bench": ". backends backends.gpu errors installation machine options tiles",
+    "vsanimesr.cli": (
+        ". backends backends.gpu bench cache comparison errors files installation machine network options quiet "
+        "scene_file weights"
+    ),
 }
 TRAINER = {
     "trainer": "",

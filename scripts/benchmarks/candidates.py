@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from scripts import fetch_data
 from vsanimesr.backends.base import SCALE, Frame, Planes, Ticket
+from vsanimesr.machine import cores
 from vsanimesr.options import Options, Precision
 from vsanimesr.session import Session
 from vsanimesr.weights.load import load_weights
 
-from .machine import cores
 from .reference_network import Network
 from .settings import Settings
 from .timing import Candidate

@@ -10,8 +10,8 @@ from functools import partial
 import torch
 
 from trainer.core.loader import tune_malloc
+from vsanimesr.machine import cores
 
-from .machine import cores
 from .settings import Settings
 from .timing import Results, time_interleaved
 

@@ -9,10 +9,11 @@ from typing import cast
 import vapoursynth as vs
 
 from vsanimesr.backends.base import SCALE
+from vsanimesr.machine import cores
 from vsanimesr.options import Precision
 
 from .candidates import backend_candidate, filter_candidate, load_clip, load_frames, pytorch_candidate
-from .machine import cores, has_amx, has_bf16
+from .machine import has_amx, has_bf16
 from .settings import Settings
 from .table import Table, verdict
 from .timing import Candidate, Measure, Results, measure_interleaved, seconds_per_frame, time_interleaved

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
-from scripts.benchmarks.machine import cores, processor
 from scripts.benchmarks.table import format_rows
+from vsanimesr.machine import cores, processor
 
 QUERY = {
     "name": "name",

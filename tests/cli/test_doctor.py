@@ -9,6 +9,7 @@ import pytest
 from tests.backends.gpu.test_cuda import FakeRuntime
 from tests.video import core
 from vsanimesr import backends as backends
+from vsanimesr import machine
 from vsanimesr.backends.base import Availability
 from vsanimesr.backends.gpu import cuda
 from vsanimesr.backends.gpu.host_time import YUV420P8, YUV420P10
@@ -48,7 +49,7 @@ def test_the_version_of_vapoursynth_is_the_cores(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every wheel of a plugin owns a piece of the package `vapoursynth`."""
-    monkeypatch.setattr(doctor, "_distributions", lambda: {"vapoursynth": ["pytest", "vapoursynth"]})
+    monkeypatch.setattr(machine, "_distributions", lambda: {"vapoursynth": ["pytest", "vapoursynth"]})
     assert main(["doctor"]) == 0
 
     assert f", VapourSynth R{core.core_version.release_major}, Python " in capsys.readouterr().out

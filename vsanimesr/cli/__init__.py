@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from .. import installation
-from . import build, compare, doctor, program, scenes, train, weights
+from . import bench, build, compare, doctor, program, scenes, train, weights
 
 COMMANDS: program.Commands = {
     "weights": weights,
     "build": build,
     "doctor": doctor,
+    "bench": bench,
     "scenes": scenes,
     "compare": compare,
     "train": train,

@@ -7,28 +7,17 @@ Example:
 from __future__ import annotations
 
 import argparse
-import functools
 import platform
 import shutil
 import textwrap
-from collections.abc import Mapping
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import version
 
-from .. import cache
+from .. import cache, machine
 from ..backends import BACKENDS, availability, candidates
 from ..backends.base import Availability
-from ..backends.gpu.cuda import (
-    OLDEST_CUDA,
-    OLDEST_CUDA_OF_TORCH,
-    OLDEST_DRIVERS,
-    cuda_version,
-    list_gpus,
-    load_runtime,
-)
 from ..backends.gpu.host_time import YUV420P8, YUV420P10, measure_host_time, usual_target
 from ..backends.gpu.memory import GB, estimate_bytes
 from ..backends.gpu.pipeline import bytes_moved
-from ..errors import AnimeSRError
 from ..installation import DISTRIBUTION
 from ..quiet import stdout_to_stderr
 from .sizes import parse_size
@@ -50,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     with stdout_to_stderr():
         found = {name: availability(name) for name in BACKENDS}
         auto, *others = candidates("auto", found)
-        vapoursynth = _vapoursynth()
+        vapoursynth = machine.vapoursynth_version()
     print(f"AnimeSR {version(DISTRIBUTION)}, VapourSynth {vapoursynth}, Python {platform.python_version()}")
-    print(f"{platform.system()} {platform.machine()}; GPU: {_gpus()}\n")
+    print(f"{platform.system()} {platform.machine()}; GPU: {machine.describe_gpus()}\n")
     print(_table(found))
     spare = f", and if that cannot be opened, {', then '.join(others)}" if others else ""
     print(f'\nbackend="auto" selects {auto} here{spare}.')
@@ -66,7 +55,7 @@ def _table(found: dict[str, Availability]) -> str:
     rows = [("backend", "installed", "works", "device, or reason")]
     for name, state in found.items():
         package = BACKENDS[name].package
-        installed = "" if package is None else _version(package)
+        installed = "" if package is None else machine.package_version(package) or "-"
         remedy = f"; {state.remedy}" if state.remedy else ""
         rows.append((name, installed, "yes" if state.usable else "no", f"{state.detail}{remedy}"))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
@@ -79,26 +68,6 @@ def _table(found: dict[str, Availability]) -> str:
         lines.append(f"{cells}  {text[0]}")
         lines += [" " * indent + line for line in text[1:]]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _vapoursynth() -> str:
-    """Return the version of VapourSynth's core. Its package does not tell: every plugin wheel owns a piece of it."""
-    from vapoursynth import core  # not at the top: importing it loads all plugins
-
-    return f"R{core.core_version.release_major}"
-
-
-def _gpus() -> str:
-    """Describe the NVIDIA GPUs and their driver, or why none was found."""
-    try:
-        found = list_gpus(load_runtime(OLDEST_CUDA_OF_TORCH), OLDEST_CUDA_OF_TORCH)
-    except AnimeSRError as error:
-        return f"none of NVIDIA's ({str(error).partition(';')[0]})"
-    driver = found[0].driver
-    text = f"{', '.join(gpu.description for gpu in found)}; driver for CUDA {cuda_version(driver)}"
-    if driver >= OLDEST_CUDA:
-        return text
-    return f"{text}, which is enough for torch only: TensorRT needs driver {OLDEST_DRIVERS[OLDEST_CUDA]} or newer"
 
 
 def _memory(width: int, height: int) -> str:
@@ -121,14 +90,3 @@ def _cache() -> str:
     files = cache.files()
     total = sum(path.stat().st_size for path in files)
     return f"{cache.folder()} holds {len(files)} files of engines, {total / 1e6:.0f} MB."
-
-
-def _version(package: str) -> str:
-    """Return the version of the distribution that contains a package, or a dash if none does."""
-    names = _distributions().get(package, [])
-    return version(names[0]) if names else "-"
-
-
-@functools.cache
-def _distributions() -> Mapping[str, list[str]]:
-    return packages_distributions()  # reads the metadata of all installed packages
