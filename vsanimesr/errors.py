@@ -7,6 +7,7 @@
     ├── WeightsError            weights are missing, damaged, or of another network
     ├── BackendError            a backend cannot be opened, or failed at a step
     ├── NotFiniteError          an SR frame holds NaN or infinity
+    ├── JobError                the work on a whole file cannot start, or had to stop; what is finished is kept
     └── TrainerError            base of the trainer's errors, in `trainer.errors`
         ├── SettingError        a setting is unknown, of the wrong type, or out of its range
         ├── ClipError           a clip cannot be read, or is too short or too small
@@ -56,6 +57,10 @@ class BackendError(AnimeSRError):
 
 class NotFiniteError(AnimeSRError):
     """An SR frame holds NaN or infinity. The step itself has run, and later steps can run."""
+
+
+class JobError(AnimeSRError):
+    """The work on a whole file cannot start, or had to stop. What is finished is kept."""
 
 
 def suggestion(name: str, known: Iterable[str], *, prefix: str = "") -> str:

@@ -44,7 +44,7 @@ class Display:
         """Print a line that stays."""
         self.clear()
         print(f"{self._label}{text}", file=sys.stderr, flush=True)
-        self._write(text)
+        self.log(text)
 
     def show(self, text: Callable[[], str]) -> None:
         """Replace the line of progress, if it is time to; else `text` is not called."""
@@ -57,14 +57,15 @@ class Display:
         print(f"{before}{line}{after}", end="", file=sys.stderr, flush=True)
         if not self._terminal or now - self._logged >= INTERVAL:
             self._logged = now
-            self._write(line)
+            self.log(line)
 
     def clear(self) -> None:
         """Remove the line of progress from a terminal."""
         if self._terminal:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
-    def _write(self, text: str) -> None:
+    def log(self, text: str) -> None:
+        """Write a line to the log file, if there is one."""
         if self._log is not None:
             print(time.strftime("%Y-%m-%d %H:%M:%S"), text, file=self._log, flush=True)
 

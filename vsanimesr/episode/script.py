@@ -98,11 +98,13 @@ class Script:
         return _execute(self.text(scenes), self.path)[SOURCE_NAME]
 
 
-def make_script(video: Path, fields: Fields, rate: Fraction | None, arguments: Mapping[str, Sequence[str]]) -> Script:
+def make_script(
+    video: Path, fields: Fields | None, rate: Fraction | None, arguments: Mapping[str, Sequence[str]]
+) -> Script:
     """Make the script for a video file.
 
     Args:
-        fields: what is done with its fields.
+        fields: what is done with its fields; None for a file that says it is progressive.
         rate: its frames a second. With `inverse-telecine`, frames are dropped only from 30000/1001.
         arguments: arguments of Upscale, as text.
 
@@ -110,7 +112,7 @@ def make_script(video: Path, fields: Fields, rate: Fraction | None, arguments: M
         OptionError: an argument has a value that cannot be used.
         MissingDependencyError: a plugin that the script needs is not installed.
     """
-    repeat = "" if fields == "progressive" else ", rff=True"
+    repeat = ", rff=True" if fields in {"inverse-telecine", "deinterlace"} else ""
     text = f"{_HEAD}clip = core.bs.VideoSource({str(video.resolve())!r}{repeat})\n"
     match fields:
         case "progressive":
