@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from .. import installation
-from . import build, doctor, program, scenes, train, weights
+from . import build, doctor, program, scenes, train, upscale, verify, weights
 
 COMMANDS: program.Commands = {
+    "upscale": upscale,
+    "verify": verify,
     "weights": weights,
     "build": build,
     "doctor": doctor,

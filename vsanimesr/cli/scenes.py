@@ -43,9 +43,7 @@ def run(args: argparse.Namespace) -> int:
         clip = open_clip(args.input)
         display, rate = Display(interval=INTERVAL), Rate(len(clip))
         try:
-            scenes = find_scenes(
-                clip, str(args.input), advance=lambda done: display.show(lambda: rate.describe(done))
-            )
+            scenes = find_scenes(clip, str(args.input), advance=lambda done: display.show(lambda: rate.describe(done)))
         finally:
             display.clear()
     wanted = args.format or SUFFIXES.get(output.suffix.lower(), WRITTEN[0])

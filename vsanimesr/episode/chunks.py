@@ -60,7 +60,7 @@ def count_steps(scenes: Sequence[int], chunk: Chunk, segment: Sequence[int], pre
 
 def _run_starts(scenes: Sequence[int], first: int, last: int, segment: int) -> list[int]:
     """Return the frames after `first` and before `last` where a scene or a segment of one starts, ascending."""
-    starts = []
+    starts: list[int] = []
     for scene, end in pairwise([*scenes, max(last, scenes[-1] + 1)]):
         if segment:
             starts += range(scene, min(end, last), segment)

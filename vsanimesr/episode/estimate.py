@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 
 from ..errors import JobError
+from . import libav
 from .chunks import count_steps
 from .manifest import Manifest, Record
+from .media import Media
 from .progress import format_bytes, format_time
-from .worker import Sample
 
 SHORT = 100
 """Frames of a job for which nothing is measured."""
 MARGIN = 1 << 26  # bytes that should stay free
+
+
+LOOKED_AT = 10.0  # seconds of a file in which the bytes of its streams are counted
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the first frames of a chunk took."""
+
+    frames: int
+    seconds: float
+    """From the first frame to the last byte."""
+    first_bytes: int
+    """Of the key frame."""
+    bytes: int
+    """Of all frames."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +112,37 @@ def check_disk(estimate: Estimate, output: Path) -> int:
             "estimate: --no-estimate"
         )
     return free
+
+
+def packet_sizes(path: Path) -> list[int]:
+    """Return the bytes of each frame of a chunk, in the order of the file."""
+    with libav.reading(path), libav.load().open(str(path)) as container:
+        return [packet.size for packet in container.demux(video=0) if packet.size]
+
+
+def copied_bytes(media: Media, times: Sequence[Fraction]) -> float:
+    """Return about how many bytes the streams have that are copied from a file, by a piece of it.
+
+    Args:
+        times: when the frames of the result are shown, in seconds.
+    """
+    av = libav.load()
+    middle = times[len(times) // 2] + media.origin
+    attached = 0
+    with libav.reading(media.path), av.open(str(media.path)) as container:
+        for stream in container.streams:
+            attached += stream.codec_context.extradata_size if stream.type == "attachment" else 0
+        container.seek(int(middle * av.time_base))
+        packets = (packet for packet in container.demux() if packet.size and packet.dts is not None)
+        first = next(packets, None)
+        if first is None:
+            return attached
+        begin = first.dts * first.time_base
+        counted, end = 0, begin
+        for packet in takewhile(lambda packet: packet.dts * packet.time_base < begin + LOOKED_AT, packets):
+            end = max(end, packet.dts * packet.time_base)
+            counted += packet.size if packet.stream.index != media.video else 0
+    return attached + counted * float((times[-1] - times[0]) / (end - begin) if end > begin else 1)
 
 
 def _steps(manifest: Manifest, number: int) -> int:

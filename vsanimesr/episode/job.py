@@ -15,9 +15,10 @@ from typing import Any
 from ..errors import AnimeSRError, JobError, OptionError
 from ..files import write_atomic
 from ..scene_file import write_scenes
-from . import encoding, estimate, media, muxing, ranges, worker
+from . import encoding, estimate, media, muxing, ranges, settings, worker
 from .chunks import TARGET, plan
 from .clips import SCRIPT_SUFFIX, find_scenes
+from .encoding import EncoderSettings
 from .manifest import FORMAT, Folder, Manifest, Record, describe_difference, file_digest, fingerprint
 from .pool import ChunkError, Pool
 from .progress import Display, Rate
@@ -102,11 +103,14 @@ def _run(request: Request, folder: Folder, pool: Pool, display: Display) -> None
     output = pool.processes[0].call(worker.inspect, source.script)
     times = _times(source, output.frames, output.rate)
     first, last = _frames(request, times)
-    settings = _settings(request, source, output)
+    encoder = _settings(request, source, output)
     identity = _identity(request, source, output, first, last)
     if _is_finished(request, folder, identity, display):
         return
     manifest = _resume(request, folder, identity)
+    if source.media:
+        for said in muxing.left_out(source.media, muxing.container_of(request.output)):
+            display.say(said)
     if manifest is None:
         scenes = _find_scenes(source, request, first, last, display)
         segment = source.script.options.segment[0] if source.script.is_made_here else request.chunk
@@ -116,7 +120,9 @@ def _run(request: Request, folder: Folder, pool: Pool, display: Display) -> None
             chunks=tuple(plan(scenes, first, last, segment, request.chunk)),
             scenes=tuple(scenes),
             times=tuple(times[first:last]),
-            encoder=settings.to_json(),
+            end=times[last] if last < len(times) else times[-1] + (times[-1] - times[-2] if len(times) > 1 else 1),
+            is_part=last - first < len(times),
+            encoder=settings.to_json(output.video, encoder),
             streams=str(source.media.path) if source.media else "",
         )
         _begin(folder, manifest, output.frames)
@@ -157,7 +163,7 @@ def _open(request: Request, display: Display) -> _Source:
     script = make_script(request.input, fields, found.frame_rate, request.arguments)
     clip = script.open_source()
     if "format" not in request.arguments:
-        script = script.with_arguments(format=encoding.default_format(request.encoder, clip.format))
+        script = script.with_arguments(format=settings.default_format(request.encoder, clip.format))
     return _Source(script, media.probe(request.streams) if request.streams else found, clip)
 
 
@@ -173,10 +179,10 @@ def _choose_fields(found: media.Media, display: Display) -> Fields | None:
         else f"{fields.repeated} of {fields.frames} frames that were looked at repeat a field"
     )
     decimated = is_ntsc(found.frame_rate) or repeats
-    what = "one frame in five is dropped" if decimated else f"no frame is dropped at {float(found.frame_rate):g} a second"
+    what = "one frame in five is dropped" if decimated else "no frame is dropped"
     display.say(
-        f"{found.path.name}: {why}: the fields are matched, and {what} (--inverse-telecine; others: --deinterlace, "
-        "--progressive)"
+        f"{found.path.name}: {why}: their fields are matched, and {what} (as with --inverse-telecine; others are "
+        "--deinterlace and --progressive)"
     )
     return "inverse-telecine"
 
@@ -208,21 +214,22 @@ def _frames(request: Request, times: Sequence[Fraction]) -> tuple[int, int]:
     return ranges.parse_preview(request.preview, times, first, last) if request.preview else (first, last)
 
 
-def _settings(request: Request, source: _Source, output: worker.Output) -> encoding.EncoderSettings:
+def _settings(request: Request, source: _Source, output: worker.Output) -> EncoderSettings:
     """Return the settings of the encoder, which have been tried."""
-    raise NotImplementedError
+    container = muxing.container_of(request.output)
+    found = settings.encoder_settings(request.encoder, request.encoder_options, output.rate, output.props, source.media)
+    encoding.check(found, output.video, container)
+    return found
 
 
-def _identity(
-    request: Request, source: _Source, output: worker.Output, first: int, last: int
-) -> dict[str, str]:
+def _identity(request: Request, source: _Source, output: worker.Output, first: int, last: int) -> dict[str, str]:
     """Return everything that the result depends on, by names that a user knows."""
     options = source.script.options
     identity = {
         "input": fingerprint(request.input),
         "script": source.script.text().replace(repr(str(request.input.resolve())), "IN"),
         "frames": f"{first} to {last - 1} of {output.frames}",
-        "size": f"{output.width}x{output.height} {output.format}",
+        "size": f"{output.video.width}x{output.video.height} {output.video.name}",
         "chunk": str(request.chunk),
         "encoder": request.encoder,
         "encoder options": " ".join(f"{name}={value}" for name, value in sorted(request.encoder_options.items())),
@@ -264,8 +271,8 @@ def _resume(request: Request, folder: Folder, identity: Mapping[str, str]) -> Ma
         return None
     if difference := describe_difference(folder.manifest.identity, identity):
         raise JobError(
-            f"{request.output} was begun otherwise: {difference}. Give what was given before to go on; --restart begins "
-            "anew; or use another path"
+            f"{request.output} was begun otherwise: {difference}. To go on, give what was given before; to begin "
+            "anew, add --restart; or use another path"
         )
     return folder.manifest
 
@@ -381,8 +388,10 @@ def _estimate(
         sample = pool.processes[0].call(worker.measure, str(folder.path), number)
         found = estimate.from_sample(manifest, sample, request.workers, copied)
     free = estimate.check_disk(found, request.output)
-    display.say(f"{manifest.frames} frames, {len(manifest.scenes)} scenes, {len(manifest.chunks)} chunks: "
-                f"{found.describe(free)}")
+    display.say(
+        f"{manifest.frames} frames, {len(manifest.scenes)} scenes, {len(manifest.chunks)} chunks: "
+        f"{found.describe(free)}"
+    )
 
 
 class _Counter:
@@ -436,17 +445,21 @@ def _finish(
         ],
     }
     rate = Rate(manifest.frames)
+    part = output.with_name(f"{output.name}.part")
     try:
         write_atomic(sidecar_path(output), (json.dumps(content, indent=1) + "\n").encode())
         muxing.mux(
             [folder.chunk_path(number) for number in range(len(manifest.chunks))],
             manifest.times,
             streams,
-            output,
+            part,
             advance=lambda done: display.show(lambda: f"writing {output.name}: {rate.describe(done)}"),
+            end=manifest.end,
+            span=(manifest.times[0], manifest.end) if manifest.is_part else None,
         )
+        part.replace(output)
     except (OSError, AnimeSRError) as error:
-        raise JobError(f"{output} cannot be written: {error}. All chunks are finished and kept; {RESUME}") from None
+        raise JobError(f"{error}. All chunks are finished and kept; {RESUME}") from None
     folder.clear()
     held = sum(record.held for record in ordered)
     display.say(

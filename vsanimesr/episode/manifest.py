@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -63,8 +63,12 @@ class Manifest:
     scenes: tuple[int, ...]
     times: tuple[Fraction, ...]
     """When each frame of all chunks is shown, in seconds."""
+    end: Fraction
+    """When the last frame ends."""
+    is_part: bool
+    """Whether the source has more frames."""
     encoder: Mapping[str, Any]
-    """Settings of the encoder, see `encoding`."""
+    """Format of the frames and settings of the encoder, see `settings`."""
     streams: str
     """The file whose other streams are copied, or ""."""
 
@@ -80,7 +84,8 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the content of the file."""
-        content = asdict(self) | {"format": FORMAT, "times": _write_times(self.times)}
+        content = asdict(self) | {"format": FORMAT, "times": [str(time) for time in self.times]}
+        content["end"] = str(self.end)
         return json.dumps(content, indent=1) + "\n"
 
     @classmethod
@@ -100,7 +105,8 @@ class Manifest:
                     "script": Script(**content["script"]),
                     "chunks": tuple(Chunk(*chunk) for chunk in content["chunks"]),
                     "scenes": tuple(content["scenes"]),
-                    "times": _read_times(content["times"]),
+                    "times": tuple(map(Fraction, content["times"])),
+                    "end": Fraction(content["end"]),
                 }
             )
         except (KeyError, TypeError) as error:
@@ -241,13 +247,5 @@ def _first_different_lines(old: str, new: str) -> tuple[str, str]:
     """Return what differs in two texts of many lines."""
     if "\n" not in old + new:
         return old, new
-    lines = [(a, b) for a, b in zip(old.splitlines() + [""], new.splitlines() + [""], strict=False) if a != b]
+    lines = [(a, b) for a, b in zip([*old.splitlines(), ""], [*new.splitlines(), ""], strict=False) if a != b]
     return (repr(lines[0][0]), repr(lines[0][1])) if lines else (f"{len(old)} characters", f"{len(new)} characters")
-
-
-def _write_times(times: Sequence[Fraction]) -> list[str]:
-    return [str(time) for time in times]
-
-
-def _read_times(texts: Sequence[str]) -> tuple[Fraction, ...]:
-    return tuple(map(Fraction, texts))

@@ -101,7 +101,8 @@ class Pool:
         Raises:
             JobError: a chunk cannot be made. Those that were in work with it have been made, if they could be.
         """
-        queue, busy, attempts = list(numbers), {}, dict.fromkeys(numbers, 0)
+        queue, attempts = list(numbers), dict.fromkeys(numbers, 0)
+        busy: dict[Future[Record], tuple[Process, int]] = {}
         failure: tuple[int, AnimeSRError] | None = None
         while (queue and failure is None) or busy:
             for process in self.processes:

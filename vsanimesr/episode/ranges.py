@@ -20,8 +20,8 @@ def parse_range(text: str, times: Sequence[Fraction]) -> tuple[int, int]:
     """Return the frames that `--range` names: the first, and the one behind the last.
 
     Args:
-        text: `A-B` with frame numbers (B is not among them), or with times such as `1:30`, `90s`, `1:02:03.5`. Without A
-            the range begins with the clip, without B it ends with it.
+        text: `A-B` with frame numbers (B is not among them), or with times such as `1:30`, `90s`, `1:02:03.5`.
+            Without A the range begins with the clip, without B it ends with it.
         times: when each frame of the clip is shown, in seconds; the first counts as 0.
 
     Raises:

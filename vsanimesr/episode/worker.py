@@ -14,12 +14,14 @@ from fractions import Fraction
 from functools import lru_cache
 from importlib.metadata import version
 from multiprocessing import parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import JobError
 from ..installation import DISTRIBUTION
-from . import encoding
+from . import encoding, settings
+from .estimate import Sample, packet_sizes
 from .manifest import Folder, Manifest, Record, describe_difference, file_digest
 from .script import PACKAGES, Script
 
@@ -38,9 +40,7 @@ SAMPLE_FRAMES, SAMPLE_SECONDS, SAMPLE_LEAST = 48, 15.0, 3
 class Output:
     """What a script gives."""
 
-    width: int
-    height: int
-    format: str
+    video: encoding.VideoFormat
     frames: int
     rate: Fraction
     """Frames a second; 0 if it changes."""
@@ -50,19 +50,6 @@ class Output:
     """Model, backend and precision, as the first frame tells; "" if it does not."""
 
 
-@dataclass(frozen=True)
-class Sample:
-    """What the first frames of a chunk took."""
-
-    frames: int
-    seconds: float
-    """From the first frame to the last byte."""
-    first_bytes: int
-    """Of the key frame."""
-    bytes: int
-    """Of all frames."""
-
-
 def start(log: str) -> None:
     """Prepare a process of its own for chunks: it ends with the one that started it, and what it prints is logged."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that shows the progress
@@ -70,7 +57,12 @@ def start(log: str) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     if parent := parent_process():
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def inspect(script: Script) -> Output:
@@ -90,7 +82,7 @@ def inspect(script: Script) -> Output:
             made_by = _made_by(frame)
     except vs.Error as error:
         raise JobError(f"{script.path}: frame 0 cannot be made: {error}") from None
-    return Output(clip.width, clip.height, clip.format.name, len(clip), clip.fps, props, made_by)
+    return Output(encoding.VideoFormat.of(clip), len(clip), Fraction(clip.fps), props, made_by)
 
 
 def encode_chunk(folder_path: str, number: int) -> Record:
@@ -111,12 +103,10 @@ def encode_chunk(folder_path: str, number: int) -> Record:
     began = time.monotonic()
     frames = _Frames(clip, manifest, number, lambda done, held: folder.write_state(number, done, held))
     try:
-        settings = encoding.EncoderSettings.from_json(manifest.encoder)
-        encoding.encode(iter(frames), settings, part)
+        encoding.encode(iter(frames), *settings.from_json(manifest.encoder), part)
         count, digest = encoding.digest(part)
         if count != len(chunk) or frames.done != len(chunk):
             raise JobError(f"{part} holds {count} of {len(chunk)} frames; run the same command again")
-        _sync(part)
         record = Record(
             frames=count,
             digest=digest,
@@ -146,9 +136,9 @@ def measure(folder_path: str, number: int) -> Sample:
     part = folder.part_path(number)
     frames = _Frames(clip, manifest, number, lambda done, held: None)
     try:
-        encoding.encode(frames.sample(), encoding.EncoderSettings.from_json(manifest.encoder), part)
+        encoding.encode(frames.sample(), *settings.from_json(manifest.encoder), part)
         ended = time.monotonic()
-        sizes = encoding.packet_sizes(part)
+        sizes = packet_sizes(part)
     except OSError as error:
         raise _explain(error, folder) from None
     finally:
@@ -248,9 +238,3 @@ def _explain(error: OSError, folder: Folder) -> JobError:
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     reason = "the disk is full" if full else error.strerror or str(error)
     return JobError(f"{folder.path}: {reason}")
-
-
-def _sync(path: Path) -> None:
-    """Write a file to the disk, so that it is whole after a power cut."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
