@@ -131,7 +131,7 @@ def copied_bytes(media: Media, times: Sequence[Fraction]) -> float:
     attached = 0
     with libav.reading(media.path), av.open(str(media.path)) as container:
         for stream in container.streams:
-            attached += stream.codec_context.extradata_size if stream.type == "attachment" else 0
+            attached += len(stream.data) if stream.type == "attachment" else 0
         container.seek(int(middle * av.time_base))
         packets = (packet for packet in container.demux() if packet.size and packet.dts is not None)
         first = next(packets, None)

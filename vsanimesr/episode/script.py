@@ -160,7 +160,7 @@ def upscale_arguments() -> dict[str, str]:
 
 def _describe_default(value: object) -> str:
     if isinstance(value, tuple):
-        return " ".join(map(str, value))
+        return ",".join(map(str, value))
     return "" if value is None else str(value)
 
 
