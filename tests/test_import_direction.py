@@ -30,6 +30,7 @@ RUNTIME = {
     "vsanimesr.options": "backends errors network scene_file weights",
     "vsanimesr.tiles": "backends errors network pixels",
     "vsanimesr.session": "backends options pixels quiet tiles weights",
+    "vsanimesr.episode": "errors pixels",
     "vsanimesr.bridge": ". backends errors installation options pixels session",
     "vsanimesr.vs_animesr": ". backends errors",
     "vsanimesr.cli": ". backends backends.gpu cache errors files installation network options quiet scene_file weights",

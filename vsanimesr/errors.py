@@ -7,6 +7,7 @@
     ├── WeightsError            weights are missing, damaged, or of another network
     ├── BackendError            a backend cannot be opened, or failed at a step
     ├── NotFiniteError          an SR frame holds NaN or infinity
+    ├── MediaError              a file cannot be read, encoded or written
     └── TrainerError            base of the trainer's errors, in `trainer.errors`
         ├── SettingError        a setting is unknown, of the wrong type, or out of its range
         ├── ClipError           a clip cannot be read, or is too short or too small
@@ -56,6 +57,10 @@ class BackendError(AnimeSRError):
 
 class NotFiniteError(AnimeSRError):
     """An SR frame holds NaN or infinity. The step itself has run, and later steps can run."""
+
+
+class MediaError(AnimeSRError):
+    """A media file cannot be read, encoded or written."""
 
 
 def suggestion(name: str, known: Iterable[str], *, prefix: str = "") -> str:

@@ -1,0 +1,1 @@
+"""Whole files: what a file says of itself, the encoding of chunks, and the finished file."""
