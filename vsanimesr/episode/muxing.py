@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -32,6 +32,8 @@ FORMATS = {"mkv": "matroska", "mp4": "mp4"}
 MILLISECOND, HALF = Fraction(1, 1000), Fraction(1, 2)
 FINEST = 1_000_000
 """Largest number of units a second in MP4."""
+SEARCHED = 1000
+"""Packets in which the first of each sound is looked for."""
 TEXT = {"subrip", "ass", "ssa", "webvtt", "text", "mov_text"}
 """Subtitles that can be written as each other."""
 OLD_VIDEO = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "SOURCE_ID", "HANDLER_NAME", "VENDOR_ID")
@@ -39,6 +41,7 @@ OLD_VIDEO = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "SOURCE_
 OLD_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 
 type Span = tuple[Fraction, Fraction]
+type Outputs = dict[int, tuple[Any, Convert]]
 type Convert = Callable[[av.Packet[Any]], av.Packet[Any] | None]
 
 
@@ -250,12 +253,10 @@ class _Job:
             video.metadata["title"] = video.metadata.get("title", "") + matroska.ROOM
         return video  # type: ignore[no-any-return]
 
-    def _add_others(
-        self, target: av.container.OutputContainer, source: av.container.InputContainer
-    ) -> dict[int, tuple[av.stream.Stream, Convert]]:
+    def _add_others(self, target: av.container.OutputContainer, source: av.container.InputContainer) -> Outputs:
         """Add the other streams. Return for those with packets, by index, the new stream and what makes its packets."""
         assert self.media is not None
-        outputs: dict[int, tuple[Any, Convert]] = {}
+        outputs: Outputs = {}
         for stream, track in zip(source.streams, _plan(source, self.media, self.container).values(), strict=True):
             if track.said:
                 _log.warning("%s", track.said)
@@ -296,36 +297,32 @@ class _Job:
             chapters.append({**chapter, "start": max(first, 0), "end": last, "time_base": unit})
         target.set_chapters(chapters)
 
-    def _shift(
-        self, source: av.container.InputContainer, outputs: dict[int, tuple[av.stream.Stream, Convert]]
-    ) -> Fraction:
+    def _shift(self, source: av.container.InputContainer, outputs: Outputs) -> Fraction:
         """Return how much later everything must be, because Matroska has no times before zero."""
         if self.container != "mkv" or self.span:
             return Fraction(0)
         assert self.media is not None
-        early = min(self.times[0], Fraction(0))
+        early = min(_ticks(self.times[:1], MILLISECOND)[0], 0)
         waiting = {index for index in outputs if source.streams[index].type == "audio"}
-        if waiting:
-            with libav.reading(self.media.path), self.av.open(str(self.media.path), "r") as again:
-                for seen, packet in enumerate(again.demux([again.streams[index] for index in sorted(waiting)])):
-                    if packet.stream_index in waiting and packet.pts is not None:
-                        context = packet.stream.codec_context
-                        # The muxer adds the delay of the codec, and says so in the track.
-                        padding = _ticks([Fraction(context.initial_padding, context.sample_rate)], MILLISECOND)[0]
-                        early = min(
-                            early, packet.pts * Fraction(packet.time_base) - self.media.origin + padding * MILLISECOND
-                        )
-                        waiting.discard(packet.stream_index)
-                    if not waiting or seen > 1000:
-                        break
-        shift = math.ceil(-early / MILLISECOND) * MILLISECOND
-        if shift:
+        with libav.reading(self.media.path), self.av.open(str(self.media.path), "r") as again:
+            sounds = [again.streams[index] for index in sorted(waiting)]
+            for packet in islice(again.demux(sounds), SEARCHED if sounds else 0):
+                if packet.stream_index in waiting and packet.pts is not None:
+                    context = packet.stream.codec_context
+                    start = packet.pts * Fraction(packet.time_base) - self.media.origin
+                    # The muxer adds the delay of the codec, and says so in the track.
+                    delay = Fraction(context.initial_padding, context.sample_rate)
+                    early = min(early, sum(_ticks([start, delay], MILLISECOND)))
+                    waiting.discard(packet.stream_index)
+                if not waiting:
+                    break
+        if early:
             _log.warning(
                 "%s: everything is shown %d ms later, because sound begins before zero, which .mkv cannot hold",
                 self.out.name,
-                shift * 1000,
+                -early,
             )
-        return shift
+        return -early * MILLISECOND
 
     def _frames(
         self, chunks: Sequence[Path], orders: Sequence[Sequence[int]], video: av.VideoStream, shift: Fraction
@@ -350,7 +347,7 @@ class _Job:
     def _others(
         self,
         source: av.container.InputContainer,
-        outputs: dict[int, tuple[av.stream.Stream, Convert]],
+        outputs: Outputs,
         shift: Fraction,
     ) -> Iterator[Timed]:
         """Yield the packets of the other streams."""
@@ -380,8 +377,9 @@ class _Job:
 
 
 def _sample_aspect(video: av.VideoStream) -> Fraction | None:
-    """Return that of the bitstream, which is exact, else that of the container."""
-    found = video.codec_context.sample_aspect_ratio or video.sample_aspect_ratio
+    """Return that of the bitstream, which is exact, where it has one; else that of the container."""
+    has_one = video.codec_context.codec.canonical_name in {"hevc", "h264"}
+    found = video.codec_context.sample_aspect_ratio if has_one else video.sample_aspect_ratio
     return Fraction(found) if found else None
 
 
