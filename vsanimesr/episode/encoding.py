@@ -1,17 +1,16 @@
-"""Encoding of chunks with PyAV: the same frames and settings give the same bytes, on every machine and under any load."""
+"""Encoding of chunks with PyAV. The same frames and settings give the same bytes, under any load."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,12 +45,12 @@ class VideoFormat:
     @classmethod
     def of(cls, clip: Any) -> VideoFormat:
         """Return that of a `vapoursynth.VideoNode` or `VideoFrame`."""
-        format = clip.format
+        given = clip.format
         pixels = PixelFormat(
-            {1: "gray", 2: "rgb", 3: "yuv"}[int(format.color_family)],  # type: ignore[arg-type]
-            "float" if int(format.sample_type) else "integer",
-            format.bits_per_sample,
-            (format.subsampling_w, format.subsampling_h),
+            _FAMILIES[int(given.color_family)],
+            "float" if int(given.sample_type) else "integer",
+            given.bits_per_sample,
+            (given.subsampling_w, given.subsampling_h),
         )
         return cls(clip.width, clip.height, pixels)
 
@@ -76,6 +75,7 @@ class VideoFormat:
         return {"gray": "gray", "rgb": "gbrp"}[self.pixels.family] + bits
 
 
+_FAMILIES: Mapping[int, Literal["gray", "rgb", "yuv"]] = {1: "gray", 2: "rgb", 3: "yuv"}
 _SAMPLING = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (2, 0): "411", (0, 1): "440", (2, 2): "410"}
 
 
@@ -132,7 +132,7 @@ class EncoderSettings:
     """Passed on to the encoder: `crf`, `preset`, `x265-params`, ..."""
     rate: Fraction = Fraction(25)
     """Frames per second, for the encoder's decisions. When each frame is shown is up to `muxing`."""
-    colours: ColourTags = ColourTags()
+    colours: ColourTags = field(default_factory=ColourTags)
     sample_aspect: Fraction | None = None
     hdr: Hdr | None = None
 
@@ -220,39 +220,28 @@ def encode(
     Raises:
         MediaError: the encoder failed, or the file cannot be written. There is no file then.
     """
-    av = libav.load()
-    done = False
-    try:
-        with libav.writing(path):
-            container = av.open(str(path), "w", format="matroska")
-        try:
-            container.flags |= av.container.core.Flags.bitexact.value  # no random numbers, no date
-            encoder = find_encoder(settings.encoder)
-            stream = container.add_stream(encoder.codec, rate=settings.rate, width=video.width, height=video.height)
-            context = stream.codec_context
-            _configure(context, settings, video)
+    count = 0
+    with libav.unfinished(path):
+        with _created(path) as container:
+            stream = container.add_stream(
+                find_encoder(settings.encoder).codec, rate=settings.rate, width=video.width, height=video.height
+            )
+            _configure(stream.codec_context, settings, video)
             stream.metadata.update({"title": matroska.ROOM, **_tags(settings)})
-            count = 0
-            for frame in frames:
-                picture = _picture(frame, video, count)
-                _write(container, path, settings, lambda picture=picture: stream.encode(picture), count)  # type: ignore[misc]
-                count += 1
+            for count, frame in enumerate(frames, 1):
+                packets = _encoded(stream, _picture(frame, video, count - 1), settings, path, count - 1)
+                with libav.writing(path):
+                    container.mux(packets)
                 if advance:
                     advance(count)
             if not count:
                 raise MediaError(f"{path}: there is no frame to encode")
-            _write(container, path, settings, lambda: stream.encode(None), count)
-        finally:
+            packets = _encoded(stream, None, settings, path, count)
             with libav.writing(path):
-                container.close()
+                container.mux(packets)
         with libav.writing(path):
             matroska.complete_video_track(path, settings.sample_aspect, settings.hdr)
-        sync(path)
-        done = True
-    finally:
-        if not done:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        libav.sync(path)
     return count
 
 
@@ -320,20 +309,29 @@ def samples(frame: av.VideoFrame, plane: int) -> NDArray[Any]:
     return rows[:, : part.width]
 
 
-def _write(
-    container: av.container.OutputContainer, path: Path, settings: EncoderSettings, packets: Callable[[], Any], n: int
-) -> None:
-    """Write the packets that a call of the encoder returns."""
+@contextmanager
+def _created(path: Path) -> Iterator[Any]:
+    """Create a Matroska file, which is finished when the block ends. It has no random numbers and no date."""
     av = libav.load()
+    with libav.writing(path):
+        container = av.open(str(path), "w", format="matroska")
+    container.flags |= av.container.core.Flags.bitexact.value
     try:
-        encoded = packets()
-    except av.FFmpegError as error:
+        yield container
+    finally:
+        with libav.writing(path):
+            container.close()
+
+
+def _encoded(stream: Any, picture: av.VideoFrame | None, settings: EncoderSettings, path: Path, n: int) -> Any:
+    """Give frame n to the encoder, or tell it that there are no more. Return the packets that are ready."""
+    try:
+        return stream.encode(picture)
+    except (libav.load().FFmpegError, MemoryError) as error:
         raise MediaError(
             f"{settings.encoder} failed at frame {n} of {path.name} ({libav.reason(error)}); run the same command "
             "again: finished chunks are kept"
         ) from error
-    with libav.writing(path):
-        container.mux(encoded)
 
 
 def _configure(context: Any, settings: EncoderSettings, video: VideoFormat) -> None:
@@ -366,19 +364,13 @@ def _tags(settings: EncoderSettings) -> dict[str, str]:
 
 def _picture(frame: Picture, video: VideoFormat, n: int) -> av.VideoFrame:
     """Copy frame n into one of FFmpeg's."""
-    picture = libav.load().VideoFrame(video.width, video.height, video.libav)
+    picture: av.VideoFrame = libav.load().VideoFrame(video.width, video.height, video.libav)
     # FFmpeg keeps RGB as G, B, R.
     order = (2, 0, 1) if video.pixels.family == "rgb" else range(len(picture.planes))
     for source, target in enumerate(order):
         samples(picture, target)[:] = np.asarray(frame[source])
     picture.pts = n
     return picture
-
-
-def sync(path: Path) -> None:
-    """Return when the file is on the disk."""
-    with libav.writing(path), path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _require_format(name: str, video: VideoFormat) -> None:

@@ -7,9 +7,10 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 from ..errors import MediaError, MissingDependencyError
 
@@ -17,7 +18,7 @@ _lock = threading.Lock()
 _silent = False
 
 
-def load() -> ModuleType:
+def load() -> Any:
     """Import PyAV, and send what its libraries have to say to Python's log `libav`, warnings only.
 
     Raises:
@@ -55,6 +56,15 @@ def reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a file to read it. Only what is done while it is opened counts as reading."""
+    with reading(path):
+        container = load().open(str(path), "r")
+    with container:
+        yield container
+
+
+@contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn errors while a file is written into a `MediaError` that names it."""
     av = load()
@@ -62,6 +72,32 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except (av.FFmpegError, OSError) as error:
         raise MediaError(_cannot_write(path, error)) from error
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[None]:
+    """Delete a file if the block that writes it fails."""
+    try:
+        yield
+    except BaseException:  # Ctrl-C too
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise
+
+
+def sync(path: Path) -> None:
+    """Return when a file is on the disk.
+
+    Raises:
+        MediaError: it cannot be written there.
+    """
+    with writing(path), path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def fraction(value: Any) -> Fraction:
+    """Return a fraction of PyAV's as one of Python's; 0 for one that is not known."""
+    return Fraction(value) if value else Fraction(0)
 
 
 def reason(error: Exception) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,20 @@ if TYPE_CHECKING:
 UNSPECIFIED = 2
 """Code of H.273 for "not known", of matrix, primaries and transfer."""
 LOOKED_AT = 100
-"""Frames that are decoded at each of three places to see whether the video is interlaced."""
+"""Frames that are decoded at each place to see whether the video is interlaced."""
+PLACES, LONG = (Fraction(0), Fraction(1, 3), Fraction(2, 3)), 60
+"""Parts of the duration where frames are decoded, and from how many seconds on there are three."""
+FIRST_FIELDS = {1: "progressive", 2: "top", 5: "top", 3: "bottom", 4: "bottom"}
+"""Which field is shown first, by FFmpeg's code of the order."""
+DYNAMIC = {
+    "dovi_conf": "Dolby Vision",
+    "dovi_rpu_buffer": "Dolby Vision",
+    "dovi_metadata": "Dolby Vision",
+    "dynamic_hdr10_plus": "HDR10+",
+    "dynamic_hdr_plus": "HDR10+",
+}
+"""Names of dynamic HDR metadata by FFmpeg's names."""
+MASTERING = struct.Struct("=22i")
 ABSOLUTE = {"matroska", "mov"}
 """Containers whose times count from zero. In others, such as .vob and .ts, they count from where the file starts."""
 
@@ -122,6 +136,8 @@ class Media:
     """Index of the video among the streams."""
     chapters: tuple[Chapter, ...]
     fields: Fields
+    dynamic_hdr: tuple[str, ...] = ()
+    """Names of HDR metadata that change from frame to frame, which no encoder here takes."""
     origin: Fraction = Fraction(0)
     """The time in the file, in seconds, that is the container's zero."""
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -131,28 +147,17 @@ def probe(path: Path) -> Media:
     """Read what a file says, and decode up to 300 frames to see whether it is interlaced.
 
     Raises:
-        MediaError: the file cannot be read, or holds no video.
+        MediaError: the file cannot be read, or holds no video that can be decoded.
     """
-    av = libav.load()
-    with libav.reading(path), av.open(str(path), "r") as container:
-        video = main_video(container, path)
-        zero = origin(container)
-        start = Fraction(video.start_time or 0) * _unit(video) - zero
-        duration = None if container.duration is None else Fraction(container.duration, av.time_base)
-        end = (
-            duration
-            if duration is None or zero or not container.start_time
-            else (duration + Fraction(container.start_time, av.time_base))
-        )
-        streams = tuple(_stream(each) for each in container.streams)
-        chapters = tuple(_chapter(each, zero) for each in container.chapters())
-        tags, aspect = _tags(video), Fraction(video.sample_aspect_ratio or 0)
-        rate = Fraction(video.guessed_rate or video.average_rate or 0)
-        fields, hdr, first = _look(container, video, duration)
-        if first is not None:
-            tags = _completed(tags, first)
+    with libav.opened(path) as container, libav.reading(path):
+        video, zero = main_video(container, path), origin(container)
+        rate = libav.fraction(video.guessed_rate or video.average_rate)
         if not rate:
             raise MediaError(f"{path} does not say how many frames a second it has; remux it with mkvmerge")
+        start = (video.start_time or 0) * libav.fraction(video.time_base) - zero
+        duration = None if container.duration is None else Fraction(container.duration, libav.load().time_base)
+        fields, first = _look(container, video, duration)
+        data = _side_data(video, first)
         return Media(
             path=path,
             container=container.format.name.partition(",")[0],
@@ -160,14 +165,15 @@ def probe(path: Path) -> Media:
             height=video.height,
             frame_rate=rate,
             start=start,
-            duration=end,
-            sample_aspect=aspect or None,
-            colours=tags,
-            hdr=hdr,
-            streams=streams,
+            duration=duration,
+            sample_aspect=libav.fraction(video.sample_aspect_ratio) or None,
+            colours=_tags(video, first),
+            hdr=_hdr(data),
+            streams=tuple(_stream(each) for each in container.streams),
             video=video.index,
-            chapters=chapters,
+            chapters=tuple(_chapter(each, zero) for each in container.chapters()),
             fields=fields,
+            dynamic_hdr=tuple(sorted({name for key, name in DYNAMIC.items() if key in data})),
             origin=zero,
             metadata=dict(container.metadata),
         )
@@ -182,13 +188,12 @@ def frame_times(path: Path) -> list[Fraction]:
     Raises:
         MediaError: the file cannot be read, or a frame has no time.
     """
-    av = libav.load()
-    with libav.reading(path), av.open(str(path), "r") as container:
+    with libav.opened(path) as container, libav.reading(path):
         video, zero = main_video(container, path), origin(container)
         packets = [packet for packet in container.demux(video) if packet.size and not packet.is_discard]
         if any(packet.pts is None for packet in packets):
             raise MediaError(f"{path} has frames without a time; remux it with mkvmerge")
-        return sorted(packet.pts * Fraction(packet.time_base) - zero for packet in packets)
+        return sorted(packet.pts * libav.fraction(packet.time_base) - zero for packet in packets)
 
 
 def main_video(container: av.container.InputContainer, path: Path) -> av.VideoStream:
@@ -197,11 +202,11 @@ def main_video(container: av.container.InputContainer, path: Path) -> av.VideoSt
     Raises:
         MediaError: there is none, or nothing decodes it.
     """
-    libav_names = libav.load().stream.Disposition
+    cover = libav.load().stream.Disposition.attached_pic
     for stream in container.streams.video:
-        if not stream.disposition & libav_names.attached_pic:
+        if not stream.disposition & cover:
             if stream.codec_context is None or not stream.codec_context.width:
-                raise MediaError(f"{path}: nothing here decodes its video")
+                raise MediaError(f"{path}: its video cannot be decoded here")
             return stream
     raise MediaError(f"{path} holds no video")
 
@@ -213,17 +218,16 @@ def origin(container: av.container.InputContainer) -> Fraction:
     return Fraction(container.start_time, libav.load().time_base)
 
 
-def _unit(stream: Any) -> Fraction:
-    return Fraction(stream.time_base)
-
-
 def _stream(stream: Any) -> Stream:
     flags = libav.load().stream.Disposition
-    context = stream.codec_context
+    if stream.type == "attachment":
+        codec = stream.mimetype or "of no type"
+    else:
+        codec = "unknown" if stream.codec_context is None else stream.codec_context.codec.canonical_name
     return Stream(
         index=stream.index,
         kind=stream.type,
-        codec=context.codec.canonical_name if context is not None else str(stream.name or "unknown"),
+        codec=stream.name or codec if stream.type == "data" else codec,
         language=stream.metadata.get("language"),
         title=stream.metadata.get("title"),
         default=bool(stream.disposition & flags.default),
@@ -232,51 +236,34 @@ def _stream(stream: Any) -> Stream:
 
 
 def _chapter(chapter: Mapping[str, Any], zero: Fraction) -> Chapter:
-    unit = Fraction(chapter["time_base"])
-    title = chapter["metadata"].get("title", "")
+    unit, title = libav.fraction(chapter["time_base"]), chapter["metadata"].get("title", "")
     return Chapter(chapter["start"] * unit - zero, chapter["end"] * unit - zero, title)
 
 
-def _tags(video: av.VideoStream) -> ColourTags:
-    def known(code: int) -> int | None:
-        return None if code == UNSPECIFIED else code
-
-    return ColourTags(
-        matrix=known(video.colorspace),
-        primaries=known(video.color_primaries),
-        transfer=known(video.color_trc),
-        range={1: 0, 2: 1}.get(video.color_range),
-        chroma_location=video.chroma_sample_location - 1 if video.chroma_sample_location else None,
+def _tags(video: av.VideoStream, first: av.VideoFrame | None) -> ColourTags:
+    """Return what the header says, and what the first frame says where the header says nothing."""
+    header = (video.colorspace, video.color_primaries, video.color_trc, video.color_range, video.chroma_sample_location)
+    frame = (UNSPECIFIED, UNSPECIFIED, UNSPECIFIED, 0, 0)
+    if first is not None:
+        frame = (first.colorspace, first.color_primaries, first.color_trc, first.color_range, first.chroma_location)
+    unknown = (UNSPECIFIED, UNSPECIFIED, UNSPECIFIED, 0, 0)
+    matrix, primaries, transfer, full, location = (
+        next((code for code in codes if code != nothing), None)
+        for *codes, nothing in zip(header, frame, unknown, strict=True)
     )
-
-
-def _completed(tags: ColourTags, frame: av.VideoFrame) -> ColourTags:
-    """Take from a decoded frame what the header does not say."""
-    found = ColourTags(
-        matrix=None if frame.colorspace == UNSPECIFIED else frame.colorspace,
-        primaries=None if frame.color_primaries == UNSPECIFIED else frame.color_primaries,
-        transfer=None if frame.color_trc == UNSPECIFIED else frame.color_trc,
-        range={1: 0, 2: 1}.get(frame.color_range),
-        chroma_location=frame.chroma_location - 1 if frame.chroma_location else None,
-    )
-    merged = {
-        name: getattr(found, name) if getattr(tags, name) is None else getattr(tags, name)
-        for name in ColourTags.__dataclass_fields__
-    }
-    return ColourTags(**merged)
+    # FFmpeg counts ranges from 1 limited, 2 full, and locations from 1 left.
+    return ColourTags(matrix, primaries, transfer, full and full - 1, location and location - 1)
 
 
 def _look(
     container: av.container.InputContainer, video: av.VideoStream, duration: Fraction | None
-) -> tuple[Fields, Hdr | None, av.VideoFrame | None]:
-    """Decode frames at three places. Return hints of interlacing, HDR metadata, and the first frame."""
-    av = libav.load()
-    order = {1: "progressive", 2: "top", 5: "top", 3: "bottom", 4: "bottom"}.get(video.codec_context.field_order)
-    video.thread_type = "AUTO"
+) -> tuple[Fields, av.VideoFrame | None]:
+    """Decode frames at three places. Return hints of interlacing, and the first frame."""
     first, frames, interlaced, repeated = None, 0, 0, 0
-    for place in (0, 1, 2) if duration and duration > 60 else (0,):
+    video.thread_type = "AUTO"
+    for place in PLACES if duration and duration > LONG else PLACES[:1]:
         if place:
-            container.seek(int((duration or 0) * place / 3 * av.time_base) + (container.start_time or 0))
+            container.seek(int((duration or 0) * place * libav.load().time_base) + (container.start_time or 0))
         times = []
         for frame in _decoded(container, video):
             first = first or frame
@@ -284,40 +271,39 @@ def _look(
             interlaced += frame.interlaced_frame
             times.append(frame.pts)
         repeated += _count_repeated([time for time in times if time is not None])
-    return Fields(order, frames, interlaced, repeated), _hdr(video, first), first
+    return Fields(FIRST_FIELDS.get(video.codec_context.field_order), frames, interlaced, repeated), first
 
 
 def _decoded(container: av.container.InputContainer, video: av.VideoStream) -> Iterator[av.VideoFrame]:
-    """Decode the next `LOOKED_AT` frames; a damaged one ends it."""
-    av = libav.load()
-    try:
+    """Decode the next `LOOKED_AT` frames, or as many as can be decoded."""
+    with suppress(libav.load().FFmpegError):
         yield from islice(container.decode(video), LOOKED_AT)
-    except av.FFmpegError:
-        return
 
 
 def _count_repeated(times: list[int]) -> int:
     """Count frames that are shown 1.5 times as long as the shortest."""
-    lengths = [after - before for before, after in zip(times, times[1:], strict=False) if after > before]
+    lengths = [after - before for before, after in pairwise(times) if after > before]
     return sum(1.4 < length / min(lengths) < 1.6 for length in lengths)
 
 
-def _hdr(video: av.VideoStream, first: av.VideoFrame | None) -> Hdr | None:
-    """Read HDR metadata of the container, else of the first frame."""
-    data: dict[str, bytes] = dict(video.codec_context.coded_side_data)
-    if first is not None:
-        data = {each.type.name.lower(): bytes(each) for each in first.side_data.values()} | data
+def _side_data(video: av.VideoStream, first: av.VideoFrame | None) -> dict[str, bytes]:
+    """Return metadata of the first frame, and of the container, which counts more."""
+    data = {} if first is None else {each.type.name.lower(): bytes(each) for each in first.side_data.values()}
+    data.update({str(name): content for name, content in video.codec_context.coded_side_data.items()})
+    return data
+
+
+def _hdr(data: Mapping[str, bytes]) -> Hdr | None:
     mastering = _mastering(data.get("mastering_display_metadata", b""))
-    light = data.get("content_light_level", b"")
-    levels = struct.unpack("=II", light[:8]) if len(light) >= 8 else None
+    levels = struct.unpack("=II", data["content_light_level"][:8]) if "content_light_level" in data else None
     return Hdr(mastering, levels) if mastering or levels else None
 
 
 def _mastering(data: bytes) -> Mastering | None:
-    """Read AVMasteringDisplayMetadata: ten fractions, and whether primaries and luminances are known."""
-    if len(data) < 88:
+    """Read FFmpeg's structure: ten fractions, then whether primaries and luminances are known."""
+    if len(data) < MASTERING.size:
         return None
-    numbers = struct.unpack("=22i", data[:88])
+    numbers = MASTERING.unpack(data[: MASTERING.size])
     if not all(numbers[20:]) or not all(numbers[1:20:2]):
         return None
     values = [Fraction(numbers[at], numbers[at + 1]) for at in range(0, 20, 2)]
