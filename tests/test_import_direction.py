@@ -30,9 +30,11 @@ RUNTIME = {
     "vsanimesr.options": "backends errors network scene_file weights",
     "vsanimesr.tiles": "backends errors network pixels",
     "vsanimesr.session": "backends options pixels quiet tiles weights",
+    "vsanimesr.episode": ". errors files installation options pixels scene_file",
     "vsanimesr.bridge": ". backends errors installation options pixels session",
     "vsanimesr.vs_animesr": ". backends errors",
-    "vsanimesr.cli": ". backends backends.gpu cache errors files installation network options quiet scene_file weights",
+    "vsanimesr.cli": "backends backends.gpu cache episode errors files installation network options quiet scene_file "
+    "weights",
 }
 TRAINER = {
     "trainer": "",
