@@ -287,7 +287,7 @@ def decoded(path: Path) -> Iterable[av.VideoFrame]:
     av = libav.load()
     with libav.reading(path), av.open(str(path), "r") as container:
         stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
+        stream.thread_type = "SLICE"  # not FRAME, see `media`
         stream.codec_context.options = {"err_detect": "explode"}
         for frame in container.decode(stream):
             if frame.is_corrupt:

@@ -260,7 +260,7 @@ def _look(
 ) -> tuple[Fields, av.VideoFrame | None]:
     """Decode frames at three places. Return hints of interlacing, and the first frame."""
     first, frames, interlaced, repeated = None, 0, 0, 0
-    video.thread_type = "AUTO"
+    video.thread_type = "SLICE"  # threads of frames may log while they are ended, and then wait for the GIL for ever
     for place in PLACES if duration and duration > LONG else PLACES[:1]:
         if place:
             container.seek(int((duration or 0) * place * libav.load().time_base) + (container.start_time or 0))
