@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..episode.progress import Display
+from ..episode.progress import Display, count
 from ..episode.verification import verify
 
 
@@ -28,6 +28,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.output}: frames {chunk.start} to {chunk.end - 1} are not those that were encoded")
     if found.different:
         return 1
-    finished = f"all {found.chunks}" if found.chunks == found.of else f"{found.chunks} finished of {found.of}"
-    print(f"{args.output}: {found.frames} frames in {finished} chunks are those that were encoded")
+    chunks = count(found.chunks, "chunk") + ("" if found.chunks == found.of else f" of {found.of} that are finished")
+    print(f"{args.output}: {count(found.frames, 'frame')} in {chunks} are those that were encoded")
     return 0

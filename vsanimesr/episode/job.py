@@ -21,7 +21,7 @@ from .clips import SCRIPT_SUFFIX, find_scenes
 from .encoding import EncoderSettings
 from .manifest import FORMAT, Folder, Manifest, Record, describe_difference, file_digest, fingerprint
 from .pool import ChunkError, Pool
-from .progress import Display, Rate
+from .progress import Display, Rate, count
 from .script import Fields, Script, is_ntsc, make_script, read_script
 
 _log = logging.getLogger(__name__)
@@ -402,6 +402,7 @@ class _Counter:
         self._manifest = manifest
         self._records = records
         self._rate = Rate(manifest.frames, sum(record.frames for record in records.values()))
+        self._states: dict[int, tuple[int, int]] = {}
 
     def finish(self, number: int, record: Record) -> None:
         """Count a chunk that is finished."""
@@ -414,7 +415,8 @@ class _Counter:
             busy: the chunks in work.
         """
         done = {number: (record.frames, record.held) for number, record in self._records.items()}
-        done |= {number: self._folder.read_state(number) for number in busy}
+        self._states = {number: self._folder.read_state(number) or self._states.get(number, (0, 0)) for number in busy}
+        done |= self._states
         frames = sum(count for count, _ in done.values())
         held = sum(count for _, count in done.values())
         scenes = sum(self._count_scenes(number, count) for number, (count, _) in done.items())
@@ -463,7 +465,7 @@ def _finish(
     folder.clear()
     held = sum(record.held for record in ordered)
     display.say(
-        f"{output}: {manifest.frames} frames, {len(manifest.scenes)} scenes"
+        f"{output}: {count(manifest.frames, 'frame')}, {count(len(manifest.scenes), 'scene')}"
         + (f", {held} held frames skipped" if held else "")
     )
 

@@ -171,15 +171,18 @@ class Folder:
     def write_state(self, number: int, frames: int, held: int) -> None:
         """Say how far a chunk in work is."""
         with suppress(OSError):  # it only serves the display
-            self._state_path(number).write_text(f"{frames} {held}")
+            self._state_path(number).write_text(f"{frames} {held}\n")
 
-    def read_state(self, number: int) -> tuple[int, int]:
-        """Return how many frames of a chunk in work are done, and how many of them were held."""
+    def read_state(self, number: int) -> tuple[int, int] | None:
+        """Return how many frames of a chunk in work are done, and how many of them were held; None if it cannot be read
+        just now.
+        """
         try:
-            frames, held = map(int, self._state_path(number).read_text().split())
+            text = self._state_path(number).read_text()
+            frames, held = map(int, text.split()) if text.endswith("\n") else (0, 0)
         except (OSError, ValueError):
-            return 0, 0
-        return frames, held
+            return None
+        return (frames, held) if frames else None
 
     def take_out(self, number: int) -> None:
         """Remove a chunk, its record first."""

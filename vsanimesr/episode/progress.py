@@ -89,6 +89,11 @@ class Rate:
         return f"{format_rate(rate)} frames/s, {format_time((self._total - done) / rate)} left"
 
 
+def count(number: int, what: str) -> str:
+    """Return a number of things as `1 scene` or `2 scenes`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def format_rate(rate: float) -> str:
     """Return frames a second, with as many digits as say something."""
     return f"{rate:.0f}" if rate >= 9.95 else f"{rate:.1f}" if rate >= 0.995 else f"{rate:.2f}"
