@@ -47,23 +47,22 @@ def count_steps(scenes: Sequence[int], chunk: Chunk, segment: Sequence[int], pre
         segment: length and warm-up of segments.
     """
     length, warmup = segment
-    starts = {chunk.start, *_run_starts(scenes, chunk.start, chunk.end, length)}
-    known = set(scenes)
-    extra = 0
-    for start in starts:
-        anchor = scenes[bisect_right(scenes, start) - 1]
-        offset = (start - anchor) % length if length else start - anchor
-        begins_scene = start in known
-        extra += preroll + (0 if begins_scene else offset + (warmup if start - anchor >= length > 0 else 0))
-    return len(chunk) + extra
+    begun = _run_starts(scenes[: bisect_right(scenes, chunk.start)], -1, chunk.start + 1, length)[-1]
+    starts = [begun, *_run_starts(scenes, chunk.start, chunk.end, length)]
+    warmups = sum(start not in scenes for start in starts)
+    return chunk.end - begun + len(starts) * preroll + warmups * warmup
 
 
 def _run_starts(scenes: Sequence[int], first: int, last: int, segment: int) -> list[int]:
-    """Return the frames after `first` and before `last` where a scene or a segment of one starts, ascending."""
+    """Return the frames after `first` and before `last` where a scene or a segment of one starts, ascending.
+
+    A scene is cut `segment` frames after its start, and from there on at every multiple of `segment`
+    (docs/design.md, 2).
+    """
     starts: list[int] = []
     for scene, end in pairwise([*scenes, max(last, scenes[-1] + 1)]):
-        if segment:
-            starts += range(scene, min(end, last), segment)
-        elif scene < last:
-            starts.append(scene)
+        starts.append(scene)
+        if segment and scene + segment < end:
+            second = scene + segment
+            starts += [second, *range((second // segment + 1) * segment, end, segment)]
     return [start for start in starts if first < start < last]

@@ -7,7 +7,7 @@ import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -389,7 +389,8 @@ def _estimate(
         found = estimate.from_sample(manifest, sample, request.workers, copied)
     free = estimate.check_disk(found, request.output)
     display.say(
-        f"{manifest.frames} frames, {len(manifest.scenes)} scenes, {len(manifest.chunks)} chunks: "
+        f"{count(manifest.frames, 'frame')}, {count(len(manifest.scenes), 'scene')}, "
+        f"{count(len(manifest.chunks), 'chunk')}: "
         f"{found.describe(free)}"
     )
 

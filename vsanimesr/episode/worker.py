@@ -200,12 +200,17 @@ class _Frames:
             )
 
 
-@lru_cache(maxsize=1)
 def _open(folder_path: str) -> tuple[Manifest, vapoursynth.VideoNode]:
-    """Open the script of a job, and keep it for the next chunk."""
-    manifest = Folder(Path(folder_path)).manifest
+    """Return the manifest of a job and output 0 of its script, which is kept open for the next chunk."""
+    folder = Folder(Path(folder_path))
+    manifest = folder.manifest
     check_versions(manifest)
-    return manifest, manifest.script.open(str(Folder(Path(folder_path)).scenes_path))
+    return manifest, _open_script(str(folder.scenes_path), manifest.to_json())
+
+
+@lru_cache(maxsize=1)
+def _open_script(scenes: str, manifest: str) -> vapoursynth.VideoNode:
+    return Manifest.from_json(manifest).script.open(scenes)
 
 
 def versions() -> dict[str, str]:
