@@ -50,8 +50,12 @@ CUTS = (0, 14, 37)
 EPISODE_FRAMES = 48
 
 
-def draw_episode(width: int, height: int) -> Pictures:
-    """Return pictures of three scenes: held on twos, with a fade at its end, and moving."""
+def draw_episode(width: int, height: int, *, twos: bool = True) -> Pictures:
+    """Return pictures of three scenes: held on twos, with a fade at its end, and moving.
+
+    Args:
+        twos: off for a film that is telecined. Of held frames and a telecine's, VDecimate cannot tell which to drop.
+    """
     rng = np.random.default_rng(5)
     pictures = []
     for start, end in zip(CUTS, (*CUTS[1:], EPISODE_FRAMES), strict=True):
@@ -59,7 +63,7 @@ def draw_episode(width: int, height: int) -> Pictures:
         scene = cells.repeat(4, 0).repeat(4, 1)
         for n in range(end - start):
             picture = scene.copy()
-            left = (n // 2 if start == 0 else n) * width // EPISODE_FRAMES
+            left = (n // 2 if start == 0 and twos else n) * width // EPISODE_FRAMES
             picture[height // 4 : height // 2, left : left + width // 6] = 220
             if start == CUTS[1]:
                 picture *= min(1, (end - start - n) / 12)

@@ -54,7 +54,8 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def request(source: Path, output: Path, arguments: dict[str, Sequence[str]] | None = None, **changes: Any) -> Request:
     """Return a request without the network, and without loss if nothing else is said."""
-    made = Request(input=source, output=output, arguments={"backend": ["null"], **(arguments or {})}, chunk=16)
+    backend = {} if source.suffix == ".vpy" else {"backend": ["null"]}
+    made = Request(input=source, output=output, arguments={**backend, **(arguments or {})}, chunk=16)
     return replace(made, **{**LOSSLESS, **changes})
 
 

@@ -57,7 +57,7 @@ def test_a_preview_is_a_third_into_the_clip() -> None:
 
 @pytest.mark.parametrize("text", ["", "0s", "30", "soon"])
 def test_what_is_no_preview(text: str) -> None:
-    with pytest.raises(OptionError, match="--preview .* is no time; write, for example, 30s"):
+    with pytest.raises(OptionError, match=r"--preview .* is no time; write, for example, 30s"):
         parse_preview(text, TIMES, 0, 1200)
 
 

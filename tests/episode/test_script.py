@@ -103,7 +103,7 @@ def test_wrong_arguments_are_refused_before_anything_is_opened(
 def test_what_only_the_filter_can_refuse_names_the_file(web: Path) -> None:
     made = make_script(web, None, FILM, {"backend": ["null"], "height": ["99999"]})
 
-    with pytest.raises(OptionError, match="episode.mkv: Upscale: height=99999"):
+    with pytest.raises(OptionError, match=r"episode.mkv: Upscale: height=99999"):
         made.open()
 
 
@@ -111,7 +111,7 @@ def test_missing_plugins_are_named_with_their_packages(web: Path, monkeypatch: p
     monkeypatch.setattr(script, "PACKAGES", {"nothing": "vapoursynth-nothing"})
     monkeypatch.setattr(script, "_PROGRESSIVE", "clip = core.nothing.At(clip)\n")
 
-    with pytest.raises(MissingDependencyError, match="nothing is not among .* pip install vapoursynth-nothing"):
+    with pytest.raises(MissingDependencyError, match=r"nothing is not among .* pip install vapoursynth-nothing"):
         make_script(web, "progressive", FILM, {})
 
 
@@ -131,6 +131,6 @@ def test_a_script_of_the_user_is_used_as_it_is(tmp_path: Path) -> None:
     assert len(read.open()) == 3
     path.unlink()  # what was read counts, not what becomes of the file
     assert len(read.open()) == 3
-    with pytest.raises(OptionError, match="mine.vpy cannot be read"):
+    with pytest.raises(OptionError, match=r"mine.vpy cannot be read"):
         read_script(path)
     assert hasattr(core, "bs")

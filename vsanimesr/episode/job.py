@@ -113,7 +113,8 @@ def _run(request: Request, folder: Folder, pool: Pool, display: Display) -> None
             display.say(said)
     if manifest is None:
         scenes = _find_scenes(source, request, first, last, display)
-        segment = source.script.options.segment[0] if source.script.is_made_here else request.chunk
+        known = source.script.is_made_here or "scene_change" in request.arguments
+        segment = source.script.options.segment[0] if known else request.chunk
         manifest = Manifest(
             identity=identity,
             script=source.script,

@@ -222,7 +222,7 @@ def describe_difference(before: Mapping[str, str], now: Mapping[str, str]) -> st
     """Return what two jobs differ in, or "" if they are the same."""
     differences = []
     for name in dict.fromkeys([*before, *now]):
-        old, new = before.get(name, "nothing"), now.get(name, "nothing")
+        old, new = before.get(name) or "nothing", now.get(name) or "nothing"
         if old != new:
             old, new = _first_different_lines(old, new)
             differences.append(f"{name} was {old}, now {new}")

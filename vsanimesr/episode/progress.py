@@ -102,7 +102,7 @@ def format_rate(rate: float) -> str:
 def format_time(seconds: float) -> str:
     """Return a time as `45 s`, `12 min` or `2 h 10 min`."""
     if seconds < 59.5:
-        return f"{seconds:.0f} s"
+        return f"{max(seconds, 0.51):.0f} s" if seconds else "0 s"
     minutes = round(seconds / 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"

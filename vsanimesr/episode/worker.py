@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -81,7 +82,7 @@ def inspect(script: Script) -> Output:
             props = {name: value for name, value in frame.props.items() if isinstance(value, int | str | bytes)}
             made_by = _made_by(frame)
     except vs.Error as error:
-        raise JobError(f"{script.path}: frame 0 cannot be made: {error}") from None
+        raise JobError(f"{script.path}: frame 0 cannot be made: {_last_line(error)}") from None
     return Output(encoding.VideoFormat.of(clip), len(clip), Fraction(clip.fps), props, made_by)
 
 
@@ -173,7 +174,7 @@ class _Frames:
             try:
                 frame = next(frames)
             except vs.Error as error:
-                raise JobError(f"frame {n} cannot be made: {error}") from None
+                raise JobError(f"frame {n} cannot be made: {_last_line(error)}") from None
             self._look_at(frame, n)
             yield frame
             self.done += 1
@@ -237,6 +238,14 @@ def check_versions(manifest: Manifest) -> None:
 
 def _made_by(frame: vapoursynth.VideoFrame) -> str:
     return ", ".join(str(frame.props[name]) for name in MADE_BY if name in frame.props)
+
+
+def _last_line(error: Exception) -> str:
+    """Return the last line of an error, which may hold the traceback of a script; print all of it for the log."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    if len(lines) > 1:
+        print(error, file=sys.stderr, flush=True)
+    return lines[-1]
 
 
 def _explain(error: OSError, folder: Folder) -> JobError:
