@@ -21,8 +21,8 @@ from vsanimesr.episode.progress import Display
 
 needs_episodes = needs("ffmpeg", "ffprobe", "bs", "vivtc", "bwdif")
 
-LOSSLESS = {"encoder": "ffv1"}
-QUICK = {"encoder": "x265", "encoder_options": {"preset": "ultrafast", "crf": "8"}}
+LOSSLESS: dict[str, Any] = {"encoder": "ffv1"}
+QUICK: dict[str, Any] = {"encoder": "x265", "encoder_options": {"preset": "ultrafast", "crf": "8"}}
 
 
 class Inline:

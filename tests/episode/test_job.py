@@ -7,8 +7,10 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -205,9 +207,14 @@ def test_a_stopped_job_goes_on(
     begun: Begun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wanted = begun.copy(tmp_path)
-    made = []
+    made: list[int] = []
     real = worker.encode_chunk
-    monkeypatch.setattr(worker, "encode_chunk", lambda path, n: made.append(n) or real(path, n))
+
+    def encode_chunk(path: str, number: int) -> Record:
+        made.append(number)
+        return real(path, number)
+
+    monkeypatch.setattr(worker, "encode_chunk", encode_chunk)
 
     run(wanted)
 
@@ -225,7 +232,7 @@ def test_a_finished_result_is_not_made_again(begun: Begun, tmp_path: Path, capsy
     assert run(wanted).stat() == before
     assert f"{wanted.output} is finished already" in capsys.readouterr().err
     assert not Folder.of(wanted.output).path.exists()
-    run(job.replace(wanted, restart=True))
+    run(replace(wanted, restart=True))
     assert wanted.output.stat().st_ino != before.st_ino
 
 
@@ -358,7 +365,7 @@ def test_the_estimate_is_measured_and_the_disk_is_checked(
     monkeypatch.setattr(estimate, "SHORT", 0)
     wanted = request(vfr, tmp_path / "new.mkv")
     with monkeypatch.context() as patched:
-        patched.setattr(estimate.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**40, 2**40, 60_000_000))
+        patched.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=60_000_000))
         said = message(wanted)
     assert "has 60.0 MB free" in said
     assert "--no-estimate" in said
@@ -400,7 +407,7 @@ def test_what_is_refused_before_the_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    said = message(job.replace(request(vfr, Path("new.mkv")), **changes))
+    said = message(replace(request(vfr, Path("new.mkv")), **changes))
 
     assert [word for word in words if word not in said] == [], said
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -80,11 +81,16 @@ def workers_of(program: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+def all_dead(pids: list[int]) -> bool:
+    """Whether these processes have ended."""
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            continue
+        if state != "Z":
+            return False
+    return True
 
 
 def test_killed_at_random_moments_it_goes_on_and_gives_the_same(
@@ -94,13 +100,14 @@ def test_killed_at_random_moments_it_goes_on_and_gives_the_same(
     for kills in range(3):
         before = finished(tmp_path)
         program = start(script, tmp_path)
-        wait_for(lambda before=before: finished(tmp_path) > before or program.poll() is not None)  # noqa: B023
+        while finished(tmp_path) == before and program.poll() is None:
+            time.sleep(0.01)
         time.sleep(moments.uniform(0, 0.3))
         workers = workers_of(program)
         program.kill()
         program.communicate()
         assert finished(tmp_path) > before, kills
-        wait_for(lambda workers=workers: not any(map(is_alive, workers)), 5)
+        wait_for(partial(all_dead, workers), 5)
     assert finished(tmp_path) < CHUNKS, "it was killed too late to say anything"
 
     kept = {path: path.stat().st_mtime_ns for path in Folder.of(tmp_path / "new.mkv").path.glob("chunk-?????.mkv")}
@@ -137,7 +144,7 @@ def test_ctrl_c_says_what_is_kept(script: Path, tmp_path: Path) -> None:
     assert program.returncode == 130
     assert f" of {CHUNKS} chunks are finished and kept; run the same command again to go on" in said
     assert "Traceback" not in said
-    wait_for(lambda: not any(map(is_alive, workers)), 5)
+    wait_for(partial(all_dead, workers), 5)
 
 
 def test_two_programs_do_not_work_on_one_result(script: Path, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ class Manifest:
                     "end": Fraction(content["end"]),
                 }
             )
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from None
 
 
