@@ -20,7 +20,8 @@ from vsanimesr.episode.settings import from_json, to_json
 from vsanimesr.errors import JobError
 from vsanimesr.pixels import PixelFormat
 
-DISPLAY = Mastering(*[(Fraction(n, 50000), Fraction(n + 1, 7)) for n in range(4)], Fraction(1, 10000), Fraction(1000))
+RED, GREEN, BLUE, WHITE = [(Fraction(n, 50000), Fraction(n + 1, 7)) for n in range(4)]
+DISPLAY = Mastering(RED, GREEN, BLUE, WHITE, Fraction(1, 10000), Fraction(1000))
 VIDEO = VideoFormat(1920, 1080, PixelFormat("yuv", "integer", 10, (1, 1)))
 fractions = st.builds(Fraction, st.integers(0, 10000), st.integers(1, 1001))
 

@@ -54,7 +54,7 @@ def expected(script: Path) -> list[list[object]]:
 
 def start(script: Path, folder: Path, *more: str) -> subprocess.Popen[str]:
     """Start the program in a folder: with a chunk every four frames."""
-    options = ["--encoder", "ffv1", "--chunk", "4", "--streams-from", script.with_name("episode.mkv")]
+    options = ["--encoder", "ffv1", "--chunk", "4", "--streams-from", str(script.with_name("episode.mkv"))]
     return start_program("upscale", script, "-o", "new.mkv", *options, *more, folder=folder)
 
 
