@@ -1,7 +1,7 @@
 """Kill `animesr upscale` at random moments, run it again, and compare the frames with those of a run left alone.
 
-The clip is cut to some seconds, scaled down, and given a tone. Without the network (backend null), so the same frames
-do not depend on it; encoded by x265.
+The clip is cut to some seconds, scaled down, and given a tone. The backend is null; x265 encodes. A kill waits for
+something that is chosen at random, and then a random time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from scripts.benchmarks.table import print_rows
@@ -21,8 +21,24 @@ from scripts.studies.commands import make_parser
 from vsanimesr.episode.manifest import Folder
 
 OPTIONS = ["--backend", "null", "--held", "skip", "--segment", "24,4", "--chunk", "24", "--preset", "ultrafast"]
-LONGEST = 0.8
-"""When a run is killed at the latest, as a share of the time that a run left alone takes."""
+DELAY = 0.5
+"""Seconds that pass at most between what a kill waits for and the kill."""
+
+
+def _finished(output: Path) -> set[str]:
+    """Return the finished chunks, each with its hash, so that one that was made again otherwise counts as lost."""
+    return {path.name + path.read_text() for path in Folder.of(output).path.glob("chunk-?????.json")}
+
+
+EVENTS: dict[str, Callable[[Path, set[str]], bool]] = {
+    "the start": lambda output, before: True,
+    "its folder is there": lambda output, before: Folder.of(output).path.exists(),
+    "a chunk is begun": lambda output, before: any(Folder.of(output).path.glob("*.part*")),
+    "a chunk is finished": lambda output, before: len(_finished(output)) > len(before),
+    "two chunks are finished": lambda output, before: len(_finished(output)) > len(before) + 1,
+    "the result is begun": lambda output, before: output.with_name(f"{output.name}.part").exists(),
+}
+"""What a kill waits for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = make_parser("resume", __doc__ or "")
     parser.add_argument("clip", type=Path, help="a video file")
     parser.add_argument("--kills", type=int, default=20, help="default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=12, help="of the clip (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=5, help="of the clip (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
@@ -42,13 +58,12 @@ def _study(clip: Path, folder: Path, kills: int, seconds: float, moments: random
     _cut(clip, source, seconds)
     began = time.monotonic()
     _start(source, folder / "whole.mkv").communicate()
-    took = time.monotonic() - began
-    print(f"A run left alone takes {took:.1f} s.\n", flush=True)
+    print(f"A run left alone takes {time.monotonic() - began:.0f} s.\n", flush=True)
     expected = _chunks(folder / "whole.mkv")
     results: list[bool] = []
     output = folder / "new.mkv"
-    columns = ["kill", "after", "it was", "finished before", "finished then", "finished chunks lost"]
-    print_rows(columns, _kill(source, output, kills, took, moments, expected, results))
+    columns = ["kill", "after", "then", "finished before", "finished then", "finished chunks lost"]
+    print_rows(columns, _kill(source, output, kills, moments, expected, results))
     _start(source, output).communicate()
     results.append(_chunks(output) == expected)
     print(f"\n{len(results)} results of {len(expected)} chunks, {sum(results)} with the frames of the run left alone.")
@@ -58,7 +73,6 @@ def _kill(
     source: Path,
     output: Path,
     kills: int,
-    took: float,
     moments: random.Random,
     expected: list[list[object]],
     results: list[bool],
@@ -66,10 +80,14 @@ def _kill(
     """Start the program and kill it, again and again. Append to `results` whether a finished result is as expected."""
     number = 0
     while number < kills:
-        before, after = _finished(output), moments.uniform(0, LONGEST * took)
+        before = _finished(output)
+        event = moments.choice(list(EVENTS))
         program = _start(source, output)
+        while not EVENTS[event](output, before) and program.poll() is None:
+            time.sleep(0.005)
+        delay = moments.uniform(0, DELAY)
         try:
-            program.communicate(timeout=after)
+            program.communicate(timeout=delay)
         except subprocess.TimeoutExpired:
             program.kill()
             program.communicate()
@@ -78,13 +96,13 @@ def _kill(
             _remove(output)
             continue
         number += 1
-        state, now = _state(output, before, len(expected)), _finished(output)
-        yield [f"{number}", f"{after:.2f} s", state, f"{len(before)}", f"{len(now)}", f"{len(before - now)}"]
+        now = _finished(output)
+        yield [f"{number}", event, f"{delay:.2f} s", f"{len(before)}", f"{len(now)}", f"{len(before - now)}"]
 
 
 def _cut(clip: Path, source: Path, seconds: float) -> None:
     inputs = ["-i", str(clip), "-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}"]
-    outputs = ["-t", str(seconds), "-map", "0:v", "-map", "1", "-vf", "scale=160:-2", "-c:v", "libx264", "-c:a", "ac3"]
+    outputs = ["-t", str(seconds), "-map", "0:v", "-map", "1", "-vf", "scale=96:-2", "-c:v", "libx264", "-c:a", "ac3"]
     subprocess.run(["ffmpeg", "-v", "error", "-y", *inputs, *outputs, str(source)], check=True)
 
 
@@ -96,22 +114,6 @@ def _start(source: Path, output: Path) -> subprocess.Popen[bytes]:
 def _chunks(output: Path) -> list[list[object]]:
     chunks: list[list[object]] = json.loads(output.with_name(f"{output.name}.animesr.json").read_text())["chunks"]
     return chunks
-
-
-def _finished(output: Path) -> set[str]:
-    """Return the finished chunks, each with its hash, so that one that was made again otherwise counts as lost."""
-    return {path.name + path.read_text() for path in Folder.of(output).path.glob("chunk-?????.json")}
-
-
-def _state(output: Path, before: set[str], chunks: int) -> str:
-    """Return what a program did when it was killed."""
-    folder = Folder.of(output)
-    if not folder.manifest_path.exists():
-        return "before the manifest"
-    now = _finished(output)
-    if len(now) == chunks:
-        return "writing the result"
-    return "encoding" if now != before or list(folder.path.glob("*.part*")) else "starting"
 
 
 def _remove(output: Path) -> None:
