@@ -23,8 +23,8 @@ LOOKED_AT = 100
 """Frames that are decoded at each place to see whether the video is interlaced."""
 PLACES, LONG = (Fraction(0), Fraction(1, 3), Fraction(2, 3)), 60
 """Parts of the duration where frames are decoded, and from how many seconds on there are three."""
-FIRST_FIELDS = {1: "progressive", 2: "top", 5: "top", 3: "bottom", 4: "bottom"}
-"""Which field is shown first, by FFmpeg's code of the order."""
+FIRST_FIELDS = {1: "progressive", 2: "top", 3: "bottom", 4: "interlaced", 5: "interlaced"}
+"""Which field is shown first, by FFmpeg's code of the order. MP4 and Matroska mean opposite orders by 4 and 5."""
 DYNAMIC = {
     "dovi_conf": "Dolby Vision",
     "dovi_rpu_buffer": "Dolby Vision",
@@ -77,7 +77,7 @@ class Fields:
     """Hints of interlacing and of repeated fields."""
 
     first: str | None = None
-    """What the header says: `progressive`, `top`, `bottom` (field first), or None."""
+    """What the header says: `progressive`, `top` or `bottom` (field first), `interlaced` (no certain order), or None."""
     frames: int = 0
     """Frames that were decoded to see."""
     interlaced: int = 0
