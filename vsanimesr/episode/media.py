@@ -77,7 +77,7 @@ class Fields:
     """Hints of interlacing and of repeated fields."""
 
     first: str | None = None
-    """What the header says: `progressive`, `top` or `bottom` (field first), `interlaced` (no certain order), or None."""
+    """What the header says: `progressive`, `top` or `bottom` (field first), `interlaced` (first field not certain)."""
     frames: int = 0
     """Frames that were decoded to see."""
     interlaced: int = 0
