@@ -47,7 +47,19 @@ FONT = b"\x00\x01\x00\x00 a font"
 TEXTS = {(200, 900): "Hello", (1200, 1900): "Bye"}
 """Subtitles by start and end in milliseconds."""
 CHAPTERS = {(0, 500): "Opening", (500, 2000): "Part A"}
-ASS_HEADER = b"[Script Info]\r\nScriptType: v4.00+\r\n\r\n[Events]\r\nFormat: Layer, Start, End, Style, Text\r\n"
+ASS_HEADER = b"""[Script Info]\r
+ScriptType: v4.00+\r
+PlayResX: 384\r
+PlayResY: 288\r
+\r
+[V4+ Styles]\r
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, \
+StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding\r
+Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0\r
+\r
+[Events]\r
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\r
+"""
 
 
 def draw(n: int, video: VideoFormat = VIDEO) -> Planes:

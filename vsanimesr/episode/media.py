@@ -155,7 +155,7 @@ def probe(path: Path) -> Media:
         if not rate:
             raise MediaError(f"{path} does not say how many frames a second it has; remux it with mkvmerge")
         start = (video.start_time or 0) * libav.fraction(video.time_base) - zero
-        duration = None if container.duration is None else Fraction(container.duration, libav.load().time_base)
+        duration = _duration(container, zero)
         fields, first = _look(container, video, duration)
         data = _side_data(video, first)
         return Media(
@@ -216,6 +216,18 @@ def origin(container: av.container.InputContainer) -> Fraction:
     if container.format.name.partition(",")[0] in ABSOLUTE or container.start_time is None:
         return Fraction(0)
     return Fraction(container.start_time, libav.load().time_base)
+
+
+def _duration(container: av.container.InputContainer, zero: Fraction) -> Fraction | None:
+    """Return when the last stream ends, in seconds from the container's zero."""
+    # Streams of MP4 have durations of their own, without the time before they begin. Those of Matroska have none.
+    ends = [
+        ((stream.start_time or 0) + stream.duration) * libav.fraction(stream.time_base) - zero
+        for stream in container.streams
+        if stream.duration
+    ]
+    whole = None if container.duration is None else Fraction(container.duration, libav.load().time_base)
+    return max([*ends, *([] if whole is None else [whole])], default=None)
 
 
 def _stream(stream: Any) -> Stream:

@@ -171,7 +171,7 @@ def _add_video(
 
 def _frames(chunks: Sequence[Path], orders: Sequence[Sequence[int]], video: Any, line: Timeline) -> Iterator[Timed]:
     """Yield the packets of the chunks, in the order of decoding, with their own times."""
-    # A frame is decoded as many frames early as the one that is decoded latest needs.
+    # Decoding begins so many frames early that every frame is decoded before it is shown.
     delay = max(place - rank for order in orders for place, rank in enumerate(order))
     first = 0
     for chunk, order in zip(chunks, orders, strict=True):
@@ -183,6 +183,9 @@ def _frames(chunks: Sequence[Path], orders: Sequence[Sequence[int]], video: Any,
                 packet.pts = line.ticks[shown]
                 packet.dts = line.ticks[decoded] if decoded >= 0 else line.ticks[0] + decoded * line.step
                 packet.duration = line.ticks[shown + 1] - line.ticks[shown]
+                if packet.dts == line.ticks[-2 - delay] and video.container.format.name == "mp4":
+                    # MP4 counts what is decoded: what is decoded last says when all ends.
+                    packet.duration = line.ticks[-1] - packet.dts
                 yield Timed(packet.dts * line.unit, packet)
         first += len(order)
 
