@@ -116,7 +116,7 @@ def check_disk(estimate: Estimate, output: Path) -> int:
 
 def packet_sizes(path: Path) -> list[int]:
     """Return the bytes of each frame of a chunk, in the order of the file."""
-    with libav.reading(path), libav.load().open(str(path)) as container:
+    with libav.opened(path) as container:
         return [packet.size for packet in container.demux(video=0) if packet.size]
 
 
@@ -129,7 +129,7 @@ def copied_bytes(media: Media, times: Sequence[Fraction]) -> float:
     av = libav.load()
     middle = times[len(times) // 2] + media.origin
     attached = 0
-    with libav.reading(media.path), av.open(str(media.path)) as container:
+    with libav.opened(media.path) as container:
         for stream in container.streams:
             attached += len(stream.data) if stream.type == "attachment" else 0
         container.seek(int(middle * av.time_base))

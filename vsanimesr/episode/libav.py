@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -14,31 +12,40 @@ from typing import Any
 
 from ..errors import MediaError, MissingDependencyError
 
-_lock = threading.Lock()
-_silent = False
-
 
 def load() -> Any:
-    """Import PyAV, and send what its libraries have to say to Python's log `libav`, warnings only.
+    """Import PyAV, whose libraries then write nothing to stdout or stderr but errors of SVT-AV1.
 
     Raises:
         MissingDependencyError: PyAV is not installed.
     """
-    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes by itself; 1: errors only. It reads this when it starts.
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 reads this when it is first used; 1: errors only
     try:
         import av
     except ImportError as error:
         raise MissingDependencyError(
             f"whole files need PyAV, which cannot be imported ({error}): pip install 'vapoursynth-animesr[upscale]'"
         ) from error
-    global _silent
-    with _lock:
-        if not _silent:
-            # The last messages of an error are its reason. Without a level PyAV throws them away.
-            av.logging.set_level(av.logging.WARNING)
-            logging.getLogger("libav").setLevel(logging.ERROR)
-            _silent = True
     return av
+
+
+@contextmanager
+def listening() -> Iterator[list[tuple[int, str, str]]]:
+    """Collect the warnings and errors of FFmpeg on this thread, as (level, part of FFmpeg, text).
+
+    Nothing may run in other threads of FFmpeg meanwhile: to say something they would need the GIL, which is held while
+    a codec is closed, and that waits for them.
+    """
+    logging = load().logging
+    level, skips = logging.get_level(), logging.get_skip_repeated()
+    logging.set_level(logging.WARNING)
+    logging.set_skip_repeated(False)
+    try:
+        with logging.Capture() as logs:
+            yield logs
+    finally:
+        logging.set_skip_repeated(skips)
+        logging.set_level(level)
 
 
 @contextmanager
@@ -101,10 +108,8 @@ def fraction(value: Any) -> Fraction:
 
 
 def reason(error: Exception) -> str:
-    """Return what libav says of an error, with its last line of log."""
-    text = getattr(error, "strerror", None) or str(error)
-    log = getattr(error, "log", None)
-    return f"{text}: {log[2].strip()}" if log else str(text)
+    """Return what is wrong, without the function and the file that PyAV names."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _cannot_write(path: Path, error: Exception) -> str:

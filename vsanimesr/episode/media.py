@@ -23,8 +23,8 @@ LOOKED_AT = 100
 """Frames that are decoded at each place to see whether the video is interlaced."""
 PLACES, LONG = (Fraction(0), Fraction(1, 3), Fraction(2, 3)), 60
 """Parts of the duration where frames are decoded, and from how many seconds on there are three."""
-FIRST_FIELDS = {1: "progressive", 2: "top", 5: "top", 3: "bottom", 4: "bottom"}
-"""Which field is shown first, by FFmpeg's code of the order."""
+FIRST_FIELDS = {1: "progressive", 2: "top", 3: "bottom", 4: "interlaced", 5: "interlaced"}
+"""Which field is shown first, by FFmpeg's code of the order. MP4 and Matroska mean opposite orders by 4 and 5."""
 DYNAMIC = {
     "dovi_conf": "Dolby Vision",
     "dovi_rpu_buffer": "Dolby Vision",
@@ -77,7 +77,7 @@ class Fields:
     """Hints of interlacing and of repeated fields."""
 
     first: str | None = None
-    """What the header says: `progressive`, `top`, `bottom` (field first), or None."""
+    """What the header says: `progressive`, `top` or `bottom` (field first), `interlaced` (first field not certain)."""
     frames: int = 0
     """Frames that were decoded to see."""
     interlaced: int = 0
@@ -155,7 +155,7 @@ def probe(path: Path) -> Media:
         if not rate:
             raise MediaError(f"{path} does not say how many frames a second it has; remux it with mkvmerge")
         start = (video.start_time or 0) * libav.fraction(video.time_base) - zero
-        duration = None if container.duration is None else Fraction(container.duration, libav.load().time_base)
+        duration = _duration(container, zero)
         fields, first = _look(container, video, duration)
         data = _side_data(video, first)
         return Media(
@@ -218,6 +218,18 @@ def origin(container: av.container.InputContainer) -> Fraction:
     return Fraction(container.start_time, libav.load().time_base)
 
 
+def _duration(container: av.container.InputContainer, zero: Fraction) -> Fraction | None:
+    """Return when the last stream ends, in seconds from the container's zero."""
+    # Streams of MP4 have durations of their own, without the time before they begin. Those of Matroska have none.
+    ends = [
+        ((stream.start_time or 0) + stream.duration) * libav.fraction(stream.time_base) - zero
+        for stream in container.streams
+        if stream.duration
+    ]
+    whole = None if container.duration is None else Fraction(container.duration, libav.load().time_base)
+    return max([*ends, *([] if whole is None else [whole])], default=None)
+
+
 def _stream(stream: Any) -> Stream:
     flags = libav.load().stream.Disposition
     if stream.type == "attachment":
@@ -260,7 +272,7 @@ def _look(
 ) -> tuple[Fields, av.VideoFrame | None]:
     """Decode frames at three places. Return hints of interlacing, and the first frame."""
     first, frames, interlaced, repeated = None, 0, 0, 0
-    video.thread_type = "SLICE"  # threads of frames may log while they are ended, and then wait for the GIL for ever
+    video.thread_type = "AUTO"
     for place in PLACES if duration and duration > LONG else PLACES[:1]:
         if place:
             container.seek(int((duration or 0) * place * libav.load().time_base) + (container.start_time or 0))

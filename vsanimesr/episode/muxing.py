@@ -76,37 +76,48 @@ def mux(
     if count != len(times):
         raise MediaError(f"the chunks of {out.name} hold {count} frames, but {len(times)} are expected; encode it anew")
     check_times(times, container)
-    with libav.unfinished(out):
-        with ExitStack() as files:
-            template = files.enter_context(libav.opened(chunks[0])).streams.video[0]
-            aspect, rate = _sample_aspect(template), libav.fraction(template.average_rate)
-            rest = None
-            if media is not None:
-                source = files.enter_context(libav.opened(media.path))
-                rest = Rest(source, media, container, (times[0], span[1]) if span else None)
-            later = -times[0] if span else _later(times[0], rest, out, container)
-            line = lay_out(times, container, rate, end=end, later=later)
-            target = files.enter_context(_created(out, container))
-            with libav.writing(out):
-                video = _add_video(target, template, line, aspect)
-                if rest is not None:
-                    rest.describe(video)
-                    rest.add_to(target, later)
-                if container == "mkv":
-                    video.metadata["title"] = video.metadata.get("title", "") + matroska.ROOM
-            others = rest.packets(later) if rest is not None else iter(())
-            written = 0
-            for timed in heapq.merge(_frames(chunks, orders, video, line), others, key=lambda timed: timed.time):
+    with ExitStack() as files:
+        template = files.enter_context(libav.opened(chunks[0])).streams.video[0]
+        aspect, rate = _sample_aspect(template), libav.fraction(template.average_rate)
+        rest = None
+        if media is not None:
+            source = files.enter_context(libav.opened(media.path))
+            rest = Rest(source, media, container, (times[0], span[1]) if span else None)
+        later = -times[0] if span else _later(times[0], rest, out, container)
+        line = lay_out(times, container, rate, end=end, later=later)
+        with libav.unfinished(out):
+            with _created(out, container) as target:
                 with libav.writing(out):
-                    target.mux_one(timed.packet)
-                if timed.packet.stream_index == video.index:
-                    written += 1
-                    if advance:
-                        advance(written)
-        if container == "mkv":
-            with libav.writing(out):
-                matroska.complete_video_track(out, aspect, None)
-        libav.sync(out)
+                    video = _add_video(target, template, line, aspect)
+                    if rest is not None:
+                        rest.describe(video)
+                        rest.add_to(target, later)
+                    if container == "mkv":
+                        video.metadata["title"] = video.metadata.get("title", "") + matroska.ROOM
+                frames = _frames(chunks, orders, video, line)
+                _interleave(target, out, frames, rest.packets(later) if rest is not None else iter(()), advance)
+            if container == "mkv":
+                with libav.writing(out):
+                    matroska.complete_video_track(out, aspect, None)
+            libav.sync(out)
+
+
+def _interleave(
+    target: av.container.OutputContainer,
+    out: Path,
+    frames: Iterator[Timed],
+    others: Iterator[Timed],
+    advance: Callable[[int], None] | None,
+) -> None:
+    """Write all packets in the order of their times. The video is the first stream."""
+    written = 0
+    for timed in heapq.merge(frames, others, key=lambda timed: timed.time):
+        with libav.writing(out):
+            target.mux_one(timed.packet)
+        if timed.packet.stream_index == 0:
+            written += 1
+            if advance:
+                advance(written)
 
 
 def _later(start: Fraction, rest: Rest | None, out: Path, container: str) -> Fraction:
@@ -160,7 +171,7 @@ def _add_video(
 
 def _frames(chunks: Sequence[Path], orders: Sequence[Sequence[int]], video: Any, line: Timeline) -> Iterator[Timed]:
     """Yield the packets of the chunks, in the order of decoding, with their own times."""
-    # A frame is decoded as many frames early as the one that is decoded latest needs.
+    # Decoding begins so many frames early that every frame is decoded before it is shown.
     delay = max(place - rank for order in orders for place, rank in enumerate(order))
     first = 0
     for chunk, order in zip(chunks, orders, strict=True):
@@ -172,6 +183,9 @@ def _frames(chunks: Sequence[Path], orders: Sequence[Sequence[int]], video: Any,
                 packet.pts = line.ticks[shown]
                 packet.dts = line.ticks[decoded] if decoded >= 0 else line.ticks[0] + decoded * line.step
                 packet.duration = line.ticks[shown + 1] - line.ticks[shown]
+                if packet.dts == line.ticks[-2 - delay] and video.container.format.name == "mp4":
+                    # MP4 counts what is decoded: what is decoded last says when all ends.
+                    packet.duration = line.ticks[-1] - packet.dts
                 yield Timed(packet.dts * line.unit, packet)
         first += len(order)
 

@@ -13,6 +13,8 @@ from ..errors import MediaError
 MILLISECOND = Fraction(1, 1000)
 FINEST = 1_000_000
 """Largest number of ticks a second in MP4."""
+GRID = 48_000
+"""Smallest number of ticks a second in which the first frame of a steady rate is placed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ def _on_grid(times: Sequence[Fraction], rate: Fraction) -> list[Fraction]:
     errors = [time - n / rate for n, time in enumerate(times[:-1])]
     if max(errors) == min(errors):
         return list(times)
-    start = Fraction(round((max(errors) + min(errors)) / 2 * rate.numerator), rate.numerator)
+    ticks = rate.numerator * -(-GRID // rate.numerator)
+    start = Fraction(round((max(errors) + min(errors)) / 2 * ticks), ticks)
     start = max(start, min(times[0], Fraction(0)))  # MP4 does not show a frame before zero
     return [start + n / rate for n in range(len(times))]
 

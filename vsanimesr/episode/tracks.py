@@ -141,11 +141,14 @@ class Rest:
         streams = [self._source.streams[index] for index in sorted(self._outputs)]
         with libav.reading(self._media.path):
             for packet in self._source.demux(streams):
-                # The last packet of each stream is empty. A time is that of decoding where that is all there is.
-                if not packet.size or (packet.pts is None and packet.dts is None):
+                if not packet.size:  # each stream ends in an empty one
                     continue
                 new, convert = self._outputs[packet.stream_index]
-                if self._span and not _trim(packet, self._media.origin, self._span):
+                if packet.pts is None and packet.dts is None:
+                    if not self._media.streams[packet.stream_index].picture:
+                        continue
+                    packet.pts = packet.dts = to_ticks(self._media.origin, libav.fraction(packet.time_base))
+                elif self._span and not _trim(packet, self._media.origin, self._span):
                     continue
                 moved = to_ticks(later - self._media.origin, libav.fraction(packet.time_base))
                 packet.pts = None if packet.pts is None else packet.pts + moved
@@ -217,7 +220,10 @@ def _attach(target: av.container.OutputContainer, media: Media, stream: Any) -> 
 
 
 def _copied(target: av.container.OutputContainer, stream: Any) -> tuple[Any, Convert]:
-    return target.add_stream_from_template(stream, opaque=True), lambda packet: packet
+    new = target.add_stream_from_template(stream, opaque=True)
+    is_filled = stream.type == "subtitle" and stream.codec_context.codec.canonical_name == "mov_text"
+    # The muxer fills the gaps between texts with empty ones, as the source's did.
+    return new, (lambda packet: None if is_filled and bytes(packet) == b"\0\0" else packet)
 
 
 def _converted(target: av.container.OutputContainer, stream: Any) -> tuple[Any, Convert]:
