@@ -160,6 +160,20 @@ def test_a_folder(vfr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.usefixtures("inline")
+def test_what_a_container_cannot_hold_is_said_once_and_before_the_work(
+    vfr: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--backend", "null", "--preset", "ultrafast"]
+    assert main(["upscale", str(vfr), "-o", str(tmp_path / "new.mp4"), *options]) == 0
+
+    lines = capfd.readouterr().err.splitlines()
+    said = [number for number, line in enumerate(lines) if "left out" in line]
+    assert len(said) == 1, lines
+    assert "new.mp4: 48 frames" in lines[-1]
+    assert said[0] < len(lines) - 1
+
+
+@pytest.mark.usefixtures("inline")
 def test_verify(vfr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "new.mkv"
     assert main(["upscale", str(vfr), "-o", str(output), *NULL, "--chunk", "16"]) == 0

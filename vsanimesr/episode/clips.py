@@ -107,8 +107,6 @@ def find_scenes(
     import vapoursynth as vs
 
     _load_plugin()
-    if detect:
-        clip = vs.core.animesr.Scenes(clip)
     end = len(clip) if last is None else min(len(clip), last + BEYOND)
     done = 0
 
@@ -123,6 +121,8 @@ def find_scenes(
         return found
 
     try:
+        if detect:
+            clip = vs.core.animesr.Scenes(clip)
         scenes = search(first, end)
         while first > 0 and (not scenes or scenes[0] > first):
             start = max(0, first - BLOCK)

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import AnimeSRError, JobError, OptionError
 from ..files import write_atomic
 from ..scene_file import write_scenes
-from . import encoding, estimate, media, muxing, ranges, settings, worker
+from . import encoding, estimate, media, muxing, ranges, settings, tracks, worker
 from .chunks import TARGET, plan
 from .clips import SCRIPT_SUFFIX, find_scenes
 from .encoding import EncoderSettings
@@ -452,15 +452,16 @@ def _finish(
     part = output.with_name(f"{output.name}.part")
     try:
         write_atomic(sidecar_path(output), (json.dumps(content, indent=1) + "\n").encode())
-        muxing.mux(
-            [folder.chunk_path(number) for number in range(len(manifest.chunks))],
-            manifest.times,
-            streams,
-            part,
-            advance=lambda done: display.show(lambda: f"writing {output.name}: {rate.describe(done)}"),
-            end=manifest.end,
-            span=(manifest.times[0], manifest.end) if manifest.is_part else None,
-        )
+        with _quiet(tracks.__name__):  # what is left out was said before the work
+            muxing.mux(
+                [folder.chunk_path(number) for number in range(len(manifest.chunks))],
+                manifest.times,
+                streams,
+                part,
+                advance=lambda done: display.show(lambda: f"writing {output.name}: {rate.describe(done)}"),
+                end=manifest.end,
+                span=(manifest.times[0], manifest.end) if manifest.is_part else None,
+            )
         part.replace(output)
     except (OSError, AnimeSRError) as error:
         raise JobError(f"{error}. All chunks are finished and kept; {RESUME}") from None
@@ -470,6 +471,18 @@ def _finish(
         f"{output}: {count(manifest.frames, 'frame')}, {count(len(manifest.scenes), 'scene')}"
         + (f", {held} held frames skipped" if held else "")
     )
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep the warnings of a module to itself."""
+    log = logging.getLogger(name)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def sidecar_path(output: Path) -> Path:
