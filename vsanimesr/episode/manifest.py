@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -190,8 +190,8 @@ class Folder:
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Remove everything, the manifest first. Files that are not ours stay."""
-        for path in [self.manifest_path, *self._files()]:
+        """Remove the job, the manifest first. Logs, the lock and files that are not ours stay."""
+        for path in [self.manifest_path, self.scenes_path, *self.path.glob("chunk-*"), *self.path.glob("*.part")]:
             path.unlink(missing_ok=True)
 
     def remove_parts(self) -> None:
@@ -202,14 +202,12 @@ class Folder:
             path.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the folder, if nothing else is in it."""
+        """Remove everything that is ours, and the folder, if nothing else is in it."""
         self.clear()
-        with suppress(OSError):
+        with suppress(OSError):  # Windows removes no file that a process still holds
+            for name in ("log.txt", "workers.txt", "lock"):
+                (self.path / name).unlink(missing_ok=True)
             self.path.rmdir()
-
-    def _files(self) -> Iterator[Path]:
-        for pattern in ("chunk-*", "scenes.txt", "*.part", "log.txt", "workers.txt", "lock"):
-            yield from self.path.glob(pattern)
 
     def _record_path(self, number: int) -> Path:
         return self.chunk_path(number).with_suffix(".json")
