@@ -97,7 +97,9 @@ def _kill(
             continue
         number += 1
         now = _finished(output)
-        yield [f"{number}", event, f"{delay:.2f} s", f"{len(before)}", f"{len(now)}", f"{len(before - now)}"]
+        is_there = output.exists() and not Folder.of(output).manifest_path.exists()
+        then, lost = ("the result is there", "0") if is_there else (f"{len(now)}", f"{len(before - now)}")
+        yield [f"{number}", event, f"{delay:.2f} s", f"{len(before)}", then, lost]
 
 
 def _cut(clip: Path, source: Path, seconds: float) -> None:
