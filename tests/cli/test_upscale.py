@@ -132,6 +132,16 @@ def test_vpy_prints_the_script_and_nothing_else(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_vpy_of_a_script_is_the_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "mine.vpy"
+    script.write_text("1 / 0  # not run\n")
+
+    assert main(["upscale", str(script), "--vpy"]) == 0
+    assert capsys.readouterr().out == "1 / 0  # not run\n"
+    assert main(["upscale", str(script), "--vpy", "--preview", "30s"]) == 1
+    assert "leave out --range and --preview" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("inline")
 def test_a_folder(vfr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, results = tmp_path / "season", tmp_path / "new"

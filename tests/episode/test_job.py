@@ -144,6 +144,17 @@ def test_an_interlaced_pal_dvd(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "no frame is dropped (as with --inverse-telecine" in capsys.readouterr().err
 
 
+def test_a_film_on_a_dvd_has_one_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A film that is telecined by flags has as many frames in the file as in the result, shown for 33 and 50 ms."""
+    sources.write_dvd(tmp_path, film=draw_episode(60, 40, twos=False))
+    uneven = [Fraction(n // 2 * 5 + n % 2 * 2, 60) for n in range(EPISODE_FRAMES)]
+    monkeypatch.setattr("vsanimesr.episode.media.frame_times", lambda _: uneven)
+
+    result = run(request(tmp_path / "episode.mkv", tmp_path / "new.mkv"))
+
+    assert set(np.diff(frame_times(result)).tolist()) == {41, 42}
+
+
 def test_a_variable_frame_rate(vfr: Path, tmp_path: Path) -> None:
     result = run(request(vfr, tmp_path / "new.mkv", **QUICK))
 

@@ -64,8 +64,10 @@ class _Source:
     script: Script
     media: media.Media | None
     """The file whose other streams are copied."""
-    clip: Any
+    clip: Any = None
     """The clip that goes into Upscale, if the script was made here."""
+    matched: bool = False
+    """Whether frames are made of fields, so that they do not have the times of the file's frames."""
 
 
 def upscale(request: Request, display: Display) -> None:
@@ -93,8 +95,9 @@ def print_script(request: Request) -> str:
     source = _open(request, Display())
     if not request.range and not request.preview:
         return source.script.text()
-    times = _times(source, len(source.clip), source.clip.fps) if source.script.is_made_here else []
-    first, last = _frames(request, times)
+    if not source.script.is_made_here:
+        raise OptionError(f"--vpy prints {request.input} as it is; leave out --range and --preview")
+    first, last = _frames(request, _times(source, len(source.clip), source.clip.fps))
     return source.script.text(None, first, last)
 
 
@@ -108,9 +111,10 @@ def _run(request: Request, folder: Folder, pool: Pool, display: Display) -> None
     if _is_finished(request, folder, identity, display):
         return
     manifest = _resume(request, folder, identity)
-    if source.media:
-        for said in muxing.left_out(source.media, muxing.container_of(request.output)):
-            display.say(said)
+    container = muxing.container_of(request.output)
+    muxing.check_times(times[first:last], container)
+    for said in muxing.left_out(source.media, container) if source.media else ():
+        display.say(said)
     if manifest is None:
         scenes = _find_scenes(source, request, first, last, display)
         known = source.script.is_made_here or "scene_change" in request.arguments
@@ -158,14 +162,15 @@ def _open(request: Request, display: Display) -> _Source:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(refused))
             raise OptionError(f"{names}: {request.input} is a script; set this in the script")
         found = media.probe(request.streams) if request.streams else None
-        return _Source(read_script(request.input), found, None)
+        return _Source(read_script(request.input), found)
     found = media.probe(request.input)
     fields = request.fields or _choose_fields(found, display)
     script = make_script(request.input, fields, found.frame_rate, request.arguments)
     clip = script.open_source()
     if "format" not in request.arguments:
         script = script.with_arguments(format=settings.default_format(request.encoder, clip.format))
-    return _Source(script, media.probe(request.streams) if request.streams else found, clip)
+    matched = fields in {"inverse-telecine", "deinterlace"}
+    return _Source(script, media.probe(request.streams) if request.streams else found, clip, matched)
 
 
 def _choose_fields(found: media.Media, display: Display) -> Fields | None:
@@ -192,11 +197,11 @@ def _times(source: _Source, frames: int, rate: Fraction) -> list[Fraction]:
     """Return when each frame of the script's output is shown, in seconds from the container's zero.
 
     If it has as many frames as the file whose streams are copied, it has their times. Else frames follow each other at
-    one rate.
+    one rate; so do those that are made of fields: a DVD shows frames of a film alternately for two and three fields.
     """
     start = Fraction(0)
     if source.media:
-        times = media.frame_times(source.media.path)
+        times = [] if source.matched else media.frame_times(source.media.path)
         if len(times) == frames:
             return times
         start = source.media.start
