@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsanimesr.episode.encoding import EncoderSettings, VideoFormat, decoded, encode, samples
+from vsanimesr.episode.libav import fraction
 from vsanimesr.episode.media import ColourTags, Hdr, Mastering
 from vsanimesr.pixels import PixelFormat
 
@@ -53,8 +54,9 @@ PlayResX: 384\r
 PlayResY: 288\r
 \r
 [V4+ Styles]\r
-Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, \
-StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding\r
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, \
+Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, \
+MarginV, Encoding\r
 Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0\r
 \r
 [Events]\r
@@ -114,7 +116,7 @@ def read_packets(path: Path, kind: str) -> list[list[Copied]]:
         for packet in container.demux():
             if packet.size and packet.stream.index in streams:
                 assert packet.pts is not None
-                unit = Fraction(packet.time_base)
+                unit = fraction(packet.time_base)
                 streams[packet.stream.index].append(
                     Copied(packet.pts * unit, (packet.duration or 0) * unit, bytes(packet))
                 )
@@ -155,25 +157,18 @@ def write_source(
         if fonts:
             container.add_attachment("font.ttf", "font/ttf", FONT)
         container.metadata.update({"title": "Episode 1", "DATE": "1998"})
-        container.set_chapters(
-            [
-                {
-                    "id": number,
-                    "start": start,
-                    "end": end,
-                    "time_base": av.AVRational(1, 1000),
-                    "metadata": {"title": text},
-                }
-                for number, ((start, end), text) in enumerate(CHAPTERS.items(), 1)
-            ]
-        )
+        chapters: list[Any] = [
+            {"id": number, "start": start, "end": end, "time_base": Fraction(1, 1000), "metadata": {"title": text}}
+            for number, ((start, end), text) in enumerate(CHAPTERS.items(), 1)
+        ]
+        container.set_chapters(chapters)
         packets = [*_video_packets(video, times, unit)]
         for sound in heard:
             packets += _sound_packets(sound, seconds)
         for codec, text in zip(texts, written, strict=True):
             packets += _text_packets(codec, text)
         container.start_encoding()
-        for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * Fraction(packet.time_base)):
+        for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * fraction(packet.time_base)):
             container.mux(packet)
     return path
 
