@@ -133,6 +133,7 @@ def write_source(
     fonts: bool = True,
     unit: Fraction = Fraction(1, 24000),
     seconds: int = 2,
+    delay: Fraction = Fraction(0),
 ) -> Path:
     """Write a source: 10-bit H.264 with B-frames, 32:27, BT.709, and the rest.
 
@@ -142,6 +143,8 @@ def write_source(
         texts: codecs of subtitles.
         format: FFmpeg's name of the container, if not by the name of the file.
         unit: of the times of the video.
+        seconds: length of the sounds.
+        delay: seconds before the sounds begin.
     """
     with av.open(str(path), "w", format=format) as container:
         video = container.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "bf": "2"})
@@ -164,7 +167,7 @@ def write_source(
         container.set_chapters(chapters)
         packets = [*_video_packets(video, times, unit)]
         for sound in heard:
-            packets += _sound_packets(sound, seconds)
+            packets += _sound_packets(sound, seconds, delay)
         for codec, text in zip(texts, written, strict=True):
             packets += _text_packets(codec, text)
         container.start_encoding()
@@ -200,7 +203,7 @@ def _video_packets(video: Any, times: Sequence[Fraction], unit: Fraction) -> Ite
     yield from video.encode(None)
 
 
-def _sound_packets(sound: Any, seconds: int) -> Iterator[Any]:
+def _sound_packets(sound: Any, seconds: int, delay: Fraction) -> Iterator[Any]:
     rate = 48000
     tone = np.sin(np.arange(seconds * rate) * 0.05).astype(np.float32)[None]
     packed = sound.codec_context.format.name == "flt" or not sound.codec_context.format.is_planar
@@ -208,7 +211,7 @@ def _sound_packets(sound: Any, seconds: int) -> Iterator[Any]:
     block = tone if kind.startswith("flt") else (tone * 20000).astype(np.int16)
     assert packed or kind == "fltp"
     frame = av.AudioFrame.from_ndarray(block, format=kind, layout="mono")
-    frame.rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+    frame.rate, frame.pts, frame.time_base = rate, round(delay * rate), Fraction(1, rate)
     yield from sound.encode(frame)
     yield from sound.encode(None)
 

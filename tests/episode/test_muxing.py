@@ -423,6 +423,38 @@ def test_a_cover_becomes_an_attachment_in_matroska(tmp_path: Path, chunks: list[
     assert [stream.picture for stream in probe(tmp_path / "new.mp4").streams] == [False, True]
 
 
+def test_sound_that_mp4_does_not_hold_is_said_before_the_work(tmp_path: Path, chunks: list[Path]) -> None:
+    path = tmp_path / "source.mkv"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.codec_context.width, video.codec_context.height = 64, 48
+        sound = container.add_stream("tta", rate=48000, layout="stereo")
+        frame = av.AudioFrame(format="s16", layout="stereo", samples=4800)
+        frame.rate, frame.pts = 48000, 0
+        container.mux([*video.encode(av.VideoFrame(64, 48, "yuv420p")), *video.encode(None)])
+        container.mux([*sound.encode(frame), *sound.encode(None)])
+    media = probe(path)
+    assert left_out(media, "mkv") == []
+    assert left_out(media, "mp4") == ["source.mkv: audio 1 (tta) is left out: .mp4 does not hold tta; .mkv might"]
+    mux(chunks, VFR, media, tmp_path / "new.mp4")
+    assert [stream.kind for stream in probe(tmp_path / "new.mp4").streams] == ["video"]
+    mux(chunks, VFR, media, tmp_path / "new.mkv")
+    assert read_packets(tmp_path / "new.mkv", "audio") == read_packets(path, "audio")
+
+
+def test_a_transport_stream_begins_at_zero(tmp_path: Path, chunks: list[Path]) -> None:
+    times = [Fraction(10) + n / RATE for n in range(FRAMES)]
+    media = probe(write_source(tmp_path / "a.ts", times, ["ac3"], [], fonts=False, delay=Fraction(10)))
+    assert media.origin > 9
+    for out in (tmp_path / "new.mkv", tmp_path / "new.mp4"):
+        mux(chunks, frame_times(media.path), media, out)
+        assert abs(frame_times(out)[0] - media.start) <= MILLISECOND
+        [found], [expected] = read_packets(out, "audio"), read_packets(media.path, "audio")
+        assert [packet.content for packet in found] == [packet.content for packet in expected]
+        for one, other in zip(found, expected, strict=True):
+            assert abs(one.time - (other.time - media.origin)) <= MILLISECOND
+
+
 def test_a_dvd_with_ac3_keeps_its_sound(tmp_path: Path, chunks: list[Path]) -> None:
     if shutil.which("ffmpeg") is None:
         pytest.skip("not installed: ffmpeg")

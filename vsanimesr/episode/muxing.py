@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 OPTIONS = {
     "mkv": {"avoid_negative_ts": "disabled"},  # what begins before zero is moved here, together with the chapters
-    "mp4": {"strict": "experimental"},  # TrueHD
+    "mp4": {},
 }
 SHAPED = {"hevc", "h264"}
 """Codecs that hold the shape of a pixel exactly. Matroska has whole numbers for the size of the picture."""
