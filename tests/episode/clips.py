@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsanimesr.episode.encoding import EncoderSettings, VideoFormat, decoded, encode, samples
+from vsanimesr.episode.libav import fraction
 from vsanimesr.episode.media import ColourTags, Hdr, Mastering
 from vsanimesr.pixels import PixelFormat
 
@@ -53,8 +54,9 @@ PlayResX: 384\r
 PlayResY: 288\r
 \r
 [V4+ Styles]\r
-Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, \
-StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding\r
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, \
+Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, \
+MarginV, Encoding\r
 Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0\r
 \r
 [Events]\r
@@ -114,7 +116,7 @@ def read_packets(path: Path, kind: str) -> list[list[Copied]]:
         for packet in container.demux():
             if packet.size and packet.stream.index in streams:
                 assert packet.pts is not None
-                unit = Fraction(packet.time_base)
+                unit = fraction(packet.time_base)
                 streams[packet.stream.index].append(
                     Copied(packet.pts * unit, (packet.duration or 0) * unit, bytes(packet))
                 )
@@ -131,6 +133,7 @@ def write_source(
     fonts: bool = True,
     unit: Fraction = Fraction(1, 24000),
     seconds: int = 2,
+    delay: Fraction = Fraction(0),
 ) -> Path:
     """Write a source: 10-bit H.264 with B-frames, 32:27, BT.709, and the rest.
 
@@ -140,6 +143,8 @@ def write_source(
         texts: codecs of subtitles.
         format: FFmpeg's name of the container, if not by the name of the file.
         unit: of the times of the video.
+        seconds: length of the sounds.
+        delay: seconds before the sounds begin.
     """
     with av.open(str(path), "w", format=format) as container:
         video = container.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "bf": "2"})
@@ -155,25 +160,18 @@ def write_source(
         if fonts:
             container.add_attachment("font.ttf", "font/ttf", FONT)
         container.metadata.update({"title": "Episode 1", "DATE": "1998"})
-        container.set_chapters(
-            [
-                {
-                    "id": number,
-                    "start": start,
-                    "end": end,
-                    "time_base": av.AVRational(1, 1000),
-                    "metadata": {"title": text},
-                }
-                for number, ((start, end), text) in enumerate(CHAPTERS.items(), 1)
-            ]
-        )
+        chapters: list[Any] = [
+            {"id": number, "start": start, "end": end, "time_base": Fraction(1, 1000), "metadata": {"title": text}}
+            for number, ((start, end), text) in enumerate(CHAPTERS.items(), 1)
+        ]
+        container.set_chapters(chapters)
         packets = [*_video_packets(video, times, unit)]
         for sound in heard:
-            packets += _sound_packets(sound, seconds)
+            packets += _sound_packets(sound, seconds, delay)
         for codec, text in zip(texts, written, strict=True):
             packets += _text_packets(codec, text)
         container.start_encoding()
-        for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * Fraction(packet.time_base)):
+        for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * fraction(packet.time_base)):
             container.mux(packet)
     return path
 
@@ -205,7 +203,7 @@ def _video_packets(video: Any, times: Sequence[Fraction], unit: Fraction) -> Ite
     yield from video.encode(None)
 
 
-def _sound_packets(sound: Any, seconds: int) -> Iterator[Any]:
+def _sound_packets(sound: Any, seconds: int, delay: Fraction) -> Iterator[Any]:
     rate = 48000
     tone = np.sin(np.arange(seconds * rate) * 0.05).astype(np.float32)[None]
     packed = sound.codec_context.format.name == "flt" or not sound.codec_context.format.is_planar
@@ -213,7 +211,7 @@ def _sound_packets(sound: Any, seconds: int) -> Iterator[Any]:
     block = tone if kind.startswith("flt") else (tone * 20000).astype(np.int16)
     assert packed or kind == "fltp"
     frame = av.AudioFrame.from_ndarray(block, format=kind, layout="mono")
-    frame.rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+    frame.rate, frame.pts, frame.time_base = rate, round(delay * rate), Fraction(1, rate)
     yield from sound.encode(frame)
     yield from sound.encode(None)
 

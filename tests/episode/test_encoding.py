@@ -277,7 +277,7 @@ def test_what_the_frames_raise_passes_through_and_leaves_no_file(tmp_path: Path)
         raise LookupError("frame 1 cannot be read")
 
     with pytest.raises(LookupError, match="frame 1"):
-        encode(frames(), VIDEO, settings("x264"), tmp_path / "chunk.mkv")
+        encode(frames(), VIDEO, settings("ffv1"), tmp_path / "chunk.mkv")  # it has written frame 0 already
     assert list(tmp_path.iterdir()) == []
 
 
@@ -361,6 +361,16 @@ def test_damage_is_an_error_or_another_digest(tmp_path: Path, encoder: str) -> N
         after = 0, str(error)
     assert after != before
     assert after[0] or str(chunk) in after[1]
+
+
+def test_damage_that_the_decoder_sees_is_named_with_the_frame(tmp_path: Path) -> None:
+    [chunk] = write_chunks(tmp_path, [8], settings("x264"))
+    data = bytearray(chunk.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 64] = bytes(64)
+    chunk.write_bytes(data)
+    with pytest.raises(MediaError, match=rf"{chunk} is damaged at frame \d"):
+        digest(chunk)
 
 
 def test_a_file_that_is_no_video_has_no_digest(tmp_path: Path) -> None:

@@ -135,6 +135,6 @@ def test_files_that_are_no_video_are_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.skipif(not CLIP.exists(), reason="no clip: python -m scripts.fetch_data")
 def test_a_real_clip() -> None:
     media = probe(CLIP)
-    assert (media.width, media.height, media.frame_rate) == (1280, 720, 25)
+    assert (media.width, media.height, media.frame_rate) == (1280, 720, Fraction(25))
     assert media.fields.interlaced == 0
     assert frame_times(CLIP) == [Fraction(n, 25) for n in range(132)]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import av
 
 MATRIX_RGB = 0
+EARLY = 64
+"""Frames by which the decoding of a chunk begins before its first frame is shown. No encoder reorders as many."""
 HIGHEST_RATE = 500
 """Frames per second above which Matroska, which counts milliseconds, could not tell the frames of a chunk apart."""
 
@@ -228,17 +230,11 @@ def encode(
             )
             _configure(stream.codec_context, settings, video)
             stream.metadata.update({"title": matroska.ROOM, **_tags(settings)})
-            for count, frame in enumerate(frames, 1):
-                packets = _encoded(stream, _picture(frame, video, count - 1), settings, path, count - 1)
+            for count, packet in enumerate(_encoded(stream, frames, video, settings, path, advance), 1):
+                # Matroska does not hold times of decoding, but FFmpeg wants them to rise and to be early enough.
+                packet.dts = count - EARLY
                 with libav.writing(path):
-                    container.mux(packets)
-                if advance:
-                    advance(count)
-            if not count:
-                raise MediaError(f"{path}: there is no frame to encode")
-            packets = _encoded(stream, None, settings, path, count)
-            with libav.writing(path):
-                container.mux(packets)
+                    container.mux(packet)
         with libav.writing(path):
             matroska.complete_video_track(path, settings.sample_aspect, settings.hdr)
         libav.sync(path)
@@ -323,7 +319,26 @@ def _created(path: Path) -> Iterator[Any]:
             container.close()
 
 
-def _encoded(stream: Any, picture: av.VideoFrame | None, settings: EncoderSettings, path: Path, n: int) -> Any:
+def _encoded(
+    stream: Any,
+    frames: Iterable[Picture],
+    video: VideoFormat,
+    settings: EncoderSettings,
+    path: Path,
+    advance: Callable[[int], None] | None,
+) -> Iterator[Any]:
+    """Yield the packets of all frames, in the order of decoding."""
+    count = 0
+    for count, frame in enumerate(frames, 1):
+        yield from _give(stream, _picture(frame, video, count - 1), settings, path, count - 1)
+        if advance:
+            advance(count)
+    if not count:
+        raise MediaError(f"{path}: there is no frame to encode")
+    yield from _give(stream, None, settings, path, count)
+
+
+def _give(stream: Any, picture: av.VideoFrame | None, settings: EncoderSettings, path: Path, n: int) -> Any:
     """Give frame n to the encoder, or tell it that there are no more. Return the packets that are ready."""
     try:
         return stream.encode(picture)

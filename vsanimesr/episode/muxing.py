@@ -7,8 +7,9 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import MediaError, OptionError
 from . import libav, matroska
@@ -26,10 +27,19 @@ _log = logging.getLogger(__name__)
 
 OPTIONS = {
     "mkv": {"avoid_negative_ts": "disabled"},  # what begins before zero is moved here, together with the chapters
-    "mp4": {"strict": "experimental"},  # TrueHD
+    "mp4": {},
 }
 SHAPED = {"hevc", "h264"}
 """Codecs that hold the shape of a pixel exactly. Matroska has whole numbers for the size of the picture."""
+
+
+class Order(NamedTuple):
+    """The packets of a chunk, in the order of decoding."""
+
+    ranks: list[int]
+    """Which of the frames, in the order of showing, each of them is."""
+    keys: list[bool]
+    """Whether it refers to no other."""
 
 
 def container_of(out: Path) -> str:
@@ -72,7 +82,7 @@ def mux(
     """
     container = container_of(out)
     orders = _read_orders(chunks)
-    count = sum(map(len, orders))
+    count = sum(len(order.ranks) for order in orders)
     if count != len(times):
         raise MediaError(f"the chunks of {out.name} hold {count} frames, but {len(times)} are expected; encode it anew")
     check_times(times, container)
@@ -169,25 +179,32 @@ def _add_video(
     return video
 
 
-def _frames(chunks: Sequence[Path], orders: Sequence[Sequence[int]], video: Any, line: Timeline) -> Iterator[Timed]:
+def _frames(chunks: Sequence[Path], orders: Sequence[Order], video: Any, line: Timeline) -> Iterator[Timed]:
     """Yield the packets of the chunks, in the order of decoding, with their own times."""
+    ranks = [first + rank for first, order in _numbered(orders) for rank in order.ranks]
+    keys = [is_key for order in orders for is_key in order.keys]
     # Decoding begins so many frames early that every frame is decoded before it is shown.
-    delay = max(place - rank for order in orders for place, rank in enumerate(order))
-    first = 0
-    for chunk, order in zip(chunks, orders, strict=True):
+    early = max(place - rank for place, rank in enumerate(ranks))
+    step = line.ticks[1] - line.ticks[0]
+    decoded = [line.ticks[0] - n * step for n in range(early, 0, -1)] + list(line.ticks[: len(ranks) - early])
+    # FFmpeg ends an MP4 at a key frame whose decoding takes until its end. More frames may come, so that is too early.
+    taken = (line.ticks[rank] + after - at for (at, after), rank in zip(pairwise(decoded), ranks, strict=False))
+    end = max([line.ticks[-1], *(until + 1 for until, is_key in zip(taken, keys, strict=False) if is_key)])
+    ends = [*line.ticks[1:-1], end if video.container.format.name == "mp4" else line.ticks[-1]]
+    for chunk, (first, order) in zip(chunks, _numbered(orders), strict=True):
         with libav.opened(chunk) as container, libav.reading(chunk):
             packets = (packet for packet in container.demux(container.streams.video[0]) if packet.size)
-            for place, (packet, rank) in enumerate(zip(packets, order, strict=True), first):
-                shown, decoded = first + rank, place - delay
+            for place, (packet, rank) in enumerate(zip(packets, order.ranks, strict=True), first):
                 packet.stream, packet.time_base = video, line.unit
-                packet.pts = line.ticks[shown]
-                packet.dts = line.ticks[decoded] if decoded >= 0 else line.ticks[0] + decoded * line.step
-                packet.duration = line.ticks[shown + 1] - line.ticks[shown]
-                if packet.dts == line.ticks[-2 - delay] and video.container.format.name == "mp4":
-                    # MP4 counts what is decoded: what is decoded last says when all ends.
-                    packet.duration = line.ticks[-1] - packet.dts
+                packet.pts, packet.dts = line.ticks[first + rank], decoded[place]
+                packet.duration = ends[first + rank] - packet.pts
                 yield Timed(packet.dts * line.unit, packet)
-        first += len(order)
+
+
+def _numbered(orders: Sequence[Order]) -> Iterator[tuple[int, Order]]:
+    """Yield the number of the first frame of each chunk, and its order."""
+    firsts = accumulate((len(order.ranks) for order in orders), initial=0)
+    yield from zip(firsts, orders, strict=False)
 
 
 def _sample_aspect(video: av.VideoStream) -> Fraction | None:
@@ -197,15 +214,15 @@ def _sample_aspect(video: av.VideoStream) -> Fraction | None:
     return libav.fraction(found) or None
 
 
-def _read_orders(chunks: Sequence[Path]) -> list[list[int]]:
-    """Return for each chunk which of its frames, in the order of showing, each of its packets is.
+def _read_orders(chunks: Sequence[Path]) -> list[Order]:
+    """Return the order of the frames of each chunk.
 
     Raises:
         MediaError: chunks cannot be joined.
     """
     if not chunks:
         raise MediaError("there is no chunk to write into a file")
-    orders: list[list[int]] = []
+    orders: list[Order] = []
     expected: tuple[object, ...] = ()
     for chunk in chunks:
         with libav.opened(chunk) as container, libav.reading(chunk):
@@ -222,9 +239,9 @@ def _read_orders(chunks: Sequence[Path]) -> list[list[int]]:
         times = sorted({time for time, _ in packets if time is not None})
         if not packets or len(times) != len(packets) or not packets[0][1]:
             raise MediaError(
-                f"{chunk} is damaged: it does not begin with a key frame, or has frames without a time of "
-                "their own; encode it anew"
+                f"{chunk} is damaged: it does not begin with a key frame, or has frames without a time of their own; "
+                "encode it anew"
             )
-        ranks = {time: rank for rank, time in enumerate(times)}
-        orders.append([ranks[time] for time, _ in packets if time is not None])
+        places = {time: rank for rank, time in enumerate(times)}
+        orders.append(Order([places[time] for time, _ in packets if time is not None], [key for _, key in packets]))
     return orders

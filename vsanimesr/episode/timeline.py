@@ -27,11 +27,6 @@ class Timeline:
     rate: Fraction | None
     """Frames per second, where frames are shown at a steady rate."""
 
-    @property
-    def step(self) -> int:
-        """Ticks from the first frame to the next, or to the end."""
-        return self.ticks[1] - self.ticks[0]
-
 
 def lay_out(
     times: Sequence[Fraction], container: str, rate: Fraction, *, end: Fraction | None = None, later: Fraction

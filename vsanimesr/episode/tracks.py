@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 from collections.abc import Callable, Iterator
@@ -167,12 +168,10 @@ class Rest:
 
 def _fates(source: av.container.InputContainer, media: Media, container: str) -> list[Fate]:
     """Decide what becomes of each stream."""
-    av = libav.load()
-    with av.open(f"never-written.{container}", "w", format=FORMATS[container]) as target:
-        return [_fate(stream, media, container, target) for stream in source.streams]
+    return [_fate(stream, media, container) for stream in source.streams]
 
 
-def _fate(stream: Any, media: Media, container: str, scratch: av.container.OutputContainer) -> Fate:
+def _fate(stream: Any, media: Media, container: str) -> Fate:
     about = media.streams[stream.index]
     language = f", {about.language}" if about.language else ""
     name = f"{media.path.name}: {about.kind} {about.index} ({about.codec}{language})"
@@ -187,16 +186,26 @@ def _fate(stream: Any, media: Media, container: str, scratch: av.container.Outpu
         return Fate("drop", None if about.codec == "bin_data" else f"{name} is left out: it is neither sound nor text")
     if stream.codec_context is None:
         return Fate("drop", f"{name} is left out: its codec is not known here")
+    if _holds(container, stream):
+        return Fate("copy")
+    if about.codec in TEXT:
+        to = "mov_text" if container == "mp4" else "srt"
+        loses = ", and loses most of its styles" if about.codec in {"ass", "ssa"} else ""
+        return Fate("convert", f"{name} becomes {to}, because .{container} does not hold {about.codec}{loses}")
+    other = "mkv" if container == "mp4" else "mp4"
+    return Fate("drop", f"{name} is left out: .{container} does not hold {about.codec}; .{other} might")
+
+
+def _holds(container: str, stream: Any) -> bool:
+    """Return whether a container takes the stream as it is, by writing the head of a file into memory."""
+    av = libav.load()
     try:
-        scratch.add_mux_stream(about.codec)
-    except ValueError:
-        if about.codec in TEXT:
-            to = "mov_text" if container == "mp4" else "srt"
-            loses = ", and loses most of its styles" if about.codec in {"ass", "ssa"} else ""
-            return Fate("convert", f"{name} becomes {to}, because .{container} does not hold {about.codec}{loses}")
-        other = "mkv" if container == "mp4" else "mp4"
-        return Fate("drop", f"{name} is left out: .{container} does not hold {about.codec}; .{other} might")
-    return Fate("copy")
+        with av.open(io.BytesIO(), "w", format=FORMATS[container]) as target:
+            target.add_stream_from_template(stream, opaque=True)
+            target.start_encoding()
+    except (ValueError, av.FFmpegError):
+        return False
+    return True
 
 
 def _describe(new: Any, old: Any, container: str) -> None:
