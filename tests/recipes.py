@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import vapoursynth as vs
 
 from scripts.vspipe import SCRIPTS, environment
@@ -30,6 +32,13 @@ QUICK = {
 }
 """Changes with which small clips are encoded quickly."""
 UNCHANGED: Mapping[str, str] = {}
+
+
+def needs(*names: str) -> pytest.MarkDecorator:
+    """Skip a test where one of these programs or plugins is missing."""
+    plugins = {plugin.namespace for plugin in core.plugins()}
+    missing = [name for name in names if name not in plugins and shutil.which(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
 def edit(text: str, changes: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Small episodes, written by ffmpeg: a telecined DVD, a WEB source, a variable frame rate."""
+"""Small episodes, written by ffmpeg: a telecined DVD, an interlaced one, a WEB source, a variable frame rate."""
 
 from __future__ import annotations
 
@@ -45,17 +45,53 @@ def draw_pictures(width: int, height: int) -> Pictures:
     return pictures.astype(np.uint8)
 
 
-def write_dvd(folder: Path, first_field: str = "top") -> Pictures:
+CUTS = (0, 14, 37)
+"""Where the scenes of `draw_episode` start."""
+EPISODE_FRAMES = 48
+
+
+def draw_episode(width: int, height: int, *, twos: bool = True) -> Pictures:
+    """Return pictures of three scenes: held on twos, with a fade at its end, and moving.
+
+    Args:
+        twos: off for a film that is telecined. Of held frames and a telecine's, VDecimate cannot tell which to drop.
+    """
+    rng = np.random.default_rng(5)
+    pictures = []
+    for start, end in zip(CUTS, (*CUTS[1:], EPISODE_FRAMES), strict=True):
+        cells = rng.integers(30, 160, (height // 4, width // 4)).astype(float)
+        scene = cells.repeat(4, 0).repeat(4, 1)
+        for n in range(end - start):
+            picture = scene.copy()
+            left = (n // 2 if start == 0 and twos else n) * width // EPISODE_FRAMES
+            picture[height // 4 : height // 2, left : left + width // 6] = 220
+            if start == CUTS[1]:
+                picture *= min(1, (end - start - n) / 12)
+            pictures.append(picture)
+    return np.stack(pictures).astype(np.uint8)
+
+
+def write_dvd(folder: Path, first_field: str = "top", film: Pictures | None = None) -> Pictures:
     """Write `episode.mkv`: MPEG-2, 60x40 pixels of 32:27, telecined to 30000/1001, by its flags top field first.
+
+    Args:
+        film: the pictures, if not those of `draw_pictures`.
 
     Returns:
         The film.
     """
-    film = draw_pictures(60, 40)
+    film = draw_pictures(60, 40) if film is None else film
     mpeg2 = ["-c:v", "mpeg2video", "-q:v", "2", "-flags", "+ilme+ildct", "-pix_fmt", "yuv420p"]
     filters = f"telecine=first_field={first_field}:pattern=23,setfield=tff,setsar=32/27"
     _write(folder, film, filters, mpeg2, "tv", "smpte170m")
     return film
+
+
+def write_interlaced(folder: Path, pictures: Pictures) -> Pictures:
+    """Write `episode.mkv`: MPEG-2, 25 frames a second, flagged as interlaced, of fields of the same moment."""
+    mpeg2 = ["-c:v", "mpeg2video", "-q:v", "2", "-flags", "+ilme+ildct", "-pix_fmt", "yuv420p", "-r", "25"]
+    _write(folder, pictures, "setpts=N/25/TB,setfield=tff,setsar=16/15", mpeg2, "tv", "bt470bg")
+    return pictures
 
 
 def write_web(folder: Path, range: str = "tv") -> Pictures:
@@ -63,13 +99,15 @@ def write_web(folder: Path, range: str = "tv") -> Pictures:
     return _write_h264(folder, [1001 / 24] * FRAMES, range)
 
 
-def write_vfr(folder: Path) -> Pictures:
-    """Write `episode.mkv` as `write_web` does, but with the durations in `DURATIONS`."""
-    return _write_h264(folder, DURATIONS, "tv")
+def write_vfr(folder: Path, pictures: Pictures | None = None) -> Pictures:
+    """Write `episode.mkv` as `write_web` does, but with the durations in `DURATIONS`, again and again."""
+    durations = DURATIONS * (1 if pictures is None else -(-len(pictures) // len(DURATIONS)))
+    return _write_h264(folder, durations, "tv", pictures)
 
 
-def _write_h264(folder: Path, durations: Sequence[float], range: str) -> Pictures:
-    pictures = draw_pictures(64, 48)
+def _write_h264(folder: Path, durations: Sequence[float], range: str, pictures: Pictures | None = None) -> Pictures:
+    pictures = draw_pictures(64, 48) if pictures is None else pictures
+    durations = durations[: len(pictures)]
     times = "+".join([str(DELAY), *(f"gt(N\\,{n})*{duration}" for n, duration in enumerate(durations))])
     x264 = ["-c:v", "libx264", "-crf", "12", "-bf", "2", "-pix_fmt", "yuv420p10le"]
     kept = ["-fps_mode", "passthrough", "-enc_time_base:v", "1/1000"]

@@ -8,6 +8,8 @@
     ├── BackendError            a backend cannot be opened, or failed at a step
     │   └── TooLittleMemoryError  because there is too little memory
     ├── NotFiniteError          an SR frame holds NaN or infinity
+    ├── MediaError              a file cannot be read, encoded or written
+    ├── JobError                the work on a whole file cannot start, or had to stop; what is finished is kept
     └── TrainerError            base of the trainer's errors, in `trainer.errors`
         ├── SettingError        a setting is unknown, of the wrong type, or out of its range
         ├── ClipError           a clip cannot be read, or is too short or too small
@@ -61,6 +63,14 @@ class TooLittleMemoryError(BackendError):
 
 class NotFiniteError(AnimeSRError):
     """An SR frame holds NaN or infinity. The step itself has run, and later steps can run."""
+
+
+class MediaError(AnimeSRError):
+    """A media file cannot be read, encoded or written."""
+
+
+class JobError(AnimeSRError):
+    """The work on a whole file cannot start, or had to stop. What is finished is kept."""
 
 
 def suggestion(name: str, known: Iterable[str], *, prefix: str = "") -> str:

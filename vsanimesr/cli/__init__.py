@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from .. import installation
-from . import bench, build, compare, doctor, program, scenes, train, weights
+from . import bench, build, compare, doctor, program, scenes, train, upscale, verify, weights
 
 COMMANDS: program.Commands = {
+    "upscale": upscale,
+    "verify": verify,
     "weights": weights,
     "build": build,
     "doctor": doctor,

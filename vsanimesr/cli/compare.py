@@ -18,11 +18,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..episode.clips import find_scenes, open_clip
+from ..episode.progress import show_progress
 from ..errors import OptionError
 from ..files import write_atomic
 from ..installation import DISTRIBUTION
 from ..quiet import stdout_to_stderr
-from .scenes import Progress, find_scenes, open_clip
 
 if TYPE_CHECKING:
     from ..comparison.clips import Clip
@@ -103,23 +104,21 @@ def _write_report(args: argparse.Namespace, clips: Sequence[Clip], reference: Cl
     else:
         frames = args.frames
         chosen_by = f"Frames: {len(frames)} of {len(clips[0].frames)}, chosen by hand (--frames)."
-    progress = Progress(len(frames), "pictures: ")
     shots = []
     # The page is read as text, in which 4 characters hold 3 bytes of an image: `take_shot` counts these characters.
     budget = int(0.99 * 1e6 * args.megabytes) // len(frames)
-    try:
+    with show_progress(len(frames), "pictures: ") as advance:
         for n in frames:
             shots.append(take_shot(views, page_size(every), n, budget))
-            progress.show(len(shots))
-    finally:
-        progress.clear()
+            advance(len(shots))
     return render_page(Report(every, views, shots, scenes, chosen_by, version(DISTRIBUTION)))
 
 
 def _find_scenes(clips: Sequence[Clip]) -> list[int]:
     """Return the scenes of the smallest clip, which is the source, or the cheapest to read."""
     source = min(clips, key=lambda clip: clip.frames.width * clip.frames.height)
-    return find_scenes(source.rgb, str(source.path), "scenes: ")
+    with show_progress(len(source.frames), "scenes: ") as advance:
+        return find_scenes(source.rgb, str(source.path), advance=advance)
 
 
 def _choose(
@@ -133,16 +132,13 @@ def _choose(
     samples = sample_frames(scenes, len(clips[0].frames), args.samples)
     size = page_size([*clips, *([reference] if reference else [])])
     compared = [(view.clip.path, view.clip.to_rgb24(size)) for view in compared_views(list_views(clips, reference))]
-    progress = Progress(len(samples), "differences: ")
-    try:
-        differences = measure_differences(compared, samples, progress.show)
-    finally:
-        progress.clear()
+    with show_progress(len(samples), "differences: ") as advance:
+        differences = measure_differences(compared, samples, advance)
     return choose_frames(differences, scenes, args.count)
 
 
 def _open(path: Path, label: str) -> Clip:
-    from .. import load  # not at the top, see `scenes.open_clip`
+    from .. import load  # not at the top, see `episode.clips`
     from ..comparison.clips import Clip
     from ..comparison.images import SUFFIXES, open_images
 

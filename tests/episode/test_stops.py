@@ -1,0 +1,160 @@
+"""The program as a user runs it: killed, stopped, started twice, and with a worker that dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests import sources
+from tests.episode.jobs import needs_episodes, start_program
+from tests.sources import EPISODE_FRAMES, draw_episode
+from vsanimesr.episode.manifest import Folder
+
+pytestmark = [needs_episodes, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+
+SCRIPT = """
+import time
+import vapoursynth as vs
+core = vs.core
+clip = core.bs.VideoSource({source!r})
+clip = core.animesr.Upscale(clip, backend="null", scene_change="none", segment=[4, 1], format=vs.YUV420P10)
+core.std.FrameEval(clip, lambda n: time.sleep(0.02) or clip).set_output()
+"""
+CHUNKS = EPISODE_FRAMES // 4
+LIMIT = 200  # seconds: a hang ends
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A script whose frames take a while, beside its source."""
+    folder = tmp_path_factory.mktemp("slow")
+    sources.write_vfr(folder, draw_episode(64, 48))
+    path = folder / "slow.vpy"
+    path.write_text(SCRIPT.format(source=str(folder / "episode.mkv")))
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(script: Path) -> list[list[object]]:
+    """The chunks of a run that was not stopped."""
+    program = start(script, script.parent)
+    _, said = program.communicate(timeout=LIMIT)
+    assert program.returncode == 0, said
+    return chunks_of(script.parent)
+
+
+def start(script: Path, folder: Path, *more: str) -> subprocess.Popen[str]:
+    """Start the program in a folder: with a chunk every four frames."""
+    options = ["--encoder", "ffv1", "--chunk", "4", "--streams-from", str(script.with_name("episode.mkv"))]
+    return start_program("upscale", script, "-o", "new.mkv", *options, *more, folder=folder)
+
+
+def chunks_of(folder: Path) -> list[list[object]]:
+    chunks: list[list[object]] = json.loads((folder / "new.mkv.animesr.json").read_text())["chunks"]
+    return chunks
+
+
+def finished(folder: Path) -> int:
+    """Return the number of finished chunks."""
+    return len(list(Folder.of(folder / "new.mkv").path.glob("chunk-?????.json")))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = LIMIT) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def workers_of(program: subprocess.Popen[str]) -> list[int]:
+    """Return the processes that a program has started to make chunks."""
+    children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def all_dead(pids: list[int]) -> bool:
+    """Whether these processes have ended."""
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            continue
+        if state != "Z":
+            return False
+    return True
+
+
+def test_killed_at_random_moments_it_goes_on_and_gives_the_same(
+    script: Path, expected: list[list[object]], tmp_path: Path
+) -> None:
+    moments = random.Random(3)
+    for kills in range(3):
+        before = finished(tmp_path)
+        program = start(script, tmp_path)
+        while finished(tmp_path) == before and program.poll() is None:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.3))
+        workers = workers_of(program)
+        program.kill()
+        program.wait(LIMIT)
+        assert finished(tmp_path) > before, kills
+        wait_for(partial(all_dead, workers), 20)
+    assert finished(tmp_path) < CHUNKS, "it was killed too late to say anything"
+
+    kept = {path: path.stat().st_mtime_ns for path in Folder.of(tmp_path / "new.mkv").path.glob("chunk-?????.mkv")}
+    program = start(script, tmp_path)
+    _, said = program.communicate(timeout=LIMIT)
+
+    assert program.returncode == 0, said
+    assert f"{len(kept)} of {CHUNKS} chunks are finished already" in said
+    assert chunks_of(tmp_path) == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.mkv", "new.mkv.animesr.json"]
+
+
+def test_a_worker_that_dies_costs_one_chunk(script: Path, expected: list[list[object]], tmp_path: Path) -> None:
+    program = start(script, tmp_path, "--workers", "2")
+    wait_for(lambda: finished(tmp_path) >= 2)
+    workers = workers_of(program)
+    os.kill(workers[0], signal.SIGKILL)
+    _, said = program.communicate(timeout=LIMIT)
+
+    assert program.returncode == 0, said
+    assert len(workers) == 2
+    assert said.count("a worker process died") == 1
+    assert "it is made again" in said
+    assert chunks_of(tmp_path) == expected
+
+
+def test_ctrl_c_says_what_is_kept(script: Path, tmp_path: Path) -> None:
+    program = start(script, tmp_path)
+    wait_for(lambda: finished(tmp_path) >= 1)
+    workers = workers_of(program)
+    program.send_signal(signal.SIGINT)
+    _, said = program.communicate(timeout=LIMIT)
+
+    assert program.returncode == 130
+    assert f" of {CHUNKS} chunks are finished and kept; run the same command again to go on" in said
+    assert "Traceback" not in said
+    wait_for(partial(all_dead, workers), 20)
+
+
+def test_two_programs_do_not_work_on_one_result(script: Path, tmp_path: Path) -> None:
+    program = start(script, tmp_path)
+    wait_for(lambda: finished(tmp_path) >= 1)
+    second = start(script, tmp_path)
+    _, said = second.communicate(timeout=LIMIT)
+    program.kill()
+    program.communicate()
+
+    assert second.returncode == 1
+    assert "another process works in" in said

@@ -1,0 +1,181 @@
+"""Clips out of video files and scripts, and where their scenes start."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import MissingDependencyError, OptionError
+from ..options import SCENE_PROPERTY
+
+if TYPE_CHECKING:
+    import vapoursynth
+
+SCRIPT_SUFFIX = ".vpy"
+READERS = {"bs": "VideoSource", "ffms2": "Source", "lsmas": "LWLibavSource"}
+"""Functions that open a video file, by plugin, the best first."""
+MODULE = "__vapoursynth__"
+"""The name under which vspipe runs a script."""
+BLOCK = 240  # frames that are searched at once for the start of a scene
+BEYOND = 32
+"""Frames behind a frame whose scenes it may depend on: the window of a kept frame reaches over held frames."""
+
+type Advance = Callable[[int], None]
+"""What is called after each frame with the number of frames that are done."""
+
+
+def open_clip(path: Path) -> vapoursynth.VideoNode:
+    """Open a video file, or output 0 of a script.
+
+    Raises:
+        OptionError: the file cannot be read, or the script fails or has no clip as output 0.
+        MissingDependencyError: no plugin that opens video files is installed.
+    """
+    if path.suffix.lower() != SCRIPT_SUFFIX:
+        return _read_video(path)
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise OptionError(f"{path} cannot be read ({error.strerror or error}); give a script that can") from None
+    return run_script(source, path)
+
+
+def run_script(source: str | bytes, path: Path) -> vapoursynth.VideoNode:
+    """Run a script as vspipe does, and return its output 0.
+
+    Args:
+        source: the text of the script.
+        path: what the script takes for its own path; it may import modules that lie beside it.
+
+    Raises:
+        OptionError: the script fails, or has no clip as output 0.
+    """
+    import vapoursynth as vs
+
+    try:
+        execute(source, path)
+    except (Exception, SystemExit) as error:
+        raise OptionError(f"{path} fails ({type(error).__name__}: {error}); mend the script") from None
+    output: Any = vs.get_outputs().get(0)
+    clip = getattr(output, "clip", output)  # an output holds the clip and its alpha
+    if not isinstance(clip, vs.VideoNode):
+        raise OptionError(f"{path} has no clip as output 0; end the script with clip.set_output()")
+    return clip
+
+
+def execute(source: str | bytes, path: Path) -> dict[str, Any]:
+    """Run the text of a script as vspipe does. Return its variables; whatever it raises is not caught."""
+    import vapoursynth as vs
+
+    _load_plugin()
+    vs.clear_outputs()
+    module = types.ModuleType(MODULE)
+    module.__file__ = str(path)
+    with _search_modules_in(path.parent), _known_as(module):
+        exec(compile(source, path, "exec"), module.__dict__)
+    return module.__dict__
+
+
+def find_scenes(
+    clip: vapoursynth.VideoNode,
+    name: str,
+    *,
+    property: str = SCENE_PROPERTY,
+    detect: bool = True,
+    first: int = 0,
+    last: int | None = None,
+    advance: Advance = lambda _: None,
+) -> list[int]:
+    """Return where the scenes start on which the frames from `first` to before `last` depend, ascending.
+
+    These are all from the start of the scene that holds `first` to a little behind `last`. Frame 0 starts a scene.
+
+    Args:
+        name: of the clip, for errors.
+        property: the frame property that is 1 where a scene starts.
+        detect: cuts are detected among frames without `_SceneChangePrev`.
+        last: None for the end of the clip.
+        advance: called with the number of frames that were searched.
+
+    Raises:
+        OptionError: a frame cannot be read.
+    """
+    import vapoursynth as vs
+
+    _load_plugin()
+    end = len(clip) if last is None else min(len(clip), last + BEYOND)
+    done = 0
+
+    def search(start: int, end: int) -> list[int]:
+        nonlocal done
+        found = []
+        for n, frame in enumerate(clip[start:end].frames(close=True), start):
+            if n == 0 or frame.props.get(property) == 1:
+                found.append(n)
+            done += 1
+            advance(done)
+        return found
+
+    try:
+        if detect:
+            clip = vs.core.animesr.Scenes(clip)
+        scenes = search(first, end)
+        while first > 0 and (not scenes or scenes[0] > first):
+            start = max(0, first - BLOCK)
+            earlier = search(start, first)
+            scenes = earlier[-1:] + scenes
+            if earlier:
+                break
+            first = start
+    except vs.Error as error:
+        reason = str(error).strip().splitlines()[-1]  # of a traceback, if a filter in Python fails, the last line
+        raise OptionError(f"{name}: {reason}") from None
+    return scenes
+
+
+def _read_video(path: Path) -> vapoursynth.VideoNode:
+    import vapoursynth as vs
+
+    _load_plugin()
+    for plugin, function in READERS.items():
+        if hasattr(vs.core, plugin):
+            try:
+                return getattr(getattr(vs.core, plugin), function)(str(path))
+            except vs.Error as error:
+                raise OptionError(f"{path} cannot be read as a video ({error}); give a video file or a .vpy") from None
+    raise MissingDependencyError(
+        "no plugin of VapourSynth that opens video files is installed; run: pip install vapoursynth-bestsource. Or "
+        "give a .vpy script"
+    )
+
+
+def _load_plugin() -> None:
+    from .. import load  # not at the top: it is missing if files of another package lie over ours, which `main` reports
+
+    load()
+
+
+@contextmanager
+def _search_modules_in(folder: Path) -> Iterator[None]:
+    """Let a script import modules that lie beside it, as vspipe does."""
+    path = sys.path
+    sys.path = [str(folder.resolve()), *path]
+    try:
+        yield
+    finally:
+        sys.path = path  # whatever the script has done to it
+
+
+@contextmanager
+def _known_as(module: types.ModuleType) -> Iterator[None]:
+    """Let a script be found by its name, which dataclasses and pickle need."""
+    sys.modules[module.__name__] = module
+    try:
+        yield
+    finally:
+        with suppress(KeyError):
+            del sys.modules[module.__name__]

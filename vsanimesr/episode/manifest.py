@@ -1,0 +1,252 @@
+"""The work folder of a job: what the job is made of, and what is finished.
+
+    OUT.animesr/
+        manifest.json       what the job is made of, and its chunks; written once
+        scenes.txt          where scenes start, for Upscale
+        chunk-00012.mkv     a finished chunk
+        chunk-00012.json    its record, written after it
+        chunk-00012.state   how far a chunk in work is
+        log.txt             what was said; workers.txt: what libraries said
+
+A chunk is finished if it has a record, so a job can be killed anywhere. When the result is written, its manifest is
+`OUT.animesr.json`, and the folder is removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import JobError
+from ..files import write_atomic
+from .chunks import Chunk
+from .script import Script
+
+FORMAT = 1
+"""Number of the layout of the folder, for versions to come."""
+PIECES, PIECE_BYTES = 16, 1 << 20  # of a file that are hashed to tell it from others
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished chunk."""
+
+    frames: int
+    digest: str
+    """Hash of the decoded frames."""
+    bytes: int
+    """Size of the file."""
+    file_digest: str
+    """SHA-256 of the file."""
+    held: int
+    """Frames that repeat another one."""
+    seconds: float
+    """Time that the chunk took."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a job is made of."""
+
+    identity: Mapping[str, str]
+    """Everything that the result depends on, each under a name that a user knows."""
+    script: Script
+    chunks: tuple[Chunk, ...]
+    scenes: tuple[int, ...]
+    times: tuple[Fraction, ...]
+    """When each frame of all chunks is shown, in seconds."""
+    end: Fraction
+    """When the last frame ends."""
+    is_part: bool
+    """Whether the source has more frames."""
+    encoder: Mapping[str, Any]
+    """Format of the frames and settings of the encoder, see `settings`."""
+    streams: str
+    """The file whose other streams are copied, or ""."""
+
+    @property
+    def first(self) -> int:
+        """The first frame of the first chunk."""
+        return self.chunks[0].start
+
+    @property
+    def frames(self) -> int:
+        """The number of frames of all chunks."""
+        return self.chunks[-1].end - self.first
+
+    def to_json(self) -> str:
+        """Return the content of the file."""
+        content = asdict(self) | {"format": FORMAT, "times": [str(time) for time in self.times]}
+        content["end"] = str(self.end)
+        return json.dumps(content, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read the content of the file.
+
+        Raises:
+            ValueError: it is damaged, or of another version.
+        """
+        try:
+            content = json.loads(text)
+            if content.pop("format") != FORMAT:
+                raise ValueError("another version of this program wrote it")
+            return cls(
+                **{
+                    **content,
+                    "script": Script(**content["script"]),
+                    "chunks": tuple(Chunk(*chunk) for chunk in content["chunks"]),
+                    "scenes": tuple(content["scenes"]),
+                    "times": tuple(map(Fraction, content["times"])),
+                    "end": Fraction(content["end"]),
+                }
+            )
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from None
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The work folder of a job."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, output: Path) -> Self:
+        """Return the work folder for a result. It may not exist."""
+        return cls(output.with_name(f"{output.name}.animesr"))
+
+    @property
+    def manifest_path(self) -> Path:
+        """The manifest's path."""
+        return self.path / "manifest.json"
+
+    @property
+    def scenes_path(self) -> Path:
+        """The scene file's path."""
+        return self.path / "scenes.txt"
+
+    def chunk_path(self, number: int) -> Path:
+        """Return the path of a finished chunk."""
+        return self.path / f"chunk-{number:05}.mkv"
+
+    def part_path(self, number: int) -> Path:
+        """Return the path of a chunk in work, which no other process uses."""
+        return self.path / f"chunk-{number:05}.{os.getpid()}.part.mkv"
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest.
+
+        Raises:
+            JobError: it cannot be read.
+        """
+        try:
+            return Manifest.from_json(self.manifest_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise JobError(f"{self.manifest_path} cannot be read ({reason}); --restart begins anew") from None
+
+    def write_record(self, number: int, record: Record) -> None:
+        """Enter a finished chunk."""
+        write_atomic(self._record_path(number), json.dumps(asdict(record)).encode())
+        with suppress(OSError):
+            self._state_path(number).unlink()
+
+    def read_record(self, number: int) -> Record | None:
+        """Return the record of a chunk, or None if it is not finished."""
+        try:
+            return Record(**json.loads(self._record_path(number).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write_state(self, number: int, frames: int, held: int) -> None:
+        """Say how far a chunk in work is."""
+        with suppress(OSError):  # it only serves the display
+            self._state_path(number).write_text(f"{frames} {held}\n")
+
+    def read_state(self, number: int) -> tuple[int, int] | None:
+        """Return how many frames of a chunk in work are done, and how many of them were held; None if it cannot be read
+        just now.
+        """
+        try:
+            text = self._state_path(number).read_text()
+            frames, held = map(int, text.split()) if text.endswith("\n") else (0, 0)
+        except (OSError, ValueError):
+            return None
+        return (frames, held) if frames else None
+
+    def take_out(self, number: int) -> None:
+        """Remove a chunk, its record first."""
+        for path in (self._record_path(number), self._state_path(number), self.chunk_path(number)):
+            path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove the job, the manifest first. Logs, the lock and files that are not ours stay."""
+        for path in [self.manifest_path, self.scenes_path, *self.path.glob("chunk-*"), *self.path.glob("*.part")]:
+            path.unlink(missing_ok=True)
+
+    def remove_parts(self) -> None:
+        """Remove what processes that were killed have left."""
+        for path in self.path.glob("*.part*"):
+            path.unlink(missing_ok=True)
+        for path in self.path.glob("chunk-*.state"):
+            path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove everything that is ours, and the folder, if nothing else is in it."""
+        self.clear()
+        with suppress(OSError):  # Windows removes no file that a process still holds
+            for name in ("log.txt", "workers.txt", "lock"):
+                (self.path / name).unlink(missing_ok=True)
+            self.path.rmdir()
+
+    def _record_path(self, number: int) -> Path:
+        return self.chunk_path(number).with_suffix(".json")
+
+    def _state_path(self, number: int) -> Path:
+        return self.chunk_path(number).with_suffix(".state")
+
+
+def describe_difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Return what two jobs differ in, or "" if they are the same."""
+    differences = []
+    for name in dict.fromkeys([*before, *now]):
+        old, new = before.get(name) or "nothing", now.get(name) or "nothing"
+        if old != new:
+            old, new = _first_different_lines(old, new)
+            differences.append(f"{name} was {old}, now {new}")
+    return "; ".join(differences)
+
+
+def fingerprint(path: Path) -> str:
+    """Return the size of a file and a hash of its head, its tail and pieces between."""
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for piece in range(PIECES):
+            file.seek(max(0, size - PIECE_BYTES) * piece // (PIECES - 1))
+            digest.update(file.read(PIECE_BYTES))
+    return f"{size} bytes, {digest.hexdigest()[:16]}"
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_different_lines(old: str, new: str) -> tuple[str, str]:
+    """Return what differs in two texts of many lines."""
+    if "\n" not in old + new:
+        return old, new
+    lines = [(a, b) for a, b in zip([*old.splitlines(), ""], [*new.splitlines(), ""], strict=False) if a != b]
+    return (repr(lines[0][0]), repr(lines[0][1])) if lines else (f"{len(old)} characters", f"{len(new)} characters")

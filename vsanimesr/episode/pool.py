@@ -1,0 +1,137 @@
+"""Processes that make chunks, and what to do if one dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import AnimeSRError, JobError
+from . import worker
+from .manifest import Record
+
+ATTEMPTS = 2
+"""How often a chunk is begun whose process dies."""
+POLL = 0.2  # seconds between two looks at how far the work is
+
+
+class Process:
+    """A process for one call at a time. If it dies, the next call starts another."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._executor: ProcessPoolExecutor | None = None
+        self._pid: int | None = None
+
+    def submit[T](self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Call a function in the process."""
+        if self._executor is None:
+            context = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(1, context, worker.start, (str(self._log),))
+            self._pid = None
+            self._executor.submit(os.getpid).add_done_callback(self._remember)
+        return self._executor.submit(function, *arguments)
+
+    def call[T](self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function in the process, and wait for what it returns.
+
+        Raises:
+            JobError: the process died.
+        """
+        try:
+            return self.submit(function, *arguments).result()
+        except BrokenProcessPool:
+            self.stop()
+            raise JobError(f"{_DIED}, see {self._log}") from None
+
+    def stop(self) -> None:
+        """End the process at once."""
+        if self._executor is None:
+            return
+        if self._pid is not None:
+            with suppress(OSError):
+                os.kill(self._pid, signal.SIGTERM)
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor = None
+
+    def _remember(self, pid: Future[int]) -> None:
+        with suppress(BrokenProcessPool):
+            self._pid = pid.result()
+
+
+_DIED = "a worker process died (out of memory, or ended by the system or by someone)"
+
+
+class Pool:
+    """Several processes, of which each makes one chunk at a time."""
+
+    def __init__(self, workers: int, log: Path) -> None:
+        self.processes = [Process(log) for _ in range(workers)]
+        self._log = log
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes:
+            process.stop()
+
+    def run(
+        self,
+        folder: str,
+        numbers: Iterable[int],
+        *,
+        finish: Callable[[int, Record], None],
+        poll: Callable[[Iterable[int]], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        """Make chunks in this order.
+
+        Args:
+            finish: called with each chunk that is finished.
+            poll: called several times a second with the chunks in work.
+            tell: called with what a user should know.
+
+        Raises:
+            JobError: a chunk cannot be made. Those that were in work with it have been made, if they could be.
+        """
+        queue, attempts = list(numbers), dict.fromkeys(numbers, 0)
+        busy: dict[Future[Record], tuple[Process, int]] = {}
+        failure: tuple[int, AnimeSRError] | None = None
+        while (queue and failure is None) or busy:
+            for process in self.processes:
+                if queue and failure is None and process not in [owner for owner, _ in busy.values()]:
+                    number = queue.pop(0)
+                    attempts[number] += 1
+                    busy[process.submit(worker.encode_chunk, folder, number)] = (process, number)
+            done, _ = wait(busy, POLL, FIRST_COMPLETED)
+            for future in done:
+                process, number = busy.pop(future)
+                try:
+                    finish(number, future.result())
+                except BrokenProcessPool:
+                    process.stop()
+                    if attempts[number] < ATTEMPTS:
+                        tell(f"{_DIED} at chunk {number}; it is made again")
+                        queue.insert(0, number)
+                    else:
+                        failure = failure or (number, JobError(f"{_DIED} {ATTEMPTS} times, see {self._log}"))
+                except AnimeSRError as error:
+                    failure = failure or (number, error)
+            poll([number for _, number in busy.values()])
+        if failure is not None:
+            raise ChunkError(*failure)
+
+
+class ChunkError(JobError):
+    """A chunk that cannot be made."""
+
+    def __init__(self, number: int, error: AnimeSRError) -> None:
+        super().__init__(str(error))
+        self.number = number
