@@ -13,8 +13,8 @@ import pytest
 import vapoursynth as vs
 
 from tests.cli.terminal import run_in_terminal
-from vsanimesr.cli import main, scenes
-from vsanimesr.episode import clips
+from vsanimesr.cli import main
+from vsanimesr.episode import clips, progress
 from vsanimesr.scene_file import read_scene_file
 
 CUTS = (0, 12, 20)
@@ -143,7 +143,7 @@ def test_no_plugin_that_opens_videos(
 
 
 def test_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(scenes, "INTERVAL", 0.0)
+    monkeypatch.setattr(progress, "SHORT_INTERVAL", 0.0)
     script = tmp_path / "clip.vpy"
     script.write_text(f"{SCRIPT}\none[:3].set_output()\n")
 
