@@ -74,9 +74,12 @@ def test_what_is_not_shown_is_said() -> None:
 
 def test_an_interlaced_frame_is_shown_as_stored() -> None:
     rows = core.std.StackVertical([blank(vs.RGB24, (16, 1), color=[200 * (row % 2)] * 3) for row in range(16)])
-    shown = Clip.of("", PATH, rows.std.SetFieldBased(2))
+    fields, frame = (Clip.of("", PATH, rows.std.SetFieldBased(order)) for order in (2, 0))
 
-    assert read_rgb(PATH, shown.to_rgb24(), 0)[:, 0, 0].tolist() == [0, 200] * 8
+    assert read_rgb(PATH, fields.to_rgb24(), 0)[:, 0, 0].tolist() == [0, 200] * 8
+    # Enlarged too: the rows are those of a frame, not of two fields.
+    enlarged, expected = (read_rgb(PATH, clip.to_rgb24((32, 32)), 0) for clip in (fields, frame))
+    assert np.array_equal(enlarged, expected)
 
 
 def test_properties_and_format_are_described() -> None:
