@@ -157,8 +157,8 @@ def test_fp8_holds_all_values(model: str) -> None:
 
 @pytest.mark.parametrize("model", ["v1", "v2"])
 @pytest.mark.parametrize("precision", EIGHT_BITS)
-def test_the_error_to_fp32_is_small_and_does_not_grow(model: str, precision: GraphPrecision) -> None:
-    """The state carries the error from step to step."""
+def test_the_error_to_fp32_is_small_over_many_steps(model: str, precision: GraphPrecision) -> None:
+    """The state carries the error from step to step. With `v1` it grows in some scenes: docs/reports/precisions.md."""
     weights = read_weights(model)
     found = run(make_graph(precision, weights, SIZE))
     psnr = [compute_psnr(*pair) for pair in zip(found, run(make_graph("fp32", weights, SIZE)), strict=True)]
