@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -16,6 +17,11 @@ from vsanimesr import paths
 from vsanimesr.weights.fetch import download_wheel, read_released
 from vsanimesr.weights.load import load_weights
 from vsanimesr.weights.release import RELEASES
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the tests import out of later garbage collections. VapourSynth collects after each `frames()`."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

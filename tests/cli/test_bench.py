@@ -182,6 +182,13 @@ def test_held_frames_are_measured_even_if_they_take_more_than_their_share() -> N
     assert outcome.held.size == (160, 120)
 
 
+def test_a_clip_on_twos_gains_no_more_than_twice_the_speed() -> None:
+    outcome = measure(Machine(CPU, gain=2.4))
+
+    assert outcome.held
+    assert outcome.held.times == 2
+
+
 def test_a_machine_that_becomes_slower_loses_the_measurement_in_work_only() -> None:
     outcome = measure(Machine(CPU, slower=20))
 

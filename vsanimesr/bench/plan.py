@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 
 from ..backends import AUTO, BACKENDS, FALLBACK, installed_backends
 from ..options import Held
+from .clip import HOLD
 from .worker import BRIEF_SECONDS, FEWEST, SECONDS, WARM_UP, Failure, Job, Speed, Worker
 
 type Size = tuple[int, int]
@@ -215,7 +216,8 @@ class Bench:
             return
         answer = self._ask(first, size, until=self._end, held="skip")
         if isinstance(answer, Speed):
-            self._outcome.held = HeldGain(first, size, speeds[size].median / answer.median)
+            gain = speeds[size].median / answer.median
+            self._outcome.held = HeldGain(first, size, min(gain, HOLD))  # more is noise: each drawing takes a step
         else:
             self._fail(first.backend, answer, first.precision, size)
 
