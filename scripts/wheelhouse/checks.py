@@ -96,6 +96,8 @@ def _check_pe(library: lief.PE.Binary) -> Iterator[str]:
     for name in (str(each.name) for each in library.imports):
         if not DLLS.fullmatch(name):
             yield f"links {name}, which not every Windows has"
+    if library.header.time_date_stamps:
+        yield "holds the time at which it was linked"
     exported = library.get_export()
     yield from _check_exports(str(each.name) for each in exported.entries) if exported else _check_exports([])
 

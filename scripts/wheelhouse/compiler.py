@@ -67,7 +67,17 @@ def link_library(target: Target, objects: Sequence[Path], folder: Path) -> Path:
     library = folder / target.library
     (folder / EXPORTS).write_text(f"{{ global: {ENTRY}; local: *; }};\n")
     _zig(target, ["-shared", "-s", *target.links, "-o", library, *objects], cwd=folder, cache=folder / "zig")
+    if target.system == "windows":
+        clear_time(library)
     return library
+
+
+def clear_time(library: Path) -> None:
+    """Set the time in a PE file to zero. It stands eight bytes behind the start of the header, whose place is at 60."""
+    content = bytearray(library.read_bytes())
+    begin = int.from_bytes(content[60:64], "little") + 8
+    content[begin : begin + 4] = bytes(4)
+    library.write_bytes(content)
 
 
 def _zig(target: Target, arguments: Sequence[str | Path], *, cwd: Path, cache: Path) -> None:
