@@ -25,6 +25,7 @@ from vsanimesr.session import Session
 SIZES = ((720, 480), (640, 480), (1280, 720), (1920, 1080))
 """A DVD first: what people ask about."""
 PRECISIONS: tuple[Precision, ...] = ("fp16", "bf16", "fp32")
+EIGHT_BITS: tuple[Precision, ...] = ("int8", "fp8")
 SECONDS = 4.0
 """Time of a measurement."""
 WARM_UP = 8
@@ -185,7 +186,7 @@ def measure_peak(precision: Precision) -> float:
 def _alone(backends: Sequence[str], peaks: dict[Precision, float]) -> Iterator[tuple[str, ...]]:
     for width, height in SIZES:
         for name in backends:
-            for precision, texts, formats in _variants(name):
+            for precision, texts, formats in _variants(name, (width, height)):
                 row = f"{name} {' '.join((precision, *texts))}, {width}x{height}"
                 options = Options(backend=name, precision=precision, backend_options=texts)
                 try:
@@ -196,9 +197,13 @@ def _alone(backends: Sequence[str], peaks: dict[Precision, float]) -> Iterator[t
                     yield row, *speed.cells(width * height, peaks.get(precision))
 
 
-def _variants(name: str) -> Iterator[tuple[Precision, tuple[str, ...], str]]:
-    """Yield what is compared of a backend: the usual formats in every way, and beside them one run in RGBS."""
-    for precision in PRECISIONS:
+def _variants(name: str, size: tuple[int, int]) -> Iterator[tuple[Precision, tuple[str, ...], str]]:
+    """Yield what is compared of a backend: the usual formats in every way, and beside them one run in RGBS.
+
+    8 bits are tried at one size. A card that does not compute them gives its reason in the row.
+    """
+    eight = EIGHT_BITS if name.startswith("tensorrt") and size == SIZES[0] else ()
+    for precision in (*PRECISIONS, *eight):
         for texts in OPTIONS.get(name, ((),)):
             yield precision, texts, USUAL
     yield PRECISIONS[0], (), PLAIN
