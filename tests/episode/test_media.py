@@ -101,6 +101,21 @@ def test_a_cover_is_not_the_video(tmp_path: Path) -> None:
     assert [stream.picture for stream in media.streams] == [media.video == 1, media.video == 0]
 
 
+def test_a_song_with_a_cover_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("aac", rate=48000, layout="mono")
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.codec_context.width, cover.codec_context.height, cover.codec_context.pix_fmt = 16, 16, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        container.mux([*cover.encode(av.VideoFrame(16, 16, "yuvj420p")), *cover.encode(None)])
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=4800)
+        frame.rate, frame.pts = 48000, 0
+        container.mux([*sound.encode(frame), *sound.encode(None)])
+    with pytest.raises(MediaError, match=r"song\.mp4 holds no video"):
+        probe(path)
+
+
 def test_hdr_of_the_stream_is_read_without_the_container(tmp_path: Path) -> None:
     how = clips.settings("x265", colours=clips.TAGS, hdr=clips.HDR)
     [chunk] = clips.write_chunks(tmp_path, [1], how)

@@ -69,6 +69,10 @@ def assert_in_order(path: Path, lengths: Sequence[int]) -> None:
     """Check that a file shows frames 0, 1, ... and is decoded in an order that a player can follow."""
     assert clips.shown_numbers(path) == [n % 24 for n in range(sum(lengths))]
     with av.open(str(path)) as container:
+        # A decoder knows the order of frames by itself, and gives each the time of its packet.
+        shown = [frame.pts for frame in container.decode(video=0) if frame.pts is not None]
+    assert all(before < after for before, after in pairwise(shown))
+    with av.open(str(path)) as container:
         stamps = [(packet.pts, packet.dts) for packet in container.demux(video=0) if packet.size]
     known = [(pts, dts) for pts, dts in stamps if dts is not None and pts is not None]
     assert all(dts <= pts for pts, dts in known)
@@ -256,6 +260,16 @@ def test_the_last_frame_is_shown_as_long_as_it_is_said_to(
         assert read_duration(out) == end
     mux(chunks, times, None, out)
     assert read_duration(out) == times[-1] + Fraction(33, 1000)
+
+
+def test_mp4_shows_frames_behind_a_key_frame_that_is_decoded_slowly(tmp_path: Path) -> None:
+    lengths = [1, 1, 1, 1, 5, 1, 2]
+    parts = clips.write_chunks(tmp_path, lengths, settings("x264"))
+    gaps = [Fraction(2, 1000)] * 7 + [Fraction(6, 1000), Fraction(4, 1000), Fraction(2, 1000), Fraction(2, 1000)]
+    times = list(accumulate(gaps, initial=Fraction(0)))
+    mux(parts, times, None, tmp_path / "new.mp4")
+    assert frame_times(tmp_path / "new.mp4") == times
+    assert_in_order(tmp_path / "new.mp4", lengths)
 
 
 POOL = 6
