@@ -56,6 +56,13 @@ def test_each_frame_has_its_own_time(tmp_path: Path) -> None:
     assert found == exact
 
 
+def test_the_duration_of_mp4_counts_the_time_before_it_begins(tmp_path: Path) -> None:
+    times = [Fraction(1) + n / RATE for n in range(24)]
+    duration = probe(write_source(tmp_path / "a.mp4", times, [], [], fonts=False)).duration
+    assert duration is not None
+    assert abs(duration - (Fraction(1) + 24 / RATE)) <= 3 / RATE
+
+
 def test_times_of_a_transport_stream_count_from_its_start(tmp_path: Path) -> None:
     times = [Fraction(10) + n / RATE for n in range(20)]
     path = write_source(tmp_path / "a.ts", times, [], [], fonts=False)
