@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from tests import sources
@@ -116,7 +117,7 @@ def test_a_song_with_a_cover_is_no_video(tmp_path: Path) -> None:
         cover.codec_context.width, cover.codec_context.height, cover.codec_context.pix_fmt = 16, 16, "yuvj420p"
         cover.disposition = av.stream.Disposition.attached_pic
         container.mux([*cover.encode(av.VideoFrame(16, 16, "yuvj420p")), *cover.encode(None)])
-        frame = av.AudioFrame(format="fltp", layout="mono", samples=4800)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.float32), "fltp", "mono")
         frame.rate, frame.pts = 48000, 0
         container.mux([*sound.encode(frame), *sound.encode(None)])
     with pytest.raises(MediaError, match=r"song\.mp4 holds no video"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -443,7 +444,7 @@ def test_sound_that_mp4_does_not_hold_is_said_before_the_work(tmp_path: Path, ch
         video = container.add_stream("libx264", rate=25)
         video.codec_context.width, video.codec_context.height = 64, 48
         sound = container.add_stream("tta", rate=48000, layout="stereo")
-        frame = av.AudioFrame(format="s16", layout="stereo", samples=4800)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 9600), np.int16), "s16", "stereo")
         frame.rate, frame.pts = 48000, 0
         container.mux([*video.encode(av.VideoFrame(64, 48, "yuv420p")), *video.encode(None)])
         container.mux([*sound.encode(frame), *sound.encode(None)])
