@@ -32,7 +32,7 @@ from vsanimesr.pixels import PixelFormat
 
 from .commands import make_parser
 
-SIZE, FRAMES = (640, 360), 60
+SIZE, FRAMES = (320, 180), 60
 VIDEO = VideoFormat(*SIZE, PixelFormat("yuv", "integer", 10, (1, 1)))
 QUICK: Mapping[str, dict[str, str]] = {
     "x265": {"preset": "medium"},

@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from tests import sources
@@ -56,6 +57,13 @@ def test_each_frame_has_its_own_time(tmp_path: Path) -> None:
     assert found == exact
 
 
+def test_the_duration_of_mp4_counts_the_time_before_it_begins(tmp_path: Path) -> None:
+    times = [Fraction(1) + n / RATE for n in range(24)]
+    duration = probe(write_source(tmp_path / "a.mp4", times, [], [], fonts=False)).duration
+    assert duration is not None
+    assert abs(duration - (Fraction(1) + 24 / RATE)) <= 3 / RATE
+
+
 def test_times_of_a_transport_stream_count_from_its_start(tmp_path: Path) -> None:
     times = [Fraction(10) + n / RATE for n in range(20)]
     path = write_source(tmp_path / "a.ts", times, [], [], fonts=False)
@@ -99,6 +107,21 @@ def test_a_cover_is_not_the_video(tmp_path: Path) -> None:
     media = probe(path)
     assert (media.width, media.height) == (64, 48)
     assert [stream.picture for stream in media.streams] == [media.video == 1, media.video == 0]
+
+
+def test_a_song_with_a_cover_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("aac", rate=48000, layout="mono")
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.codec_context.width, cover.codec_context.height, cover.codec_context.pix_fmt = 16, 16, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        container.mux([*cover.encode(av.VideoFrame(16, 16, "yuvj420p")), *cover.encode(None)])
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.float32), "fltp", "mono")
+        frame.rate, frame.pts = 48000, 0
+        container.mux([*sound.encode(frame), *sound.encode(None)])
+    with pytest.raises(MediaError, match=r"song\.mp4 holds no video"):
+        probe(path)
 
 
 def test_hdr_of_the_stream_is_read_without_the_container(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -68,6 +69,10 @@ def read_tags(path: Path) -> list[tuple[str, str | None, str | None, int]]:
 def assert_in_order(path: Path, lengths: Sequence[int]) -> None:
     """Check that a file shows frames 0, 1, ... and is decoded in an order that a player can follow."""
     assert clips.shown_numbers(path) == [n % 24 for n in range(sum(lengths))]
+    with av.open(str(path)) as container:
+        # A decoder knows the order of frames by itself, and gives each the time of its packet.
+        shown = [frame.pts for frame in container.decode(video=0) if frame.pts is not None]
+    assert all(before < after for before, after in pairwise(shown))
     with av.open(str(path)) as container:
         stamps = [(packet.pts, packet.dts) for packet in container.demux(video=0) if packet.size]
     known = [(pts, dts) for pts, dts in stamps if dts is not None and pts is not None]
@@ -258,6 +263,16 @@ def test_the_last_frame_is_shown_as_long_as_it_is_said_to(
     assert read_duration(out) == times[-1] + Fraction(33, 1000)
 
 
+def test_mp4_shows_frames_behind_a_key_frame_that_is_decoded_slowly(tmp_path: Path) -> None:
+    lengths = [1, 1, 1, 1, 5, 1, 2]
+    parts = clips.write_chunks(tmp_path, lengths, settings("x264"))
+    gaps = [Fraction(2, 1000)] * 7 + [Fraction(6, 1000), Fraction(4, 1000), Fraction(2, 1000), Fraction(2, 1000)]
+    times = list(accumulate(gaps, initial=Fraction(0)))
+    mux(parts, times, None, tmp_path / "new.mp4")
+    assert frame_times(tmp_path / "new.mp4") == times
+    assert_in_order(tmp_path / "new.mp4", lengths)
+
+
 POOL = 6
 
 
@@ -429,7 +444,7 @@ def test_sound_that_mp4_does_not_hold_is_said_before_the_work(tmp_path: Path, ch
         video = container.add_stream("libx264", rate=25)
         video.codec_context.width, video.codec_context.height = 64, 48
         sound = container.add_stream("tta", rate=48000, layout="stereo")
-        frame = av.AudioFrame(format="s16", layout="stereo", samples=4800)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 9600), np.int16), "s16", "stereo")
         frame.rate, frame.pts = 48000, 0
         container.mux([*video.encode(av.VideoFrame(64, 48, "yuv420p")), *video.encode(None)])
         container.mux([*sound.encode(frame), *sound.encode(None)])

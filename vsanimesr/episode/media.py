@@ -167,7 +167,7 @@ def probe(path: Path) -> Media:
             start=start,
             duration=duration,
             sample_aspect=libav.fraction(video.sample_aspect_ratio) or None,
-            colours=_tags(video, first),
+            colours=_tags(video),
             hdr=_hdr(data),
             streams=tuple(_stream(each) for each in container.streams),
             video=video.index,
@@ -252,19 +252,13 @@ def _chapter(chapter: Mapping[str, Any], zero: Fraction) -> Chapter:
     return Chapter(chapter["start"] * unit - zero, chapter["end"] * unit - zero, title)
 
 
-def _tags(video: av.VideoStream, first: av.VideoFrame | None) -> ColourTags:
-    """Return what the header says, and what the first frame says where the header says nothing."""
-    header = (video.colorspace, video.color_primaries, video.color_trc, video.color_range, video.chroma_sample_location)
-    frame = (UNSPECIFIED, UNSPECIFIED, UNSPECIFIED, 0, 0)
-    if first is not None:
-        frame = (first.colorspace, first.color_primaries, first.color_trc, first.color_range, first.chroma_location)
-    unknown = (UNSPECIFIED, UNSPECIFIED, UNSPECIFIED, 0, 0)
-    matrix, primaries, transfer, full, location = (
-        next((code for code in codes if code != nothing), None)
-        for *codes, nothing in zip(header, frame, unknown, strict=True)
-    )
+def _tags(video: av.VideoStream) -> ColourTags:
+    """Return what container and stream say."""
+    codes = (video.colorspace, video.color_primaries, video.color_trc)
+    matrix, primaries, transfer = (None if code == UNSPECIFIED else code for code in codes)
     # FFmpeg counts ranges from 1 limited, 2 full, and locations from 1 left.
-    return ColourTags(matrix, primaries, transfer, full and full - 1, location and location - 1)
+    full, location = video.color_range - 1, video.chroma_sample_location - 1
+    return ColourTags(matrix, primaries, transfer, full if full >= 0 else None, location if location >= 0 else None)
 
 
 def _look(
