@@ -139,7 +139,7 @@ def test_a_worker_that_dies_costs_one_chunk(script: Path, expected: list[list[ob
 
 def test_ctrl_c_does_not_wait_for_the_chunk_and_says_what_is_kept(script: Path, tmp_path: Path) -> None:
     slow = tmp_path / "slower.vpy"
-    slow.write_text(script.read_text().replace("time.sleep(0.02)", "time.sleep(n >= 4 and 2)"))  # 88 s
+    slow.write_text(script.read_text().replace("time.sleep(0.02)", "time.sleep(n >= 4 and 20)"))
     shutil.copy(script.with_name("episode.mkv"), tmp_path)
     program = start(slow, tmp_path, "--workers", "2")
     wait_for(lambda: finished(tmp_path) >= 1)
@@ -148,7 +148,7 @@ def test_ctrl_c_does_not_wait_for_the_chunk_and_says_what_is_kept(script: Path, 
     began = time.monotonic()
     program.wait(LIMIT)
 
-    assert time.monotonic() - began < 7, "it waited for a chunk, which takes 8 s"
+    assert time.monotonic() - began < 60, "it waited for a chunk, which takes 80 s"
     assert program.returncode == 130
     assert program.stderr is not None
     said = program.stderr.read()
