@@ -111,6 +111,7 @@ def test_killed_at_random_moments_it_goes_on_and_gives_the_same(
         program.wait(LIMIT)
         assert finished(tmp_path) > before, kills
         wait_for(partial(all_dead, workers), 20)
+        program.communicate(timeout=LIMIT)  # closes its pipes
     assert finished(tmp_path) < CHUNKS, "it was killed too late to say anything"
 
     kept = {path: path.stat().st_mtime_ns for path in Folder.of(tmp_path / "new.mkv").path.glob("chunk-?????.mkv")}
@@ -150,8 +151,7 @@ def test_ctrl_c_does_not_wait_for_the_chunk_and_says_what_is_kept(script: Path, 
 
     assert time.monotonic() - began < 60, "it waited for a chunk, which takes 80 s"
     assert program.returncode == 130
-    assert program.stderr is not None
-    said = program.stderr.read()
+    _, said = program.communicate(timeout=LIMIT)
     assert re.search(rf"stopped; \d+ of {CHUNKS} chunks are finished and kept; run the same command again", said), said
     assert "Traceback" not in said
     wait_for(partial(all_dead, workers), 20)
