@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,6 +111,7 @@ def test_killed_at_random_moments_it_goes_on_and_gives_the_same(
         program.wait(LIMIT)
         assert finished(tmp_path) > before, kills
         wait_for(partial(all_dead, workers), 20)
+        program.communicate(timeout=LIMIT)  # closes its pipes
     assert finished(tmp_path) < CHUNKS, "it was killed too late to say anything"
 
     kept = {path: path.stat().st_mtime_ns for path in Folder.of(tmp_path / "new.mkv").path.glob("chunk-?????.mkv")}
@@ -135,15 +138,21 @@ def test_a_worker_that_dies_costs_one_chunk(script: Path, expected: list[list[ob
     assert chunks_of(tmp_path) == expected
 
 
-def test_ctrl_c_says_what_is_kept(script: Path, tmp_path: Path) -> None:
-    program = start(script, tmp_path)
+def test_ctrl_c_does_not_wait_for_the_chunk_and_says_what_is_kept(script: Path, tmp_path: Path) -> None:
+    slow = tmp_path / "slower.vpy"
+    slow.write_text(script.read_text().replace("time.sleep(0.02)", "time.sleep(n >= 4 and 20)"))
+    shutil.copy(script.with_name("episode.mkv"), tmp_path)
+    program = start(slow, tmp_path, "--workers", "2")
     wait_for(lambda: finished(tmp_path) >= 1)
     workers = workers_of(program)
     program.send_signal(signal.SIGINT)
-    _, said = program.communicate(timeout=LIMIT)
+    began = time.monotonic()
+    program.wait(LIMIT)
 
+    assert time.monotonic() - began < 60, "it waited for a chunk, which takes 80 s"
     assert program.returncode == 130
-    assert f" of {CHUNKS} chunks are finished and kept; run the same command again to go on" in said
+    _, said = program.communicate(timeout=LIMIT)
+    assert re.search(rf"stopped; \d+ of {CHUNKS} chunks are finished and kept; run the same command again", said), said
     assert "Traceback" not in said
     wait_for(partial(all_dead, workers), 20)
 

@@ -18,6 +18,8 @@ from .manifest import Record
 
 ATTEMPTS = 2
 """How often a chunk is begun whose process dies."""
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""Ends a process that is in native code too. Windows has only SIGTERM, which does the same there."""
 POLL = 0.2  # seconds between two looks at how far the work is
 
 
@@ -30,12 +32,21 @@ class Process:
         self._pid: int | None = None
 
     def submit[T](self, function: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Call a function in the process."""
+        """Call a function in the process.
+
+        Raises:
+            JobError: the process cannot start.
+        """
         if self._executor is None:
             context = multiprocessing.get_context("spawn")
             self._executor = ProcessPoolExecutor(1, context, worker.start, (str(self._log),))
             self._pid = None
-            self._executor.submit(os.getpid).add_done_callback(self._remember)
+            try:
+                # Nothing is given to a process that could not be ended: it would finish a chunk before it listens.
+                self._pid = self._executor.submit(os.getpid).result()
+            except BrokenProcessPool:
+                self.stop()
+                raise JobError(f"a worker process cannot start, see {self._log}") from None
         return self._executor.submit(function, *arguments)
 
     def call[T](self, function: Callable[..., T], *arguments: Any) -> T:
@@ -56,13 +67,9 @@ class Process:
             return
         if self._pid is not None:
             with suppress(OSError):
-                os.kill(self._pid, signal.SIGTERM)
+                os.kill(self._pid, KILL)
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._executor = None
-
-    def _remember(self, pid: Future[int]) -> None:
-        with suppress(BrokenProcessPool):
-            self._pid = pid.result()
 
 
 _DIED = "a worker process died (out of memory, or ended by the system or by someone)"
