@@ -93,7 +93,7 @@ def test_a_cache_that_cannot_be_written(
     ("arguments", "reason"),
     [
         ([], "the following arguments are required: command"),
-        (["upscale"], "invalid choice: 'upscale'"),
+        (["enlarge"], "invalid choice: 'enlarge'"),
         (["weights", "burn"], "invalid choice: 'burn'"),
         (["weights", "fetch", "v3"], "'v3' is unknown; use 'v1' or 'v2'"),
         (["weights", "fetch", "v1", "v3"], "'v3' is unknown; use 'v1' or 'v2'"),

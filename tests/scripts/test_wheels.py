@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts.project import source_files
-from scripts.studies.holds.comparison import COMPILER
+from scripts.compiler import COMPILER
 from scripts.wheelhouse import wine
 from scripts.wheelhouse.checks import check_library, check_wheel
 from scripts.wheelhouse.compiler import clear_time

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import chdir
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -145,10 +144,7 @@ def _open(path: Path, label: str) -> Clip:
     load()
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
         return Clip.of(label, path, open_images(path))
-    if path.suffix.lower() != ".vpy":
-        return Clip.of(label, path, open_clip(path))
-    with chdir(path.parent):  # as vspipe does
-        return Clip.of(label, path, open_clip(Path(path.name)))
+    return Clip.of(label, path, open_clip(path))
 
 
 def _check_paths(inputs: Sequence[Path], output: Path) -> None:

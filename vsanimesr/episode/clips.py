@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,14 +68,15 @@ def run_script(source: str | bytes, path: Path) -> vapoursynth.VideoNode:
 
 
 def execute(source: str | bytes, path: Path) -> dict[str, Any]:
-    """Run the text of a script as vspipe does. Return its variables; whatever it raises is not caught."""
+    """Run the text of a script as vspipe does, in its folder. Return its variables; what it raises is not caught."""
     import vapoursynth as vs
 
     _load_plugin()
     vs.clear_outputs()
     module = types.ModuleType(MODULE)
+    path = path.absolute()
     module.__file__ = str(path)
-    with _search_modules_in(path.parent), _known_as(module):
+    with _search_modules_in(path.parent), _known_as(module), chdir(path.parent):
         exec(compile(source, path, "exec"), module.__dict__)
     return module.__dict__
 
@@ -163,7 +164,7 @@ def _load_plugin() -> None:
 def _search_modules_in(folder: Path) -> Iterator[None]:
     """Let a script import modules that lie beside it, as vspipe does."""
     path = sys.path
-    sys.path = [str(folder.resolve()), *path]
+    sys.path = [str(folder), *path]
     try:
         yield
     finally:
