@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -266,3 +267,20 @@ def test_times(seconds: float, text: str) -> None:
 def test_figures() -> None:
     assert [format_rate(rate) for rate in (123.4, 9.96, 9.94, 0.123)] == ["123", "10", "9.9", "0.12"]
     assert [format_bytes(size) for size in (4.1e9, 12e6, 1500, 3)] == ["4.1 GB", "12.0 MB", "1.5 kB", "3 bytes"]
+
+
+@pytest.mark.usefixtures("inline")
+def test_paths_may_be_relative(vfr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("episodes")
+    folder.mkdir()
+    shutil.copy(vfr, folder)
+    script = "import vapoursynth as vs\nclip = vs.core.bs.VideoSource('episode.mkv', cachemode=0)\n"
+    (folder / "clip.vpy").write_text(f"{script}vs.core.animesr.Upscale(clip, backend='null').set_output()\n")
+
+    assert main(["upscale", "episodes/episode.mkv", "-o", "a.mkv", *NULL, "--format", "YUV420P10"]) == 0
+    assert main(["upscale", "episodes/clip.vpy", "-o", "b.mkv", "--encoder", "ffv1"]) == 0
+    assert main(["scenes", "episodes/clip.vpy", "-o", "scenes.txt"]) == 0
+
+    assert len(frame_digests(tmp_path / "a.mkv")) == len(frame_digests(tmp_path / "b.mkv"))
+    assert Path("scenes.txt").read_text().startswith("0\n")

@@ -206,7 +206,8 @@ def _open(folder_path: str) -> tuple[Manifest, vapoursynth.VideoNode]:
     folder = Folder(Path(folder_path))
     manifest = folder.manifest
     check_versions(manifest)
-    return manifest, _open_script(str(folder.scenes_path), manifest.to_json())
+    scenes = folder.scenes_path.absolute()  # scripts run in their own folders
+    return manifest, _open_script(str(scenes), manifest.to_json())
 
 
 @lru_cache(maxsize=1)
