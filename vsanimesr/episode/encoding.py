@@ -232,6 +232,7 @@ def encode(
             stream.metadata.update({"title": matroska.ROOM, **_tags(settings)})
             for count, packet in enumerate(_encoded(stream, frames, video, settings, path, advance), 1):
                 # Matroska does not hold times of decoding, but FFmpeg wants them to rise and to be early enough.
+                # Those of x265 come from memory that it has not set, in chunks of one or two frames.
                 packet.dts = count - EARLY
                 with libav.writing(path):
                     container.mux(packet)
