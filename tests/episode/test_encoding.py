@@ -270,6 +270,7 @@ def test_the_users_own_parameters_count_more() -> None:
         ({"encoder": "x265"}, replace(VIDEO, width=143), "mkv", ["143x96"]),
         ({"encoder": "ffv1"}, VideoFormat(2, 2, YUV420P8), "mkv", ["2x2", "slices"]),
         ({"rate": Fraction(0)}, VIDEO, "mkv", ["frames per second"]),
+        ({"encoder": "svt-av1", "rate": Fraction(300)}, VIDEO, "mkv", ["svt-av1", "at 300 frames per second"]),
         ({"rate": Fraction(1000)}, VIDEO, "mkv", ["1000", "500"]),
     ],
 )

@@ -191,8 +191,8 @@ def check(settings: EncoderSettings, video: VideoFormat, container: str) -> None
             errors = [text.strip() for level, _, text in logs if level <= av.logging.ERROR]
             said = "; ".join(errors) or libav.reason(error)
             raise OptionError(
-                f"{settings.encoder} does not open for {video.width}x{video.height} {video.name} with "
-                f"{_shown(settings.options)}: {said}"
+                f"{settings.encoder} does not open for {video.width}x{video.height} {video.name} at {settings.rate} "
+                f"frames per second with {_shown(settings.options)}: {said}"
             ) from error
     # FFmpeg only warns of parameters that the encoder does not know.
     if refused := [text.strip() for level, _, text in logs if level <= av.logging.WARNING and _is_refusal(text)]:
