@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from tests.episode import clips
 from tests.episode.clips import HDR, RATE, SHAPE, TAGS, VIDEO, YUV420P8, YUV420P10, draw, settings, write_chunks
+from vsanimesr.episode import encoding
 from vsanimesr.episode.encoding import (
     ENCODERS,
     EncoderSettings,
@@ -107,6 +108,21 @@ def test_ffv1_returns_what_it_was_given(
     for n, planes in enumerate(found):
         for plane, expected in zip(planes, draw(n, video), strict=True):
             np.testing.assert_array_equal(plane, expected)
+
+
+def test_times_of_decoding_that_an_encoder_makes_up_do_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    give = encoding._give
+
+    def make_up(*arguments: Any) -> Any:
+        packets = give(*arguments)
+        for packet in packets:
+            packet.dts = packet.pts + 1000  # x265 takes them from memory in chunks of one or two frames
+        return packets
+
+    monkeypatch.setattr(encoding, "_give", make_up)
+    for encoder in ENCODERS:
+        [chunk] = write_chunks(tmp_path, [5], settings(encoder))
+        assert clips.shown_numbers(chunk) == list(range(5))
 
 
 def test_rgb_keeps_its_order_of_planes(tmp_path: Path) -> None:
@@ -254,6 +270,7 @@ def test_the_users_own_parameters_count_more() -> None:
         ({"encoder": "x265"}, replace(VIDEO, width=143), "mkv", ["143x96"]),
         ({"encoder": "ffv1"}, VideoFormat(2, 2, YUV420P8), "mkv", ["2x2", "slices"]),
         ({"rate": Fraction(0)}, VIDEO, "mkv", ["frames per second"]),
+        ({"encoder": "svt-av1", "rate": Fraction(300)}, VIDEO, "mkv", ["svt-av1", "at 300 frames per second"]),
         ({"rate": Fraction(1000)}, VIDEO, "mkv", ["1000", "500"]),
     ],
 )

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import shutil
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -11,6 +15,7 @@ import pytest
 from tests import sources
 from tests.episode import clips
 from tests.episode.clips import CHAPTERS, RATE, SHAPE, write_source
+from vsanimesr.episode import libav
 from vsanimesr.episode.media import Chapter, ColourTags, Stream, frame_times, probe
 from vsanimesr.errors import MediaError
 
@@ -55,6 +60,45 @@ def test_each_frame_has_its_own_time(tmp_path: Path) -> None:
     exact = [n * n * Fraction(1, 1000) + n / RATE for n in range(20)]
     found = frame_times(write_source(tmp_path / "a.mp4", exact, ["aac"], [], fonts=False, unit=Fraction(1, 120000)))
     assert found == exact
+
+
+class Followed:
+    """A packet, as far as its time is read."""
+
+    def __init__(self, packet: Any) -> None:
+        self.pts, self.size, self.is_discard, self.time_base = (
+            packet.pts, packet.size, packet.is_discard, packet.time_base,
+        )  # fmt: skip
+
+
+def test_times_are_read_without_keeping_the_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    living: weakref.WeakSet[Followed] = weakref.WeakSet()
+    most = 0
+
+    class Container:
+        def __init__(self, opened: Any) -> None:
+            self._opened = opened
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._opened, name)
+
+        def demux(self, stream: Any) -> Iterator[Followed]:
+            nonlocal most
+            for packet in self._opened.demux(stream):
+                followed = Followed(packet)
+                living.add(followed)
+                most = max(most, len(living))
+                yield followed
+
+    @contextmanager
+    def opened(path: Path) -> Iterator[Container]:
+        with av.open(str(path)) as container:
+            yield Container(container)
+
+    path = write_source(tmp_path / "a.mkv", VFR)
+    monkeypatch.setattr(libav, "opened", opened)
+    assert frame_times(path) == VFR
+    assert 0 < most <= 2
 
 
 def test_the_duration_of_mp4_counts_the_time_before_it_begins(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -19,11 +21,13 @@ from hypothesis import strategies as st
 from tests import sources
 from tests.episode import clips
 from tests.episode.clips import CHAPTERS, FONT, HDR, RATE, SHAPE, TAGS, TEXTS, read_packets, settings, write_source
+from vsanimesr.episode import libav
 from vsanimesr.episode.encoding import ENCODERS, EncoderSettings, VideoFormat, decoded, digest, encode, samples
 from vsanimesr.episode.libav import fraction
 from vsanimesr.episode.media import ColourTags, Media, frame_times, probe
 from vsanimesr.episode.muxing import container_of, decode_digests, left_out, mux
 from vsanimesr.episode.timeline import MILLISECOND, to_ticks
+from vsanimesr.episode.tracks import Rest
 from vsanimesr.errors import MediaError, OptionError
 
 FRAMES = 24
@@ -397,6 +401,21 @@ def test_a_source_that_cannot_be_read_leaves_an_older_result_alone(
     with pytest.raises(MediaError, match=r"gone\.mkv: no such file"):
         mux(chunks, VFR, replace(source, path=tmp_path / "gone.mkv"), out)
     assert out.read_bytes() == b"older"
+
+
+def test_a_source_that_breaks_where_its_sound_begins_is_named(
+    source_mp4: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(streams: Any) -> Any:
+        raise av.error.InvalidDataError(1, "broken")
+
+    with av.open(str(source_mp4.path)) as container:
+        rest = Rest(container, source_mp4, "mkv")
+        monkeypatch.setattr(
+            libav, "opened", lambda path: nullcontext(SimpleNamespace(streams=container.streams, demux=fail))
+        )
+        with pytest.raises(MediaError, match=r"episode\.mp4 cannot be read"):
+            rest.before_zero()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

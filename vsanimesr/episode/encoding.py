@@ -191,8 +191,8 @@ def check(settings: EncoderSettings, video: VideoFormat, container: str) -> None
             errors = [text.strip() for level, _, text in logs if level <= av.logging.ERROR]
             said = "; ".join(errors) or libav.reason(error)
             raise OptionError(
-                f"{settings.encoder} does not open for {video.width}x{video.height} {video.name} with "
-                f"{_shown(settings.options)}: {said}"
+                f"{settings.encoder} does not open for {video.width}x{video.height} {video.name} at {settings.rate} "
+                f"frames per second with {_shown(settings.options)}: {said}"
             ) from error
     # FFmpeg only warns of parameters that the encoder does not know.
     if refused := [text.strip() for level, _, text in logs if level <= av.logging.WARNING and _is_refusal(text)]:
@@ -232,6 +232,7 @@ def encode(
             stream.metadata.update({"title": matroska.ROOM, **_tags(settings)})
             for count, packet in enumerate(_encoded(stream, frames, video, settings, path, advance), 1):
                 # Matroska does not hold times of decoding, but FFmpeg wants them to rise and to be early enough.
+                # Those of x265 come from memory that it has not set, in chunks of one or two frames.
                 packet.dts = count - EARLY
                 with libav.writing(path):
                     container.mux(packet)

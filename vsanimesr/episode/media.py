@@ -190,10 +190,13 @@ def frame_times(path: Path) -> list[Fraction]:
     """
     with libav.opened(path) as container, libav.reading(path):
         video, zero = main_video(container, path), origin(container)
-        packets = [packet for packet in container.demux(video) if packet.size and not packet.is_discard]
-        if any(packet.pts is None for packet in packets):
+        unit = libav.fraction(video.time_base)
+        # Not a list of packets: it would hold the whole video.
+        ticks = [packet.pts for packet in container.demux(video) if packet.size and not packet.is_discard]
+        times = sorted(tick * unit - zero for tick in ticks if tick is not None)
+        if len(times) < len(ticks):
             raise MediaError(f"{path} has frames without a time; remux it with mkvmerge")
-        return sorted(packet.pts * libav.fraction(packet.time_base) - zero for packet in packets)
+        return times
 
 
 def main_video(container: av.container.InputContainer, path: Path) -> av.VideoStream:

@@ -121,7 +121,7 @@ class Rest:
         waiting = {stream.index for stream, fate in self._fates if stream.type == "audio" and fate.action == "copy"}
         if self._span or not waiting:
             return Fraction(0)
-        with libav.opened(self._media.path) as again:
+        with libav.opened(self._media.path) as again, libav.reading(self._media.path):
             for packet in islice(again.demux([again.streams[index] for index in sorted(waiting)]), SEARCHED):
                 if packet.stream_index in waiting and packet.pts is not None:
                     context = packet.stream.codec_context
