@@ -221,6 +221,8 @@ def test_every_backend_is_measured_in_the_clips_format_and_in_rgbs(monkeypatch: 
         ("tensorrt fp16, 16x12", speed.USUAL),
         ("tensorrt bf16, 16x12", speed.USUAL),
         ("tensorrt fp32, 16x12", speed.USUAL),
+        ("tensorrt int8, 16x12", speed.USUAL),
+        ("tensorrt fp8, 16x12", speed.USUAL),
         ("tensorrt fp16, 16x12", speed.PLAIN),
     ]
     assert rows[1][2] == "not in bf16"
