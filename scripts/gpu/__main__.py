@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vsanimesr.backends.gpu.cuda import list_gpus, load_runtime
 from vsanimesr.errors import AnimeSRError
+from vsanimesr.machine import nvidia_gpus
 
 from . import copies, machine, speed, starts
 
@@ -105,9 +105,9 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 def find_gpu_problem() -> str:
-    """Return why CUDA finds no GPU here, or nothing if it finds one."""
+    """Return why CUDA finds no GPU here that some backend can use, or nothing if it finds one."""
     try:
-        list_gpus(load_runtime())
+        nvidia_gpus()
     except AnimeSRError as error:
         return str(error)
     return ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from scripts.benchmarks.table import format_rows, print_rows
 from vsanimesr.backends.base import Frame
-from vsanimesr.backends.gpu.cuda import CudaDevice, load_runtime
+from vsanimesr.backends.gpu.cuda import OLDEST_CUDA_OF_TORCH, CudaDevice, load_runtime
 from vsanimesr.backends.gpu.device import Device
 from vsanimesr.backends.gpu.host_time import BT709, FreeProgram, usual_target
 from vsanimesr.backends.gpu.pipeline import Pipeline
@@ -29,7 +29,7 @@ STEPS = 30
 
 def report() -> None:
     """Print the tables."""
-    cudart = load_runtime()
+    cudart = load_runtime(OLDEST_CUDA_OF_TORCH)
     device = CudaDevice(0, cudart)
     with device.attached():
         rows = [(f"{size} MB", *measure_copies(device, size * 10**6, SECONDS)) for size in MEGABYTES]
@@ -102,15 +102,15 @@ def measure_steps(
     planes, out = source.blank(width, height), target.blank(result.width, result.height)
     frames = [Frame(n, planes, BT709) for n in range(steps + 1)]
     submitting = waiting = 0.0
-    begin, core = time.perf_counter(), time.thread_time()
-    for n in range(steps):
-        before = time.perf_counter()
-        ticket = pipeline.submit(frames[max(n - 1, 0)], frames[n], frames[n + 1], output=True)
-        between = time.perf_counter()
-        assert ticket is not None  # there is one with output=True
-        with suppress(NotFiniteError):  # an empty program writes no SR frame: it holds anything
-            ticket.wait(out)
-        submitting, waiting = submitting + between - before, waiting + time.perf_counter() - between
-    whole, working = time.perf_counter() - begin, time.thread_time() - core
-    pipeline.close()
+    with closing(pipeline):
+        begin, core = time.perf_counter(), time.thread_time()
+        for n in range(steps):
+            before = time.perf_counter()
+            ticket = pipeline.submit(frames[max(n - 1, 0)], frames[n], frames[n + 1], output=True)
+            between = time.perf_counter()
+            assert ticket is not None  # there is one with output=True
+            with suppress(NotFiniteError):  # an empty program writes no SR frame: it holds anything
+                ticket.wait(out)
+            submitting, waiting = submitting + between - before, waiting + time.perf_counter() - between
+        whole, working = time.perf_counter() - begin, time.thread_time() - core
     return tuple(f"{1000 * seconds / steps:.2f}" for seconds in (whole, submitting, waiting, working))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scripts.benchmarks.table import print_rows
 from vsanimesr.backends import AUTO, availability
 from vsanimesr.backends.base import Frame, Planes, Ticket
-from vsanimesr.backends.gpu.cuda import load_runtime
+from vsanimesr.backends.gpu.cuda import OLDEST_CUDA_OF_TORCH, load_runtime
 from vsanimesr.backends.gpu.host_time import BT709, YUV420P8, YUV420P10, usual_target
 from vsanimesr.backends.gpu.pipeline import bytes_moved
 from vsanimesr.errors import AnimeSRError
@@ -250,7 +250,7 @@ def _rate(frames: Iterator[object]) -> tuple[float, float]:
 def _memory_in_use() -> int:
     """Return the bytes of the first GPU that are in use; 0 if there is none."""
     try:
-        error, free, total = load_runtime().cudaMemGetInfo()
+        error, free, total = load_runtime(OLDEST_CUDA_OF_TORCH).cudaMemGetInfo()
     except AnimeSRError:
         return 0
     return 0 if int(error) else int(total - free)

@@ -12,8 +12,10 @@ import pytest
 from scripts.gpu import __main__ as report
 from scripts.gpu import copies, speed, starts
 from tests.backends.gpu.simulated_backend import RGBBackend, SimulatedBackend
-from tests.backends.gpu.simulator import SimulatedDevice
+from tests.backends.gpu.simulator import Failures, SimulatedDevice
+from tests.backends.gpu.test_cuda import FakeRuntime
 from vsanimesr.backends import null
+from vsanimesr.backends.gpu import cuda
 from vsanimesr.backends.gpu.device import Kernel
 from vsanimesr.errors import BackendError, MissingDependencyError
 from vsanimesr.options import Options
@@ -86,6 +88,19 @@ def test_it_ends_with_a_failure_and_a_report_without_a_gpu(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("version", "problem"), [(12060, ""), (11080, "NVIDIA GPUs need the package cuda-bindings for CUDA 12.0")]
+)
+def test_a_gpu_that_only_torch_can_use_is_tested_too(
+    version: int, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cudart = FakeRuntime({"cudaDriverGetVersion": version, "cudaRuntimeGetVersion": version})
+    monkeypatch.setattr(cuda, "import_module", lambda _: cudart)
+    found = report.find_gpu_problem()
+    assert found.startswith(problem)
+    assert bool(found) == bool(problem)
+
+
+@pytest.mark.parametrize(
     ("arguments", "expected"),
     [(["-o", "my/gpu.md"], "somewhere/my/gpu.md"), (["-o", "/gpu.md"], "/gpu.md"), ([], "out/gpu.md")],
 )
@@ -132,6 +147,17 @@ def test_steps_of_an_empty_program_run_through_the_pipeline(formats: str) -> Non
     kinds = [kind for kind, _ in device.log]
     tables = 2 if formats == speed.USUAL else 0  # of a loader and a storer
     assert kinds.count("upload") == 6 + tables
+    assert device.closed
+
+
+def test_a_device_whose_step_fails_is_closed() -> None:
+    """Else its memory would be missing in the next row."""
+    calls = Failures()
+    copies.measure_steps(SimulatedDevice(lag=0, failures=calls), 8, 8, 1)
+    device = SimulatedDevice(lag=0, failures=Failures(at_call=calls.calls))  # in a step, if there are more of them
+
+    with pytest.raises(BackendError, match="failed at a step"):
+        copies.measure_steps(device, 8, 8, 5)
     assert device.closed
 
 
@@ -195,6 +221,8 @@ def test_every_backend_is_measured_in_the_clips_format_and_in_rgbs(monkeypatch: 
         ("tensorrt fp16, 16x12", speed.USUAL),
         ("tensorrt bf16, 16x12", speed.USUAL),
         ("tensorrt fp32, 16x12", speed.USUAL),
+        ("tensorrt int8, 16x12", speed.USUAL),
+        ("tensorrt fp8, 16x12", speed.USUAL),
         ("tensorrt fp16, 16x12", speed.PLAIN),
     ]
     assert rows[1][2] == "not in bf16"

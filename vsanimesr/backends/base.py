@@ -191,7 +191,7 @@ class Backend(ABC):
     options_class: ClassVar[type[BackendOptions]] = BackendOptions
 
     precision: str = "none"
-    """What the network is computed in: `fp32`, `bf16`, `fp16` or `int8`."""
+    """What the network is computed in: `fp32`, `bf16`, `fp16`, `int8` or `fp8`."""
 
     depth: int = 1
     """Number of steps that may be unfinished at once. The caller waits for the ticket of step i, if it has one, before

@@ -14,8 +14,8 @@ from .pipeline import bytes_needed
 
 GB = 1e9
 ACTIVATIONS: dict[GraphPrecision, int] = {"fp32": 3750, "bf16": 2000, "fp16": 2000, "int8": 2000, "fp8": 1650}
-"""Bytes of intermediate results for each LR pixel, in an engine of TensorRT-RTX for many GPUs. One for one GPU has a
-quarter less. Read from plans of the released network (`animesr build --report`). In PyTorch 3752 and 1912 bytes of
+"""Bytes of intermediate results for each LR pixel, in an engine of TensorRT-RTX for many GPUs. One for one GPU has up
+to a fifth less. Read from plans of the released network (`animesr build --report`). In PyTorch 3752 and 1912 bytes of
 tensors exist at once."""
 WORKSPACE = 26_000_000
 """Bytes that kernels of TensorRT-RTX take besides, whatever the size. PyTorch's are not known."""

@@ -4,6 +4,7 @@ memory."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ...errors import BackendError
 from ...network.graph import GraphPrecision
@@ -40,10 +41,11 @@ def open_pipeline[P: Program](
     """
     free = 0
     try:
+        source, target = choose_formats(setup, device)
+        setup = replace(setup, source=source, target=target)  # the memory of what is opened, not of what was asked for
         with device.attached():
             free = device.free_memory()
             program, graphs = open_program()
-        source, target = choose_formats(setup, device)
         return Pipeline(device, program, backend=backend, graphs=graphs, source=source, target=target), program
     except BaseException as error:
         device.close()
