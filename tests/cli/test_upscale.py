@@ -242,6 +242,9 @@ def test_verify_of_a_job_in_work(
     folder.chunk_path(1).write_bytes(folder.chunk_path(2).read_bytes())
     assert main(["verify", str(output)]) == 1
     assert capsys.readouterr().out == f"{output}: frames 14 to 36 are not those that were encoded\n"
+    folder.chunk_path(1).write_text("no video")
+    assert main(["verify", str(output)]) == 1
+    assert capsys.readouterr().out == f"{output}: frames 14 to 36 are not those that were encoded\n"
 
 
 def test_a_terminal_shows_one_line_that_changes(vfr: Path, tmp_path: Path) -> None:
