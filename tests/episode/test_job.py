@@ -236,6 +236,21 @@ def test_a_stopped_job_goes_on(
     assert not Folder.of(wanted.output).path.exists()
 
 
+def test_a_job_goes_on_after_its_input_was_moved(begun: Begun, tmp_path: Path) -> None:
+    wanted = begun.copy(tmp_path)
+    manifest = Folder.of(wanted.output).manifest_path
+    manifest.write_text(manifest.read_text().replace(str(begun.source), str(tmp_path / "gone" / "episode.mkv")))
+
+    assert frame_digests(run(wanted)) == frame_digests(begun.whole)
+
+
+def test_after_a_restart_one_goes_on_without_it(vfr: Path, tmp_path: Path) -> None:
+    with stopping_at(2):
+        assert message(request(vfr, tmp_path / "new.mkv", restart=True)).endswith(
+            "2 of 3 chunks are finished and kept; run the same command again, without --restart, to go on"
+        )
+
+
 def test_a_finished_result_is_not_made_again(begun: Begun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wanted = begun.copy_finished(tmp_path)
     before = wanted.output.stat()

@@ -7,7 +7,7 @@ import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from .script import Fields, Script, is_ntsc, make_script, read_script
 _log = logging.getLogger(__name__)
 
 CONTAINERS = (".mkv", ".mp4")
-RESUME = "run the same command again to go on"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +49,11 @@ class Request:
     """The file whose other streams are copied; None: the input, if it is no script."""
     restart: bool = False
     estimate: bool = True
+
+    @property
+    def how_to_go_on(self) -> str:
+        """What a user does after a stop."""
+        return f"run the same command again{', without --restart,' if self.restart else ''} to go on"
 
     @property
     def is_script(self) -> bool:
@@ -130,10 +134,12 @@ def _run(request: Request, folder: Folder, pool: Pool, display: Display) -> None
             encoder=settings.to_json(output.video, encoder),
             streams=str(source.media.path) if source.media else "",
         )
-        _begin(folder, manifest, output.frames)
+    else:
+        manifest = replace(manifest, script=source.script)  # the input may have been moved
+    _write(folder, manifest, output.frames)
     records = _read_records(folder, manifest, display)
     _encode(request, folder, manifest, records, pool, display, source.media)
-    _finish(request.output, folder, manifest, records, source.media, display)
+    _finish(request, folder, manifest, records, source.media, display)
 
 
 def _check_paths(request: Request) -> None:
@@ -305,8 +311,8 @@ def _find_scenes(source: _Source, request: Request, first: int, last: int, displ
     )
 
 
-def _begin(folder: Folder, manifest: Manifest, frames: int) -> None:
-    """Write the folder of a new job, the manifest last."""
+def _write(folder: Folder, manifest: Manifest, frames: int) -> None:
+    """Write what workers read, the manifest last."""
     try:
         write_atomic(folder.scenes_path, write_scenes(manifest.scenes, frames, Fraction(24), "lines").encode())
         write_atomic(folder.manifest_path, manifest.to_json().encode())
@@ -363,10 +369,12 @@ def _encode(
         at = float(manifest.times[chunk.start - manifest.first])
         raise JobError(
             f"chunk {error.number} (frames {chunk.start} to {chunk.end - 1}, from {at:.1f} s on): {error}. "
-            f"{len(records)} of {len(manifest.chunks)} chunks are finished and kept; {RESUME}"
+            f"{len(records)} of {len(manifest.chunks)} chunks are finished and kept; {request.how_to_go_on}"
         ) from None
     except KeyboardInterrupt:
-        display.say(f"stopped; {len(records)} of {len(manifest.chunks)} chunks are finished and kept; {RESUME}")
+        display.say(
+            f"stopped; {len(records)} of {len(manifest.chunks)} chunks are finished and kept; {request.how_to_go_on}"
+        )
         raise
 
 
@@ -437,7 +445,7 @@ class _Counter:
 
 
 def _finish(
-    output: Path,
+    request: Request,
     folder: Folder,
     manifest: Manifest,
     records: Mapping[int, Record],
@@ -445,7 +453,7 @@ def _finish(
     display: Display,
 ) -> None:
     """Write the result, and its manifest beside it."""
-    ordered = [records[number] for number in range(len(manifest.chunks))]
+    output, ordered = request.output, [records[number] for number in range(len(manifest.chunks))]
     content = {
         "format": FORMAT,
         "identity": dict(manifest.identity),
@@ -469,7 +477,7 @@ def _finish(
             )
         part.replace(output)
     except (OSError, AnimeSRError) as error:
-        raise JobError(f"{error}. All chunks are finished and kept; {RESUME}") from None
+        raise JobError(f"{error}. All chunks are finished and kept; {request.how_to_go_on}") from None
     folder.clear()
     held = sum(record.held for record in ordered)
     display.say(

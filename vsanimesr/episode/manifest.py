@@ -1,7 +1,7 @@
 """The work folder of a job: what the job is made of, and what is finished.
 
     OUT.animesr/
-        manifest.json       what the job is made of, and its chunks; written once
+        manifest.json       what the job is made of, and its chunks
         scenes.txt          where scenes start, for Upscale
         chunk-00012.mkv     a finished chunk
         chunk-00012.json    its record, written after it
