@@ -32,7 +32,7 @@ from tests.recipes import probe
 from tests.sources import CUTS, EPISODE_FRAMES, draw_episode
 from tests.test_recipes import DVD_TAGS, WEB_TAGS, assert_has_the_rest, assert_shows, assert_video, frame_times
 from tests.video import core
-from vsanimesr.episode import encoding, estimate, job, pool, worker
+from vsanimesr.episode import encoding, estimate, job, media, pool, worker
 from vsanimesr.episode.clips import run_script
 from vsanimesr.episode.manifest import Folder, Record
 from vsanimesr.errors import AnimeSRError, JobError, OptionError
@@ -186,6 +186,26 @@ def test_a_range_has_the_frames_of_the_whole(vfr: Path, tmp_path: Path, first: i
     assert frame_digests(part) == frame_digests(whole)[first:last]
     times = frame_times(vfr)[first:last]
     assert frame_times(part) == [time - times[0] for time in times]
+
+
+def test_scenes_behind_a_range_are_not_counted(vfr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ({}, {"scene_change": ["0", "14", "37"]}):
+        run(request(vfr, tmp_path / f"{len(arguments)}.mkv", arguments, range="5-20"))
+        assert "mkv: 15 frames, 2 scenes\n" in capsys.readouterr().err
+
+
+def test_frames_that_cannot_have_their_times_are_said(
+    vfr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = media.frame_times(vfr)
+    monkeypatch.setattr(media, "frame_times", lambda _: times[:-1])
+
+    result = run(request(vfr, tmp_path / "new.mkv"))
+
+    assert "episode.mkv has 47 frames, but 48 are encoded: they do not get its times" in capsys.readouterr().err
+    assert np.ptp(np.diff(frame_times(result))) <= 1
+    monkeypatch.undo()
+    assert np.ptp(np.diff(frame_times(vfr))) > 1
 
 
 def test_the_users_own_script(vfr: Path, tmp_path: Path) -> None:

@@ -96,19 +96,20 @@ def upscale(request: Request, display: Display) -> None:
 
 def print_script(request: Request) -> str:
     """Return the text of the script that a request runs."""
-    source = _open(request, Display())
+    display = Display()
+    source = _open(request, display)
     if not request.range and not request.preview:
         return source.script.text()
     if not source.script.is_made_here:
         raise OptionError(f"--vpy prints {request.input} as it is; leave out --range and --preview")
-    first, last = _frames(request, _times(source, len(source.clip), source.clip.fps))
+    first, last = _frames(request, _times(source, len(source.clip), source.clip.fps, display))
     return source.script.text(None, first, last)
 
 
 def _run(request: Request, folder: Folder, pool: Pool, display: Display) -> None:
     source = _open(request, display)
     output = pool.processes[0].call(worker.inspect, source.script)
-    times = _times(source, output.frames, output.rate)
+    times = _times(source, output.frames, output.rate, display)
     first, last = _frames(request, times)
     encoder = _settings(request, source, output)
     identity = _identity(request, source, output, first, last)
@@ -199,24 +200,27 @@ def _choose_fields(found: media.Media, display: Display) -> Fields | None:
     return "inverse-telecine"
 
 
-def _times(source: _Source, frames: int, rate: Fraction) -> list[Fraction]:
+def _times(source: _Source, frames: int, rate: Fraction, display: Display) -> list[Fraction]:
     """Return when each frame of the script's output is shown, in seconds from the container's zero.
 
     If it has as many frames as the file whose streams are copied, it has their times. Else frames follow each other at
     one rate; so do those that are made of fields: a DVD shows frames of a film alternately for two and three fields.
     """
-    start = Fraction(0)
-    if source.media:
-        times = [] if source.matched else media.frame_times(source.media.path)
-        if len(times) == frames:
-            return times
-        start = source.media.start
+    times = media.frame_times(source.media.path) if source.media and not source.matched else []
+    if len(times) == frames:
+        return times
     if not rate:
         raise JobError(
             f"{source.script.path}: the frames have no constant rate, and there are not as many of them as in "
             f"{source.media.path if source.media else 'a file (--streams-from)'}; end the script with "
             "core.std.AssumeFPS"
         )
+    if source.media and times:
+        display.say(
+            f"{source.media.path.name} has {count(len(times), 'frame')}, but {frames} are encoded: they do not get its "
+            f"times, but follow each other at {float(rate):.6g} frames/s"
+        )
+    start = source.media.start if source.media else Fraction(0)
     return [start + n / Fraction(rate) for n in range(frames)]
 
 
@@ -403,7 +407,7 @@ def _estimate(
         found = estimate.from_sample(manifest, sample, request.workers, copied)
     free = estimate.check_disk(found, request.output)
     display.say(
-        f"{count(manifest.frames, 'frame')}, {count(len(manifest.scenes), 'scene')}, "
+        f"{count(manifest.frames, 'frame')}, {count(manifest.scene_count, 'scene')}, "
         f"{count(len(manifest.chunks), 'chunk')}: "
         f"{found.describe(free)}"
     )
@@ -435,7 +439,7 @@ class _Counter:
         frames = sum(count for count, _ in done.values())
         held = sum(count for _, count in done.values())
         scenes = sum(self._count_scenes(number, count) for number, (count, _) in done.items())
-        text = f"{self._rate.describe(frames)}, {scenes}/{len(self._manifest.scenes)} scenes"
+        text = f"{self._rate.describe(frames)}, {scenes}/{self._manifest.scene_count} scenes"
         return f"{text}, {held} held frames skipped" if held else text
 
     def _count_scenes(self, number: int, frames: int) -> int:
@@ -481,7 +485,7 @@ def _finish(
     folder.clear()
     held = sum(record.held for record in ordered)
     display.say(
-        f"{output}: {count(manifest.frames, 'frame')}, {count(len(manifest.scenes), 'scene')}"
+        f"{output}: {count(manifest.frames, 'frame')}, {count(manifest.scene_count, 'scene')}"
         + (f", {held} held frames skipped" if held else "")
     )
 
