@@ -35,6 +35,7 @@ from tests.video import core
 from vsanimesr.episode import encoding, estimate, job, media, pool, worker
 from vsanimesr.episode.clips import run_script
 from vsanimesr.episode.manifest import Folder, Record
+from vsanimesr.episode.script import Script
 from vsanimesr.errors import AnimeSRError, JobError, OptionError
 
 __all__ = ["inline"]
@@ -153,6 +154,24 @@ def test_a_film_on_a_dvd_has_one_rate(tmp_path: Path, monkeypatch: pytest.Monkey
     result = run(request(tmp_path / "episode.mkv", tmp_path / "new.mkv"))
 
     assert set(np.diff(frame_times(result)).tolist()) == {41, 42}
+
+
+@pytest.mark.parametrize(
+    ("rate", "dropped"), [(Fraction(24000, 1001), True), (Fraction(30000, 1001), True), (Fraction(25), False)]
+)
+def test_what_is_said_of_repeated_fields_is_done(
+    vfr: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rate: Fraction, dropped: bool
+) -> None:
+    found = media.probe(vfr)
+    streams = [replace(stream, codec="mpeg2video") for stream in found.streams]
+    fields = replace(found.fields, repeated=50)
+    monkeypatch.setattr(media, "probe", lambda _: replace(found, frame_rate=rate, streams=streams, fields=fields))
+    monkeypatch.setattr(Script, "open_source", lambda _: core.std.BlankClip(format=vs.YUV420P8))
+
+    for wanted in (request(vfr, Path("new.mkv")), request(vfr, Path("new.mkv"), fields="inverse-telecine")):
+        assert ("VDecimate" in job.print_script(wanted)) == dropped
+    said = capsys.readouterr().err
+    assert said.count("one frame in five is dropped" if dropped else "no frame is dropped") == 1
 
 
 def test_a_variable_frame_rate(vfr: Path, tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def _open(request: Request, display: Display) -> _Source:
         return _Source(read_script(request.input), found)
     found = media.probe(request.input)
     fields = request.fields or _choose_fields(found, display)
-    script = make_script(request.input, fields, found.frame_rate, request.arguments)
+    script = make_script(request.input, fields, _rate_of_fields(found), request.arguments)
     clip = script.open_source()
     if "format" not in request.arguments:
         script = script.with_arguments(format=settings.default_format(request.encoder, clip.format))
@@ -183,21 +183,29 @@ def _open(request: Request, display: Display) -> _Source:
 def _choose_fields(found: media.Media, display: Display) -> Fields | None:
     """Return what is to be done with the fields of a file by what it says, and say so."""
     fields = found.fields
-    repeats = fields.repeated > 0 and found.streams[found.video].codec == "mpeg2video"
-    if not fields.interlaced and not repeats:
+    if not fields.interlaced and not _repeats_fields(found):
         return None
     why = (
         f"{fields.interlaced} of {fields.frames} frames that were looked at say that they are interlaced"
         if fields.interlaced
         else f"{fields.repeated} of {fields.frames} frames that were looked at repeat a field"
     )
-    decimated = is_ntsc(found.frame_rate) or repeats
-    what = "one frame in five is dropped" if decimated else "no frame is dropped"
+    what = "one frame in five is dropped" if is_ntsc(_rate_of_fields(found)) else "no frame is dropped"
     display.say(
         f"{found.path.name}: {why}: their fields are matched, and {what} (as with --inverse-telecine; others are "
         "--deinterlace and --progressive)"
     )
     return "inverse-telecine"
+
+
+def _repeats_fields(found: media.Media) -> bool:
+    return found.fields.repeated > 0 and found.streams[found.video].codec == "mpeg2video"
+
+
+def _rate_of_fields(found: media.Media) -> Fraction:
+    """Return the frames a second of a file with its repeated fields. By them a film of 24000/1001 has 30000/1001."""
+    telecined = found.frame_rate * Fraction(5, 4)
+    return telecined if _repeats_fields(found) and is_ntsc(telecined) else found.frame_rate
 
 
 def _times(source: _Source, frames: int, rate: Fraction, display: Display) -> list[Fraction]:
