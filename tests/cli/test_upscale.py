@@ -170,6 +170,45 @@ def test_a_folder(vfr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "would both become" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("names", "more", "words"),
+    [
+        (["a.avi", "a.b.mkv", "a.mkv"], ["-o", "new"], "season/a.avi and season/a.mkv would both become new/a.mkv"),
+        (["a.avi"], ["-o", "season"], "-o season is the folder of the videos; give another one"),
+        (["a.avi"], ["-o", "new", "--streams-from", "x.mkv"], "--streams-from x.mkv is one file, but season is a"),
+    ],
+)
+def test_folders_that_are_refused(
+    names: list[str],
+    more: list[str],
+    words: str,
+    asked: list[Request],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("season").mkdir()
+    for name in names:
+        (Path("season") / name).touch()
+
+    assert main(["upscale", "season", *more]) == 1
+    assert words in capsys.readouterr().err
+    assert asked == []
+
+
+def test_weights_are_found_from_the_current_folder(
+    asked: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script runs in the folder of its video."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.pth", "v1"):
+        Path(name).touch()
+        assert main(["upscale", "in.mkv", "-o", "new.mkv", "--model", name]) == 0
+
+    assert [request.arguments["model"] for request in asked] == [[str(tmp_path / "mine.pth")], ["v1"]]
+
+
 @pytest.mark.usefixtures("inline")
 def test_what_a_container_cannot_hold_is_said_once_and_before_the_work(
     vfr: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -241,6 +280,9 @@ def test_verify_of_a_job_in_work(
         f"{output}: 34 frames in 2 chunks of 3 that are finished are those that were encoded\n"
     )
     folder.chunk_path(1).write_bytes(folder.chunk_path(2).read_bytes())
+    assert main(["verify", str(output)]) == 1
+    assert capsys.readouterr().out == f"{output}: frames 14 to 36 are not those that were encoded\n"
+    folder.chunk_path(1).write_text("no video")
     assert main(["verify", str(output)]) == 1
     assert capsys.readouterr().out == f"{output}: frames 14 to 36 are not those that were encoded\n"
 

@@ -32,9 +32,10 @@ from tests.recipes import probe
 from tests.sources import CUTS, EPISODE_FRAMES, draw_episode
 from tests.test_recipes import DVD_TAGS, WEB_TAGS, assert_has_the_rest, assert_shows, assert_video, frame_times
 from tests.video import core
-from vsanimesr.episode import encoding, estimate, job, pool, worker
+from vsanimesr.episode import encoding, estimate, job, media, pool, worker
 from vsanimesr.episode.clips import run_script
 from vsanimesr.episode.manifest import Folder, Record
+from vsanimesr.episode.script import Script
 from vsanimesr.errors import AnimeSRError, JobError, OptionError
 
 __all__ = ["inline"]
@@ -155,6 +156,24 @@ def test_a_film_on_a_dvd_has_one_rate(tmp_path: Path, monkeypatch: pytest.Monkey
     assert set(np.diff(frame_times(result)).tolist()) == {41, 42}
 
 
+@pytest.mark.parametrize(
+    ("rate", "dropped"), [(Fraction(24000, 1001), True), (Fraction(30000, 1001), True), (Fraction(25), False)]
+)
+def test_what_is_said_of_repeated_fields_is_done(
+    vfr: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rate: Fraction, dropped: bool
+) -> None:
+    found = media.probe(vfr)
+    streams = tuple(replace(stream, codec="mpeg2video") for stream in found.streams)
+    fields = replace(found.fields, repeated=50)
+    monkeypatch.setattr(media, "probe", lambda _: replace(found, frame_rate=rate, streams=streams, fields=fields))
+    monkeypatch.setattr(Script, "open_source", lambda _: core.std.BlankClip(format=vs.YUV420P8))
+
+    for wanted in (request(vfr, Path("new.mkv")), request(vfr, Path("new.mkv"), fields="inverse-telecine")):
+        assert ("VDecimate" in job.print_script(wanted)) == dropped
+    said = capsys.readouterr().err
+    assert said.count("one frame in five is dropped" if dropped else "no frame is dropped") == 1
+
+
 def test_a_variable_frame_rate(vfr: Path, tmp_path: Path) -> None:
     result = run(request(vfr, tmp_path / "new.mkv", **QUICK))
 
@@ -186,6 +205,29 @@ def test_a_range_has_the_frames_of_the_whole(vfr: Path, tmp_path: Path, first: i
     assert frame_digests(part) == frame_digests(whole)[first:last]
     times = frame_times(vfr)[first:last]
     assert frame_times(part) == [time - times[0] for time in times]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"scene_change": ["0", "14", "37"]}])
+def test_scenes_behind_a_range_are_not_counted(
+    vfr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: dict[str, Any]
+) -> None:
+    run(request(vfr, tmp_path / "new.mkv", arguments, range="5-20"))
+
+    assert "new.mkv: 15 frames, 2 scenes\n" in capsys.readouterr().err
+
+
+def test_frames_that_cannot_have_their_times_are_said(
+    vfr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = media.frame_times(vfr)
+    monkeypatch.setattr(media, "frame_times", lambda _: times[:-1])
+
+    result = run(request(vfr, tmp_path / "new.mkv"))
+
+    assert "episode.mkv has 47 frames, but 48 are encoded: they do not get its times" in capsys.readouterr().err
+    assert np.ptp(np.diff(frame_times(result))) <= 1
+    monkeypatch.undo()
+    assert np.ptp(np.diff(frame_times(vfr))) > 1
 
 
 def test_the_users_own_script(vfr: Path, tmp_path: Path) -> None:
@@ -234,6 +276,21 @@ def test_a_stopped_job_goes_on(
     assert chunks_of(wanted.output) == chunks_of(begun.whole)
     assert frame_digests(wanted.output) == frame_digests(begun.whole)
     assert not Folder.of(wanted.output).path.exists()
+
+
+def test_a_job_goes_on_after_its_input_was_moved(begun: Begun, tmp_path: Path) -> None:
+    wanted = begun.copy(tmp_path)
+    manifest = Folder.of(wanted.output).manifest_path
+    manifest.write_text(manifest.read_text().replace(str(begun.source), str(tmp_path / "gone" / "episode.mkv")))
+
+    assert frame_digests(run(wanted)) == frame_digests(begun.whole)
+
+
+def test_after_a_restart_one_goes_on_without_it(vfr: Path, tmp_path: Path) -> None:
+    with stopping_at(2):
+        assert message(request(vfr, tmp_path / "new.mkv", restart=True)).endswith(
+            "2 of 3 chunks are finished and kept; run the same command again, without --restart, to go on"
+        )
 
 
 def test_a_finished_result_is_not_made_again(begun: Begun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,9 @@ from ..episode.job import CONTAINERS, Request, print_script, upscale
 from ..episode.progress import Display
 from ..episode.script import FIELDS, upscale_arguments
 from ..errors import AnimeSRError, OptionError
+from ..options import SCENE_CHANGES
 from ..quiet import stdout_to_stderr
+from ..weights.release import MODEL_NAMES
 
 LABEL = "animesr: "
 VIDEO_SUFFIXES = frozenset(
@@ -36,7 +38,7 @@ VIDEO_SUFFIXES = frozenset(
 HELP = {
     "model": ("NAME", "v2, v1, or a weights file"),
     "backend": ("NAME", "what runs the network; null: none, to try a command"),
-    "precision": ("NAME", "fp32, bf16, fp16, int8 or auto"),
+    "precision": ("NAME", "fp32, bf16, fp16, int8, fp8 or auto"),
     "colour": ("NAME", "whose colours the result has: source or network"),
     "device": ("N", "number of the device"),
     "backend_options": ("NAME=VALUE", "an option of the backend; may be repeated"),
@@ -54,6 +56,8 @@ HELP = {
     "square": ("", "square pixels"),
 }
 """Arguments of Upscale: what stands for their value, and what they are."""
+WORDS = {"model": MODEL_NAMES, "scene_change": SCENE_CHANGES}
+"""Arguments that take the path of a file or one of these words."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,16 +106,22 @@ def _run_folder(args: argparse.Namespace) -> int:
         raise OptionError(f"{args.input} holds no video files; give a folder with some, or one file")
     if args.output.suffix.lower() in CONTAINERS or (args.output.exists() and not args.output.is_dir()):
         raise OptionError(f"-o {args.output} is no folder, but {args.input} is one; give a folder for the results")
-    outputs = [args.output / f"{path.stem}{CONTAINERS[0]}" for path in inputs]
-    for before, path, output in zip(inputs, inputs[1:], outputs[1:], strict=False):
-        if before.stem == path.stem:
-            raise OptionError(f"{before} and {path} would both become {output}; rename one of them")
+    if args.streams_from:
+        raise OptionError(f"--streams-from {args.streams_from} is one file, but {args.input} is a folder; leave it out")
+    outputs: dict[Path, Path] = {}
+    for path in inputs:
+        output = args.output / f"{path.stem}{CONTAINERS[0]}"
+        if output in outputs:
+            raise OptionError(f"{outputs[output]} and {path} would both become {output}; rename one of them")
+        outputs[output] = path
     try:
         args.output.mkdir(parents=True, exist_ok=True)
+        if args.output.samefile(args.input):
+            raise OptionError(f"-o {args.output} is the folder of the videos; give another one for the results")
     except OSError as error:
         raise OptionError(f"-o {args.output} cannot be created ({error.strerror or error})") from None
     display, failed = Display(), []
-    for number, (path, output) in enumerate(zip(inputs, outputs, strict=True), 1):
+    for number, (output, path) in enumerate(outputs.items(), 1):
         display.say(f"[{number}/{len(inputs)}] {path.name}")
         try:
             upscale(_request(args, path, output), display)
@@ -156,8 +166,8 @@ def _upscale_arguments(args: argparse.Namespace) -> dict[str, Sequence[str]]:
             arguments[name] = value.replace("x", ",").split(",")
         elif name == "scene_change" and all(part.strip().isdecimal() for part in value.split(",")):
             arguments[name] = value.split(",")
-        elif name == "scene_change" and Path(value).is_file():
-            arguments[name] = [str(Path(value).resolve())]
+        elif name in WORDS and value not in WORDS[name] and Path(value).is_file():
+            arguments[name] = [str(Path(value).resolve())]  # a script runs in the folder of its video
         else:
             arguments[name] = value if isinstance(value, list) else [value]
     return arguments

@@ -7,7 +7,7 @@ import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from .script import Fields, Script, is_ntsc, make_script, read_script
 _log = logging.getLogger(__name__)
 
 CONTAINERS = (".mkv", ".mp4")
-RESUME = "run the same command again to go on"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +49,11 @@ class Request:
     """The file whose other streams are copied; None: the input, if it is no script."""
     restart: bool = False
     estimate: bool = True
+
+    @property
+    def how_to_go_on(self) -> str:
+        """What a user does after a stop."""
+        return f"run the same command again{', without --restart,' if self.restart else ''} to go on"
 
     @property
     def is_script(self) -> bool:
@@ -92,19 +96,20 @@ def upscale(request: Request, display: Display) -> None:
 
 def print_script(request: Request) -> str:
     """Return the text of the script that a request runs."""
-    source = _open(request, Display())
+    display = Display()
+    source = _open(request, display)
     if not request.range and not request.preview:
         return source.script.text()
     if not source.script.is_made_here:
         raise OptionError(f"--vpy prints {request.input} as it is; leave out --range and --preview")
-    first, last = _frames(request, _times(source, len(source.clip), source.clip.fps))
+    first, last = _frames(request, _times(source, len(source.clip), source.clip.fps, display))
     return source.script.text(None, first, last)
 
 
 def _run(request: Request, folder: Folder, pool: Pool, display: Display) -> None:
     source = _open(request, display)
     output = pool.processes[0].call(worker.inspect, source.script)
-    times = _times(source, output.frames, output.rate)
+    times = _times(source, output.frames, output.rate, display)
     first, last = _frames(request, times)
     encoder = _settings(request, source, output)
     identity = _identity(request, source, output, first, last)
@@ -130,10 +135,12 @@ def _run(request: Request, folder: Folder, pool: Pool, display: Display) -> None
             encoder=settings.to_json(output.video, encoder),
             streams=str(source.media.path) if source.media else "",
         )
-        _begin(folder, manifest, output.frames)
+    else:
+        manifest = replace(manifest, script=source.script)  # the input may have been moved
+    _write(folder, manifest, output.frames)
     records = _read_records(folder, manifest, display)
     _encode(request, folder, manifest, records, pool, display, source.media)
-    _finish(request.output, folder, manifest, records, source.media, display)
+    _finish(request, folder, manifest, records, source.media, display)
 
 
 def _check_paths(request: Request) -> None:
@@ -165,7 +172,7 @@ def _open(request: Request, display: Display) -> _Source:
         return _Source(read_script(request.input), found)
     found = media.probe(request.input)
     fields = request.fields or _choose_fields(found, display)
-    script = make_script(request.input, fields, found.frame_rate, request.arguments)
+    script = make_script(request.input, fields, _rate_of_fields(found), request.arguments)
     clip = script.open_source()
     if "format" not in request.arguments:
         script = script.with_arguments(format=settings.default_format(request.encoder, clip.format))
@@ -176,16 +183,14 @@ def _open(request: Request, display: Display) -> _Source:
 def _choose_fields(found: media.Media, display: Display) -> Fields | None:
     """Return what is to be done with the fields of a file by what it says, and say so."""
     fields = found.fields
-    repeats = fields.repeated > 0 and found.streams[found.video].codec == "mpeg2video"
-    if not fields.interlaced and not repeats:
+    if not fields.interlaced and not _repeats_fields(found):
         return None
     why = (
         f"{fields.interlaced} of {fields.frames} frames that were looked at say that they are interlaced"
         if fields.interlaced
         else f"{fields.repeated} of {fields.frames} frames that were looked at repeat a field"
     )
-    decimated = is_ntsc(found.frame_rate) or repeats
-    what = "one frame in five is dropped" if decimated else "no frame is dropped"
+    what = "one frame in five is dropped" if is_ntsc(_rate_of_fields(found)) else "no frame is dropped"
     display.say(
         f"{found.path.name}: {why}: their fields are matched, and {what} (as with --inverse-telecine; others are "
         "--deinterlace and --progressive)"
@@ -193,24 +198,37 @@ def _choose_fields(found: media.Media, display: Display) -> Fields | None:
     return "inverse-telecine"
 
 
-def _times(source: _Source, frames: int, rate: Fraction) -> list[Fraction]:
+def _repeats_fields(found: media.Media) -> bool:
+    return found.fields.repeated > 0 and found.streams[found.video].codec == "mpeg2video"
+
+
+def _rate_of_fields(found: media.Media) -> Fraction:
+    """Return the frames a second of a file with its repeated fields. By them a film of 24000/1001 has 30000/1001."""
+    telecined = found.frame_rate * Fraction(5, 4)
+    return telecined if _repeats_fields(found) and is_ntsc(telecined) else found.frame_rate
+
+
+def _times(source: _Source, frames: int, rate: Fraction, display: Display) -> list[Fraction]:
     """Return when each frame of the script's output is shown, in seconds from the container's zero.
 
     If it has as many frames as the file whose streams are copied, it has their times. Else frames follow each other at
     one rate; so do those that are made of fields: a DVD shows frames of a film alternately for two and three fields.
     """
-    start = Fraction(0)
-    if source.media:
-        times = [] if source.matched else media.frame_times(source.media.path)
-        if len(times) == frames:
-            return times
-        start = source.media.start
+    times = media.frame_times(source.media.path) if source.media and not source.matched else []
+    if len(times) == frames:
+        return times
     if not rate:
         raise JobError(
             f"{source.script.path}: the frames have no constant rate, and there are not as many of them as in "
             f"{source.media.path if source.media else 'a file (--streams-from)'}; end the script with "
             "core.std.AssumeFPS"
         )
+    if source.media and times:
+        display.say(
+            f"{source.media.path.name} has {count(len(times), 'frame')}, but {frames} are encoded: they do not get its "
+            f"times, but follow each other at {float(rate):.6g} frames/s"
+        )
+    start = source.media.start if source.media else Fraction(0)
     return [start + n / Fraction(rate) for n in range(frames)]
 
 
@@ -305,8 +323,8 @@ def _find_scenes(source: _Source, request: Request, first: int, last: int, displ
     )
 
 
-def _begin(folder: Folder, manifest: Manifest, frames: int) -> None:
-    """Write the folder of a new job, the manifest last."""
+def _write(folder: Folder, manifest: Manifest, frames: int) -> None:
+    """Write what workers read, the manifest last."""
     try:
         write_atomic(folder.scenes_path, write_scenes(manifest.scenes, frames, Fraction(24), "lines").encode())
         write_atomic(folder.manifest_path, manifest.to_json().encode())
@@ -363,10 +381,12 @@ def _encode(
         at = float(manifest.times[chunk.start - manifest.first])
         raise JobError(
             f"chunk {error.number} (frames {chunk.start} to {chunk.end - 1}, from {at:.1f} s on): {error}. "
-            f"{len(records)} of {len(manifest.chunks)} chunks are finished and kept; {RESUME}"
+            f"{len(records)} of {len(manifest.chunks)} chunks are finished and kept; {request.how_to_go_on}"
         ) from None
     except KeyboardInterrupt:
-        display.say(f"stopped; {len(records)} of {len(manifest.chunks)} chunks are finished and kept; {RESUME}")
+        display.say(
+            f"stopped; {len(records)} of {len(manifest.chunks)} chunks are finished and kept; {request.how_to_go_on}"
+        )
         raise
 
 
@@ -395,7 +415,7 @@ def _estimate(
         found = estimate.from_sample(manifest, sample, request.workers, copied)
     free = estimate.check_disk(found, request.output)
     display.say(
-        f"{count(manifest.frames, 'frame')}, {count(len(manifest.scenes), 'scene')}, "
+        f"{count(manifest.frames, 'frame')}, {count(manifest.scene_count, 'scene')}, "
         f"{count(len(manifest.chunks), 'chunk')}: "
         f"{found.describe(free)}"
     )
@@ -427,7 +447,7 @@ class _Counter:
         frames = sum(count for count, _ in done.values())
         held = sum(count for _, count in done.values())
         scenes = sum(self._count_scenes(number, count) for number, (count, _) in done.items())
-        text = f"{self._rate.describe(frames)}, {scenes}/{len(self._manifest.scenes)} scenes"
+        text = f"{self._rate.describe(frames)}, {scenes}/{self._manifest.scene_count} scenes"
         return f"{text}, {held} held frames skipped" if held else text
 
     def _count_scenes(self, number: int, frames: int) -> int:
@@ -437,7 +457,7 @@ class _Counter:
 
 
 def _finish(
-    output: Path,
+    request: Request,
     folder: Folder,
     manifest: Manifest,
     records: Mapping[int, Record],
@@ -445,7 +465,7 @@ def _finish(
     display: Display,
 ) -> None:
     """Write the result, and its manifest beside it."""
-    ordered = [records[number] for number in range(len(manifest.chunks))]
+    output, ordered = request.output, [records[number] for number in range(len(manifest.chunks))]
     content = {
         "format": FORMAT,
         "identity": dict(manifest.identity),
@@ -469,11 +489,11 @@ def _finish(
             )
         part.replace(output)
     except (OSError, AnimeSRError) as error:
-        raise JobError(f"{error}. All chunks are finished and kept; {RESUME}") from None
+        raise JobError(f"{error}. All chunks are finished and kept; {request.how_to_go_on}") from None
     folder.clear()
     held = sum(record.held for record in ordered)
     display.say(
-        f"{output}: {count(manifest.frames, 'frame')}, {count(len(manifest.scenes), 'scene')}"
+        f"{output}: {count(manifest.frames, 'frame')}, {count(manifest.scene_count, 'scene')}"
         + (f", {held} held frames skipped" if held else "")
     )
 

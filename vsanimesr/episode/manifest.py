@@ -1,7 +1,7 @@
 """The work folder of a job: what the job is made of, and what is finished.
 
     OUT.animesr/
-        manifest.json       what the job is made of, and its chunks; written once
+        manifest.json       what the job is made of, and its chunks
         scenes.txt          where scenes start, for Upscale
         chunk-00012.mkv     a finished chunk
         chunk-00012.json    its record, written after it
@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from bisect import bisect_left
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -81,6 +82,11 @@ class Manifest:
     def frames(self) -> int:
         """The number of frames of all chunks."""
         return self.chunks[-1].end - self.first
+
+    @property
+    def scene_count(self) -> int:
+        """The number of scenes that the chunks have frames of. `scenes` holds some behind the last chunk too."""
+        return bisect_left(self.scenes, self.chunks[-1].end)
 
     def to_json(self) -> str:
         """Return the content of the file."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -18,8 +17,6 @@ from .manifest import Record
 
 ATTEMPTS = 2
 """How often a chunk is begun whose process dies."""
-KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-"""Ends a process that is in native code too. Windows has only SIGTERM, which does the same there."""
 POLL = 0.2  # seconds between two looks at how far the work is
 
 
@@ -37,17 +34,11 @@ class Process:
         Raises:
             JobError: the process cannot start.
         """
-        if self._executor is None:
-            context = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(1, context, worker.start, (str(self._log),))
-            self._pid = None
-            try:
-                # Nothing is given to a process that could not be ended: it would finish a chunk before it listens.
-                self._pid = self._executor.submit(os.getpid).result()
-            except BrokenProcessPool:
-                self.stop()
-                raise JobError(f"a worker process cannot start, see {self._log}") from None
-        return self._executor.submit(function, *arguments)
+        if self._executor is not None:
+            with suppress(BrokenProcessPool):  # it died since the last call
+                return self._executor.submit(function, *arguments)
+            self.stop()
+        return self._start().submit(function, *arguments)
 
     def call[T](self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function in the process, and wait for what it returns.
@@ -65,11 +56,23 @@ class Process:
         """End the process at once."""
         if self._executor is None:
             return
-        if self._pid is not None:
-            with suppress(OSError):
-                os.kill(self._pid, KILL)
+        for child in multiprocessing.active_children():  # one that is dead is not among them: its number may be reused
+            if child.pid == self._pid:
+                child.kill()
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._executor = None
+
+    def _start(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        self._executor = ProcessPoolExecutor(1, context, worker.start, (str(self._log),))
+        self._pid = None
+        try:
+            # Nothing is given to a process that could not be ended: it would finish a chunk before it listens.
+            self._pid = self._executor.submit(os.getpid).result()
+        except BrokenProcessPool:
+            self.stop()
+            raise JobError(f"a worker process cannot start, see {self._log}") from None
+        return self._executor
 
 
 _DIED = "a worker process died (out of memory, or ended by the system or by someone)"

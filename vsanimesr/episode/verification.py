@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import JobError
+from ..errors import JobError, MediaError
 from .chunks import Chunk
 from .encoding import decode_digests, digest
 from .job import sidecar_path
-from .manifest import Folder
+from .manifest import Folder, Record
 from .progress import Display, Rate
 
 
@@ -59,10 +59,17 @@ def _verify_chunks(folder: Folder, display: Display) -> Finding:
     records = {number: record for number in range(len(chunks)) if (record := folder.read_record(number))}
     rate, done, different = Rate(sum(record.frames for record in records.values())), 0, []
     for number, record in records.items():
-        path = folder.chunk_path(number)
-        if not path.is_file() or digest(path) != (record.frames, record.digest):
+        if not _holds(folder.chunk_path(number), record):
             different.append(chunks[number])
         done += record.frames
         display.show(lambda done=done: rate.describe(done))  # type: ignore[misc]
     display.clear()
     return Finding(done, len(records), len(chunks), different)
+
+
+def _holds(chunk: Path, record: Record) -> bool:
+    """Return whether the file of a chunk has the frames of its record. One that is missing or damaged has not."""
+    try:
+        return digest(chunk) == (record.frames, record.digest)
+    except MediaError:
+        return False

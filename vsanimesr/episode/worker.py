@@ -231,8 +231,8 @@ def check_versions(manifest: Manifest) -> None:
     Raises:
         JobError: it has others.
     """
-    before = {name: manifest.identity[name] for name in manifest.identity.keys() & versions().keys()}
     here = versions()
+    before = {name: manifest.identity[name] for name in manifest.identity.keys() & here.keys()}
     if difference := describe_difference(before, {name: here[name] for name in before}):
         raise JobError(f"this process has other versions than the job: {difference}; install the same ones")
 
