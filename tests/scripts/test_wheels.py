@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.project import source_files
 from scripts.compiler import COMPILER
+from scripts.project import source_files
 from scripts.wheelhouse import wine
 from scripts.wheelhouse.checks import check_library, check_wheel
 from scripts.wheelhouse.compiler import clear_time
