@@ -214,6 +214,7 @@ def test_a_package_that_is_missing(
     clips: Path, module: str, package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(compare, "_open", lambda *_: pytest.fail("the work has begun"))
 
     assert main(["compare", "source.mkv", "up.vpy", "--reference", "up.vpy", "--frames", "0", "-o", "x.html"]) == 1
     said = capsys.readouterr().err

@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     labels = _labels(args.inputs, args.labels)
     place = args.output.absolute()  # a script may change the current folder
     with stdout_to_stderr():
+        _check_packages(args)
         clips = [_open(path, label) for path, label in zip(args.inputs, labels, strict=True)]
         reference = _open(args.reference, "reference") if args.reference else None
         page = _write_report(args, clips, reference)
@@ -163,6 +164,16 @@ def _check_paths(inputs: Sequence[Path], output: Path) -> None:
                 raise OptionError(f"-o {output} would overwrite a clip; use another path")
     except OSError as error:  # in a folder that may not be entered, or a name that is too long
         raise OptionError(f"{error.filename} cannot be used ({error.strerror or error}); use another path") from None
+
+
+def _check_packages(args: argparse.Namespace) -> None:
+    """Check all packages that are not used before the end of the work."""
+    from ..comparison.images import pillow
+    from ..comparison.metrics import scikit_image
+
+    pillow()
+    if args.reference:
+        scikit_image()
 
 
 def _labels(paths: Sequence[Path], wanted: Sequence[str] | None) -> list[str]:

@@ -61,12 +61,17 @@ def _read_size(file: Path) -> tuple[int, int]:
         return width, height
 
 
+def pillow() -> Any:
+    """Import Pillow. Raises MissingDependencyError."""
+    return require_package("PIL.Image", "pillow")
+
+
 @contextmanager
 def _open(file: Path) -> Iterator[Any]:
     """Open an image that is decoded when it is used."""
-    pillow = require_package("PIL.Image", "pillow")
+    module = pillow()
     try:
-        with pillow.open(file) as image:
+        with module.open(file) as image:
             yield image
     except (OSError, ValueError, SyntaxError) as error:  # a damaged PNG is a SyntaxError
         raise OptionError(f"{file} cannot be read as an image ({error}); give a PNG or JPEG file") from None
@@ -81,7 +86,7 @@ def encode_image(pixels: NDArray[np.uint8]) -> bytes:
         MissingDependencyError: Pillow is not installed.
     """
     file = io.BytesIO()
-    require_package("PIL.Image", "pillow").fromarray(pixels).save(file, "WEBP", lossless=True, quality=20, method=2)
+    pillow().fromarray(pixels).save(file, "WEBP", lossless=True, quality=20, method=2)
     return file.getvalue()
 
 
