@@ -52,6 +52,10 @@ def open_images(path: Path) -> vs.VideoNode:
 def read_image(file: Path) -> NDArray[np.uint8]:
     """Read an image as R, G, B: (height, width, 3). Errors are as above."""
     with _open(file) as image:
+        if image.mode.startswith("I;16"):  # 16 bits of grey, of which Pillow would show all above 255 as white
+            return np.dstack([np.rint(np.asarray(image) / 257).astype(np.uint8)] * 3)
+        if image.mode in ("I", "F"):
+            raise ValueError("its samples have 32 bits")
         return np.asarray(image.convert("RGB"))
 
 
