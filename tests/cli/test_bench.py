@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from vsanimesr.bench.plan import Bench, Candidate, HeldGain, Outcome, Refusal, R
 from vsanimesr.bench.worker import FEWEST, SECONDS, WARM_UP, Failure, Job, ProcessWorker, Speed
 from vsanimesr.cli import main
 from vsanimesr.cli.bench import SIZES
+from vsanimesr.options import Precision
 
 ALL = [name for name in BACKENDS if name != "null"]
 
@@ -271,6 +273,21 @@ def test_a_backend_that_takes_too_long_to_open_leaves_time_for_the_others(monkey
     assert told.reason == "not done within 60 s; use --backend tensorrt and a longer --time"
 
 
+def test_precisions_for_which_no_time_is_left_are_told() -> None:
+    machine = Machine({"tensorrt": {"fp16": 1e-8, "fp32": 2e-8}}, opening=26, gpus=frozenset({"tensorrt"}))
+    outcome = measure(machine, backends=["tensorrt"])
+
+    assert {row.candidate.precision for row in outcome.rows} == {"fp16"}
+    assert {refusal.precision for refusal in outcome.refusals} == {"fp32", "bf16", "int8", "fp8"}
+    for refusal in outcome.refusals:
+        assert refusal.kind == "no time"
+        assert refusal.reason == "there was no time left; use --backend tensorrt and a longer --time"
+
+
+def test_every_precision_is_measured() -> None:
+    assert {"auto", *plan.PRECISIONS} == {*get_args(Precision.__value__)}
+
+
 def test_a_size_that_fails_is_told_and_not_scaled() -> None:
     outcome = measure(Machine(GPU, fails=frozenset({(1920, 1080)})))
 
@@ -295,11 +312,11 @@ def test_what_cannot_be_measured_is_a_line_each() -> None:
 
     table = text.partition("not measured  ")[2].splitlines()[1:]
     assert [line.split("  ")[0] for line in table] == [
-        "openvino fp16, bf16, int8",
+        "openvino fp16, bf16, int8, fp8",
         "tensorrt_rtx",
         "tensorrt",
         "onnxruntime",
-        "torch fp16, bf16, int8",
+        "torch fp16, bf16, int8, fp8",
     ]
     assert table[1].endswith("  a device; buy one")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from fractions import Fraction
@@ -106,6 +107,24 @@ def test_frames_are_chosen_where_the_clips_differ_most(clips: Path, tmp_path: Pa
 
     assert [shot["n"] for shot in data["shots"]] == [9]
     assert data["shots"][0]["places"][0][0] < 64 > data["shots"][0]["places"][0][1]
+
+
+def test_as_many_frames_are_shown_as_were_asked_for(clips: Path, tmp_path: Path) -> None:
+    data = run(tmp_path / "report.html", "source.mkv", "hq", "--count", "4", "--samples", "2")
+
+    assert len(data["shots"]) == 4
+    assert data["facts"][0].endswith(" 4 frames in 2 scenes were measured.")
+
+
+def test_a_folder_that_takes_no_file_is_told_before_the_work(
+    clips: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compare, "_open", lambda *_: pytest.fail("the work has begun"))
+    usual = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and usual(path, mode))
+
+    assert main(["compare", "source.mkv", "hq", "-o", "hq/x.html"]) == 1
+    assert "-o hq/x.html: nothing can be written to the folder hq; use another path" in capsys.readouterr().err
 
 
 def test_frames_are_chosen_by_hand(clips: Path, tmp_path: Path) -> None:
@@ -214,6 +233,7 @@ def test_a_package_that_is_missing(
     clips: Path, module: str, package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(compare, "_open", lambda *_: pytest.fail("the work has begun"))
 
     assert main(["compare", "source.mkv", "up.vpy", "--reference", "up.vpy", "--frames", "0", "-o", "x.html"]) == 1
     said = capsys.readouterr().err

@@ -10,7 +10,7 @@ import vapoursynth as vs
 from PIL import Image
 
 from vsanimesr.comparison.clips import Clip, check_lengths, describe, describe_frame, read_rgb
-from vsanimesr.comparison.images import open_images
+from vsanimesr.comparison.images import open_images, read_image
 from vsanimesr.errors import OptionError
 
 core = vs.core
@@ -130,6 +130,12 @@ def test_images_are_a_clip_in_the_order_of_their_names(tmp_path: Path) -> None:
     assert pixel(open_images(tmp_path / "2.png")) == [2, 20, 30]
 
 
+def test_images_of_16_bits_are_rounded_to_8(tmp_path: Path) -> None:
+    for name in ("1.png", "1.tif"):
+        Image.fromarray(np.full((6, 8), 40 * 257 + 128, np.uint16)).save(tmp_path / name)
+        assert pixel(open_images(tmp_path / name)) == [40, 40, 40]
+
+
 def test_images_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"is a folder without images; put PNG or JPEG files into it"):
         open_images(tmp_path)
@@ -142,6 +148,9 @@ def test_images_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "2.png").write_bytes(whole[: len(whole) // 2])  # the size can be read, the pixels cannot
     with pytest.raises(OptionError, match=r"frame 1 cannot be read .*2\.png cannot be read as an image"):
         read_rgb(tmp_path, open_images(tmp_path), 1)
+    Image.new("F", (8, 6), 0.5).save(tmp_path / "2.tif")
+    with pytest.raises(OptionError, match=r"2\.tif cannot be read as an image \(its samples have 32 bits\)"):
+        read_image(tmp_path / "2.tif")
     (tmp_path / "2.png").write_text("no image")
     with pytest.raises(OptionError, match=r"2\.png cannot be read as an image .*; give a PNG or JPEG file"):
         open_images(tmp_path)

@@ -22,7 +22,8 @@ type Size = tuple[int, int]
 """Width and height of LR frames, in pixels."""
 type Kind = Literal["not installed", "not usable", "failed", "no time"]
 
-PRECISIONS = ("fp16", "bf16", "fp32", "int8")
+PRECISIONS = ("fp16", "bf16", "fp32", "int8", "fp8")
+"""Of `Options`, in the order in which they are measured."""
 SMALL, MIDDLE = (160, 120), (320, 240)
 """Sizes that are measured before larger ones, and in place of them."""
 SHARE = 0.5
@@ -178,8 +179,12 @@ class Bench:
             return
         for precision in PRECISIONS:
             until = self._until(SHARE)
-            if precision != first.precision and self._expect(first, SMALL) < until:
+            if precision == first.precision:
+                continue
+            if backend in self._workers and self._expect(first, SMALL) < until:
                 self._measure(Candidate(backend, precision), SMALL, until)
+            else:
+                self._give_up(backend, "there was no time left", precision)
 
     def _choose_first(self) -> Candidate | None:
         """Choose what `auto` selects; or the fastest, if not all that `auto` knows are to be measured."""
@@ -248,8 +253,11 @@ class Bench:
             self._stop(backend)
             if size is None:  # a larger size is scaled
                 self._late.add(backend)
-                remedy = f"; use --backend {backend} and a longer --time"
-                self._refuse(backend, "no time", failure.reason + remedy, precision)
+                self._give_up(backend, failure.reason, precision)
+
+    def _give_up(self, backend: str, reason: str, precision: str | None) -> None:
+        """Say that more time was needed."""
+        self._refuse(backend, "no time", f"{reason}; use --backend {backend} and a longer --time", precision)
 
     def _refuse(
         self, backend: str, kind: Kind, reason: str, precision: str | None = None, size: Size | None = None

@@ -11,6 +11,7 @@ Example:
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -48,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_parse_count,
         default=SAMPLES,
         metavar="N",
-        help=f"how many frames to choose from, spread over the scenes (default: {SAMPLES})",
+        help=f"how many frames to choose from, spread over the scenes (default: {SAMPLES}; at least --count)",
     )
     parser.add_argument(
         "--megabytes",
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     labels = _labels(args.inputs, args.labels)
     place = args.output.absolute()  # a script may change the current folder
     with stdout_to_stderr():
+        _check_packages(args)
         clips = [_open(path, label) for path, label in zip(args.inputs, labels, strict=True)]
         reference = _open(args.reference, "reference") if args.reference else None
         page = _write_report(args, clips, reference)
@@ -80,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _write_report(args: argparse.Namespace, clips: Sequence[Clip], reference: Clip | None) -> str:
     # Not at the top: they import VapourSynth.
+    from ..comparison.choice import sample_frames
     from ..comparison.clips import check_lengths
     from ..comparison.report import Report, render_page
     from ..comparison.shots import list_views, page_size, take_shot
@@ -95,10 +98,11 @@ def _write_report(args: argparse.Namespace, clips: Sequence[Clip], reference: Cl
     scenes = None
     if args.frames is None:
         scenes = _find_scenes(clips)
-        frames = _choose(args, clips, reference, scenes)
+        samples = sample_frames(scenes, len(clips[0].frames), max(args.samples, args.count))
+        frames = _choose(args.count, samples, clips, reference, scenes)
         chosen_by = (
             f"Frames: {len(frames)} of {len(clips[0].frames)}, from different scenes, where the clips differ most. "
-            f"{min(args.samples, len(clips[0].frames))} frames in {len(scenes)} scenes were measured."
+            f"{len(samples)} frames in {len(scenes)} scenes were measured."
         )
     else:
         frames = args.frames
@@ -121,19 +125,18 @@ def _find_scenes(clips: Sequence[Clip]) -> list[int]:
 
 
 def _choose(
-    args: argparse.Namespace, clips: Sequence[Clip], reference: Clip | None, scenes: Sequence[int]
+    count: int, samples: Sequence[int], clips: Sequence[Clip], reference: Clip | None, scenes: Sequence[int]
 ) -> list[int]:
-    """Return the frames to show."""
-    from ..comparison.choice import choose_frames, sample_frames
+    """Return the frames to show: at most `count` of `samples`."""
+    from ..comparison.choice import choose_frames
     from ..comparison.differences import measure_differences
     from ..comparison.shots import compared_views, list_views, page_size
 
-    samples = sample_frames(scenes, len(clips[0].frames), args.samples)
     size = page_size([*clips, *([reference] if reference else [])])
     compared = [(view.clip.path, view.clip.to_rgb24(size)) for view in compared_views(list_views(clips, reference))]
     with show_progress(len(samples), "differences: ") as advance:
         differences = measure_differences(compared, samples, advance)
-    return choose_frames(differences, scenes, args.count)
+    return choose_frames(differences, scenes, count)
 
 
 def _open(path: Path, label: str) -> Clip:
@@ -156,6 +159,8 @@ def _check_paths(inputs: Sequence[Path], output: Path) -> None:
             raise OptionError(f"-o {output} is a folder; name a file, such as {output / 'report.html'}")
         if not output.parent.is_dir():
             raise OptionError(f"-o {output}: the folder {output.parent} does not exist; create it, or use another path")
+        if not os.access(output.parent, os.W_OK):
+            raise OptionError(f"-o {output}: nothing can be written to the folder {output.parent}; use another path")
         for path in inputs:
             if not path.exists():
                 raise OptionError(f"{path} does not exist; give a video file, a .vpy script, an image or a folder")
@@ -163,6 +168,16 @@ def _check_paths(inputs: Sequence[Path], output: Path) -> None:
                 raise OptionError(f"-o {output} would overwrite a clip; use another path")
     except OSError as error:  # in a folder that may not be entered, or a name that is too long
         raise OptionError(f"{error.filename} cannot be used ({error.strerror or error}); use another path") from None
+
+
+def _check_packages(args: argparse.Namespace) -> None:
+    """Check all packages that are not used before the end of the work."""
+    from ..comparison.images import pillow
+    from ..comparison.metrics import scikit_image
+
+    pillow()
+    if args.reference:
+        scikit_image()
 
 
 def _labels(paths: Sequence[Path], wanted: Sequence[str] | None) -> list[str]:

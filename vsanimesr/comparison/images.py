@@ -52,6 +52,10 @@ def open_images(path: Path) -> vs.VideoNode:
 def read_image(file: Path) -> NDArray[np.uint8]:
     """Read an image as R, G, B: (height, width, 3). Errors are as above."""
     with _open(file) as image:
+        if image.mode.startswith("I;16"):  # 16 bits of grey, of which Pillow would show all above 255 as white
+            return np.dstack([np.rint(np.asarray(image) / 257).astype(np.uint8)] * 3)
+        if image.mode in ("I", "F"):
+            raise ValueError("its samples have 32 bits")
         return np.asarray(image.convert("RGB"))
 
 
@@ -61,12 +65,17 @@ def _read_size(file: Path) -> tuple[int, int]:
         return width, height
 
 
+def pillow() -> Any:
+    """Import Pillow. Raises MissingDependencyError."""
+    return require_package("PIL.Image", "pillow")
+
+
 @contextmanager
 def _open(file: Path) -> Iterator[Any]:
     """Open an image that is decoded when it is used."""
-    pillow = require_package("PIL.Image", "pillow")
+    module = pillow()
     try:
-        with pillow.open(file) as image:
+        with module.open(file) as image:
             yield image
     except (OSError, ValueError, SyntaxError) as error:  # a damaged PNG is a SyntaxError
         raise OptionError(f"{file} cannot be read as an image ({error}); give a PNG or JPEG file") from None
@@ -81,7 +90,7 @@ def encode_image(pixels: NDArray[np.uint8]) -> bytes:
         MissingDependencyError: Pillow is not installed.
     """
     file = io.BytesIO()
-    require_package("PIL.Image", "pillow").fromarray(pixels).save(file, "WEBP", lossless=True, quality=20, method=2)
+    pillow().fromarray(pixels).save(file, "WEBP", lossless=True, quality=20, method=2)
     return file.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,11 @@ class Metrics(NamedTuple):
     """At most 1; None if a side of the frame is smaller than the window."""
 
 
+def scikit_image() -> Any:
+    """Import the metrics of scikit-image. Raises MissingDependencyError."""
+    return require_package("skimage.metrics", "scikit-image")
+
+
 def measure(frame: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Metrics:
     """Compare a frame with the reference.
 
@@ -35,13 +40,12 @@ def measure(frame: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Metrics:
     Raises:
         MissingDependencyError: scikit-image is not installed.
     """
-    skimage = require_package("skimage.metrics", "scikit-image")
     luma, expected = luma_of(frame), luma_of(reference)
     error = float(np.square(luma - expected).mean())
     psnr = 10 * np.log10(PEAK**2 / error) if error else np.inf
     if min(luma.shape) < SSIM_WINDOW:
         return Metrics(float(psnr), None)
-    ssim = skimage.structural_similarity(
+    ssim = scikit_image().structural_similarity(
         expected, luma, data_range=PEAK, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     return Metrics(float(psnr), float(ssim))
