@@ -318,7 +318,7 @@ def test_a_gpu_newer_than_the_compiler_gets_ptx_and_an_older_one_an_error() -> N
     image = compile_kernels('extern "C" __global__ void nothing() {}', (99, 9))
     assert b".entry nothing" in image
     assert b".target sm_99" not in image
-    with pytest.raises(DeviceError, match=r"compute capability 2\.0 is too old for the installed NVRTC; use backend="):
+    with pytest.raises(DeviceError, match=r"compute capability 2\.0 is too old for the installed NVRTC$"):
         compile_kernels("", (2, 0))
 
 

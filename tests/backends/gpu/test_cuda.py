@@ -254,6 +254,18 @@ def test_kernels_are_compiled_for_the_gpu_and_loaded(monkeypatch: pytest.MonkeyP
     assert cudart.calls[-1] == ("cudaLibraryUnload", 7)
 
 
+def test_bindings_that_cannot_load_kernels() -> None:
+    class Old(FakeRuntime):
+        def __getattr__(self, name: str) -> Callable[..., tuple[Any, ...]]:
+            if name.startswith("cudaLibrary"):
+                raise AttributeError(name)
+            return super().__getattr__(name)
+
+    device = CudaDevice(1, Old(), driver=FakeRuntime())
+    with pytest.raises(MissingDependencyError, match=r"cuda-bindings 12\.8 or newer; update it"):
+        device.load_kernels("source", ["write"])
+
+
 def test_a_kernel_gets_its_arguments_by_value() -> None:
     class Launches(FakeRuntime):
         """Reads the kernel's parameter, as the driver does, during the call."""

@@ -236,6 +236,8 @@ class CudaDevice(Device):
     def load_kernels(self, source: str, names: Sequence[str]) -> tuple[Kernel, ...]:
         key = (source, *names)
         if key not in self._kernels:
+            if not hasattr(self._cudart, "cudaLibraryLoadData"):
+                raise MissingDependencyError("loading kernels needs cuda-bindings 12.8 or newer; update it")
             properties = self._call("cudaGetDeviceProperties", self._call("cudaGetDevice"))
             image = compile_kernels(source, (properties.major, properties.minor))
             library = self._call("cudaLibraryLoadData", image, [], [], 0, [], [], 0)

@@ -50,7 +50,7 @@ def _choose_target(nvrtc: Any, capability: tuple[int, int]) -> str:
         return f"sm_{number}"
     if older := [each for each in known if each < number]:
         return f"compute_{max(older)}"
-    raise DeviceError(f"compute capability {number / 10} is too old for the installed NVRTC; use backend='openvino'")
+    raise DeviceError(f"compute capability {number / 10} is too old for the installed NVRTC")
 
 
 def _compile(nvrtc: Any, source: str, options: tuple[str, ...]) -> bytes:
