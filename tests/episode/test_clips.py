@@ -1,13 +1,16 @@
-"""Scenes of a part of a clip."""
+"""Clips of scripts, and scenes of a part of a clip."""
 
 from __future__ import annotations
+
+import sys
+from pathlib import Path
 
 import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.video import core
-from vsanimesr.episode.clips import BEYOND, find_scenes
+from vsanimesr.episode.clips import BEYOND, find_scenes, open_clip
 
 
 def mark(frames: int, scenes: list[int]) -> vs.VideoNode:
@@ -35,3 +38,24 @@ def test_the_scenes_that_a_part_depends_on(clip: tuple[int, list[int], int], len
     found = find_scenes(mark(frames, cuts), "", detect=False, first=first, last=last)
 
     assert found == [scene for scene in scenes if own <= scene < last + BEYOND]
+
+
+def test_each_script_gets_the_modules_beside_itself(tmp_path: Path) -> None:
+    for length, name in ((3, "one"), (5, "two")):
+        folder = tmp_path / name
+        (folder / "package").mkdir(parents=True)
+        (folder / "package" / "__init__.py").touch()
+        (folder / "package" / "part.py").write_text(f"PART = {length}\n")
+        (folder / "filters.py").write_text(f"from package.part import PART\nLENGTH = PART + {length}\n")
+        (folder / "venv").mkdir()
+        (folder / "venv" / f"kept_{name}.py").touch()
+        (folder / "clip.vpy").write_text(
+            f"import sys\nsys.path.append({str(folder / 'venv')!r})\nimport kept_{name}, vapoursynth as vs\n"
+            "from filters import LENGTH\n"
+            "vs.core.std.BlankClip(length=LENGTH).set_output()\n"
+        )
+
+    assert [len(open_clip(tmp_path / name / "clip.vpy")) for name in ("one", "two", "one")] == [6, 10, 6]
+    for name in ("one", "two"):
+        assert sys.modules.pop(f"kept_{name}")
+    assert not {"filters", "package", "package.part"} & set(sys.modules)

@@ -162,13 +162,24 @@ def _load_plugin() -> None:
 
 @contextmanager
 def _search_modules_in(folder: Path) -> Iterator[None]:
-    """Let a script import modules that lie beside it, as vspipe does."""
-    path = sys.path
+    """Let a script import modules that lie beside it, as vspipe does. A later script gets those beside itself."""
+    path, modules = sys.path, set(sys.modules)
     sys.path = [str(folder), *path]
     try:
         yield
     finally:
         sys.path = path  # whatever the script has done to it
+        imported = sys.modules.keys() - modules
+        own = {name for name in imported if "." not in name and _lies_in(folder, sys.modules[name])}
+        for name in imported:
+            if name.partition(".")[0] in own:
+                del sys.modules[name]
+
+
+def _lies_in(folder: Path, module: types.ModuleType) -> bool:
+    """Return whether a module is a file or a package of this folder, not of an environment in it."""
+    path = Path(module.__file__ or "")
+    return path.suffix == ".py" and folder in (path.parent, path.parent.parent if path.stem == "__init__" else None)
 
 
 @contextmanager
