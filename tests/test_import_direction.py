@@ -31,7 +31,8 @@ RUNTIME = {
     "vsanimesr.options": "backends errors network scene_file tiling weights",
     "vsanimesr.tiles": "backends errors network pixels tiling",
     "vsanimesr.session": "backends options pixels quiet tiles weights",
-    "vsanimesr.episode": ". errors files installation options pixels scene_file",
+    "vsanimesr.progress": "",
+    "vsanimesr.episode": ". errors files installation options pixels progress scene_file",
     "vsanimesr.bridge": ". backends errors installation options pixels session",
     "vsanimesr.vs_animesr": ". backends errors",
     "vsanimesr.comparison": "errors",
@@ -39,7 +40,7 @@ RUNTIME = {
     "vsanimesr.bench": ". backends backends.gpu errors installation machine options tiles",
     "vsanimesr.cli": (
         ". backends backends.gpu bench cache comparison episode errors files installation machine network options "
-        "quiet scene_file weights"
+        "progress quiet scene_file weights"
     ),
 }
 TRAINER = {

@@ -17,8 +17,8 @@ import vapoursynth as vs
 from PIL import Image
 
 from tests.cli.terminal import run_in_terminal
+from vsanimesr import progress
 from vsanimesr.cli import compare, main
-from vsanimesr.episode import progress
 
 CUT, FRAMES, WIDTH, HEIGHT = 5, 12, 64, 48
 RNG = np.random.default_rng(2)

@@ -13,8 +13,9 @@ import pytest
 import vapoursynth as vs
 
 from tests.cli.terminal import run_in_terminal
+from vsanimesr import progress
 from vsanimesr.cli import main
-from vsanimesr.episode import clips, progress
+from vsanimesr.episode import clips
 from vsanimesr.scene_file import read_scene_file
 
 CUTS = (0, 12, 20)

@@ -15,8 +15,8 @@ from vsanimesr.cli import main, upscale
 from vsanimesr.episode import job, muxing
 from vsanimesr.episode.job import Request
 from vsanimesr.episode.manifest import Folder
-from vsanimesr.episode.progress import format_bytes, format_rate, format_time
 from vsanimesr.episode.script import upscale_arguments
+from vsanimesr.progress import format_bytes, format_rate, format_time
 
 __all__ = ["inline"]
 pytestmark = needs_episodes

@@ -17,7 +17,7 @@ import vapoursynth as vs
 from tests.recipes import needs
 from vsanimesr.episode import encoding, job, pool
 from vsanimesr.episode.job import Request
-from vsanimesr.episode.progress import Display
+from vsanimesr.progress import Display
 
 needs_episodes = needs("ffmpeg", "ffprobe", "bs", "vivtc", "bwdif")
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..episode.clips import find_scenes, open_clip
-from ..episode.progress import show_progress
 from ..errors import OptionError
 from ..files import write_atomic
 from ..installation import DISTRIBUTION
+from ..progress import show_progress
 from ..quiet import stdout_to_stderr
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..episode.clips import find_scenes, open_clip
-from ..episode.progress import show_progress
 from ..errors import OptionError
 from ..files import write_atomic
+from ..progress import show_progress
 from ..quiet import stdout_to_stderr
 from ..scene_file import SUFFIXES, WRITTEN, write_scenes
 

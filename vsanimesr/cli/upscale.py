@@ -22,10 +22,10 @@ from typing import Any
 from ..episode.chunks import TARGET
 from ..episode.encoding import ENCODERS
 from ..episode.job import CONTAINERS, Request, print_script, upscale
-from ..episode.progress import Display
 from ..episode.script import FIELDS, upscale_arguments
 from ..errors import AnimeSRError, OptionError
 from ..options import SCENE_CHANGES
+from ..progress import Display
 from ..quiet import stdout_to_stderr
 from ..weights.release import MODEL_NAMES
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..episode.progress import Display, count
 from ..episode.verification import verify
+from ..progress import Display, count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,11 +10,11 @@ from itertools import takewhile
 from pathlib import Path
 
 from ..errors import JobError
+from ..progress import format_bytes, format_time
 from . import libav
 from .chunks import count_steps
 from .manifest import Manifest, Record
 from .media import Media
-from .progress import format_bytes, format_time
 
 SHORT = 100
 """Frames of a job for which nothing is measured."""

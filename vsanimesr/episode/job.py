@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import AnimeSRError, JobError, OptionError
 from ..files import write_atomic
+from ..progress import Display, Rate, count
 from ..scene_file import write_scenes
 from . import encoding, estimate, media, muxing, ranges, settings, tracks, worker
 from .chunks import TARGET, plan
@@ -21,7 +22,6 @@ from .clips import SCRIPT_SUFFIX, find_scenes
 from .encoding import EncoderSettings
 from .manifest import FORMAT, Folder, Manifest, Record, describe_difference, file_digest, fingerprint
 from .pool import ChunkError, Pool
-from .progress import Display, Rate, count
 from .script import Fields, Script, is_ntsc, make_script, read_script
 
 _log = logging.getLogger(__name__)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import JobError, MediaError
+from ..progress import Display, Rate
 from .chunks import Chunk
 from .encoding import decode_digests, digest
 from .job import sidecar_path
 from .manifest import Folder, Record
-from .progress import Display, Rate
 
 
 @dataclass(frozen=True)
