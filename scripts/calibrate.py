@@ -22,6 +22,7 @@ from vsanimesr.network.int8 import FOLDER
 from vsanimesr.network.shapes import SR_CHANNELS
 from vsanimesr.quiet import block_import
 from vsanimesr.weights.load import WeightsFile, read_weights
+from vsanimesr.weights.release import MODEL_NAMES
 
 with block_import("openvino.tools.ovc"):
     import openvino
@@ -95,7 +96,13 @@ def _shorten(values: Array) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.calibrate", description=__doc__)
-    parser.add_argument("model", nargs="*", default=["v1", "v2"], metavar="MODEL", help="v1, v2, or a file of weights")
+    parser.add_argument(
+        "model",
+        nargs="*",
+        default=list(MODEL_NAMES),
+        metavar="MODEL",
+        help=f"{', '.join(MODEL_NAMES)}, or a file of weights (default: all that have a name)",
+    )
     for model in parser.parse_args().model:
         print(write_ranges(model))
 

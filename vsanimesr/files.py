@@ -31,6 +31,11 @@ def read_at_most(path: Path, limit: int) -> bytes:
         return file.read(limit)
 
 
+def is_hidden(path: Path) -> bool:
+    """Return whether a file is not for users: macOS keeps its own beside each file on a foreign disk, `._NAME`."""
+    return path.name.startswith(".")
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file atomically: afterwards it holds its old content or all of `data`, even after a crash or power cut.
 
@@ -45,15 +50,15 @@ def write_atomic(path: Path, data: bytes) -> None:
         with part.open("wb") as file:
             file.write(data)
             file.flush()
-            _flush_to_disk(file.fileno())
-        _replace(part, path)
+            flush_to_disk(file.fileno())
+        replace(part, path)
     except BaseException:  # Ctrl-C too
         with suppress(OSError):  # for example on a full disk
             part.unlink(missing_ok=True)
         raise
 
 
-def _flush_to_disk(file: int) -> None:
+def flush_to_disk(file: int) -> None:
     """Wait until a file is on the disk. fsync of macOS leaves it in the cache of the disk, which may lose power too."""
     if sys.platform == "darwin":
         import fcntl
@@ -64,7 +69,7 @@ def _flush_to_disk(file: int) -> None:
     os.fsync(file)
 
 
-def _replace(part: Path, path: Path) -> None:
+def replace(part: Path, path: Path) -> None:
     """Rename `part` to `path`. Windows refuses this while another process, such as a virus scanner, has one open."""
     end = time.monotonic() + (_PATIENCE if sys.platform == "win32" else 0)
     while True:

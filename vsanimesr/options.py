@@ -8,7 +8,7 @@ as text and gets the checked values back, so it has no defaults or limits of its
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Self, get_args, get_type_hints
@@ -45,8 +45,9 @@ class Options:
     """
 
     model: str = "v2"
-    """Weights: `v2` (more natural, better backgrounds), `v1` (the paper's), or the path of a `.pth` or `.safetensors`
-    file with weights that you trained, of any width and depth."""
+    """Weights: `v2` (more natural, better backgrounds), `v1` (the paper's), another name of those that `animesr
+    weights` lists, or the path of a `.pth` or `.safetensors` file with weights that you trained, of any width and
+    depth."""
 
     backend: str = "auto"
     """Runtime for the network: `openvino` (CPU), `tensorrt_rtx` or `tensorrt` (NVIDIA GPUs), `onnxruntime` (any device
@@ -55,8 +56,8 @@ class Options:
 
     precision: Precision = "auto"
     """Precision of the network: `fp32`, `bf16`, `fp16`, or `auto`, the fastest of them that the hardware supports: fp16
-    on a GPU, bf16 on a CPU with bf16 instructions, else fp32. `int8` is faster but less exact; it is for the released
-    weights, with `openvino`. With `tensorrt` and `tensorrt_rtx` there are `int8` and `fp8` too, which were not measured
+    on a GPU, bf16 on a CPU with bf16 instructions, else fp32. `int8` is faster but less exact; it is for `v1` and
+    `v2`, with `openvino`. With `tensorrt` and `tensorrt_rtx` there are `int8` and `fp8` too, which were not measured
     on a GPU."""
 
     colour: Colour = "source"
@@ -275,7 +276,7 @@ def _require_one_of(name: str, value: str, allowed: Sequence[str], otherwise: st
     raise OptionError(f"{name}={value!r} is unknown; {'; '.join(hints)}")
 
 
-def _join(names: Sequence[str]) -> str:
+def _join(names: Iterable[str]) -> str:
     """Return `'a', 'b' or 'c'`."""
     quoted = [f"{name!r}" for name in names]
     return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " or " + quoted[-1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,24 @@ from typing import TextIO
 TERMINAL_INTERVAL = 0.2  # seconds between two updates of one line
 INTERVAL = 60.0  # seconds between two lines
 SHORT_INTERVAL = 10.0  # the same, for work of minutes
+REMOVE_LINE = "\r\033[K"
+
+
+def is_terminal() -> bool:
+    """Return whether stderr is a terminal that obeys codes. One of Windows may do so only when it is told to."""
+    if not sys.stderr.isatty():
+        return False
+    if sys.platform == "win32":
+        import ctypes
+        import msvcrt
+
+        console, mode = ctypes.c_void_p(msvcrt.get_osfhandle(sys.stderr.fileno())), ctypes.c_uint32()
+        known = ctypes.windll.kernel32.GetConsoleMode(console, ctypes.byref(mode))
+        return bool(known and ctypes.windll.kernel32.SetConsoleMode(console, mode.value | _OBEY_CODES))
+    return True
+
+
+_OBEY_CODES = 4  # ENABLE_VIRTUAL_TERMINAL_PROCESSING
 
 
 class Display:
@@ -25,7 +45,7 @@ class Display:
 
     def __init__(self, label: str = "", interval: float | None = None) -> None:
         self._label = label
-        self._terminal = sys.stderr.isatty()
+        self._terminal = is_terminal()
         self._interval = TERMINAL_INTERVAL if self._terminal else INTERVAL if interval is None else interval
         self._shown = time.monotonic()
         self._logged = float("-inf")
@@ -48,15 +68,15 @@ class Display:
         print(f"{self._label}{text}", file=sys.stderr, flush=True)
         self.log(text)
 
-    def show(self, text: Callable[[], str]) -> None:
-        """Replace the line of progress, if it is time to; else `text` is not called."""
+    def show(self, text: Callable[[], str], *, at_once: bool = False) -> None:
+        """Replace the line of progress, if it is time to or `at_once`; else `text` is not called."""
         now = time.monotonic()
-        if now - self._shown < self._interval:
+        if now - self._shown < self._interval and not at_once:
             return
         self._shown = now
         line = text()
-        before, after = ("\r", "\033[K") if self._terminal else (self._label, "\n")
-        print(f"{before}{line}{after}", end="", file=sys.stderr, flush=True)
+        shown = f"\r{_fit(line)}\033[K" if self._terminal else f"{self._label}{line}\n"
+        print(shown, end="", file=sys.stderr, flush=True)
         if not self._terminal or now - self._logged >= INTERVAL:
             self._logged = now
             self.log(line)
@@ -64,12 +84,29 @@ class Display:
     def clear(self) -> None:
         """Remove the line of progress from a terminal."""
         if self._terminal:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            print(REMOVE_LINE, end="", file=sys.stderr, flush=True)
 
     def log(self, text: str) -> None:
         """Write a line to the log file, if there is one."""
         if self._log is not None:
             print(time.strftime("%Y-%m-%d %H:%M:%S"), text, file=self._log, flush=True)
+
+
+def _fit(line: str) -> str:
+    """Return what fits into one line of the terminal: of a longer one only the last part could be replaced."""
+    line = " ".join(line.splitlines())  # names of files may hold any character
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return line
+    while columns and len(line) > 1 and _columns(line) >= columns:
+        line = f"{line[:-2]}…"
+    return line
+
+
+def _columns(line: str) -> int:
+    """Return how many columns a line takes: Chinese and Japanese characters take two each."""
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in line)
 
 
 class Rate:
@@ -88,7 +125,8 @@ class Rate:
         rate = (done - self._before) / max(time.monotonic() - self._started, 1e-9)
         if rate <= 0:
             return "starting"
-        return f"{format_rate(rate)} frames/s, {format_time((self._total - done) / rate)} left"
+        left = f"{format_time((self._total - done) / rate)} left" if done < self._total else "finishing"
+        return f"{format_rate(rate)} frames/s, {left}"
 
 
 @contextmanager
@@ -111,8 +149,9 @@ def count(number: int, what: str) -> str:
 
 
 def format_rate(rate: float) -> str:
-    """Return frames a second, with as many digits as say something."""
-    return f"{rate:.0f}" if rate >= 9.95 else f"{rate:.1f}" if rate >= 0.995 else f"{rate:.2f}"
+    """Return frames a second with two digits that count, or all before the point: `0.031`, `1.2`, `123`."""
+    decimals = next((decimals for decimals in range(4) if rate * 10**decimals >= 9.95), 4)
+    return f"{rate:.{decimals}f}"
 
 
 def format_time(seconds: float) -> str:

@@ -10,13 +10,17 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
+from vsanimesr.weights.release import MODEL_NAMES
+
 from . import (
     convolution,
     decisions,
     degrading,
+    episode,
     machine,
     memory,
     operators,
+    pool,
     sampling,
     seeks,
     speed,
@@ -24,11 +28,12 @@ from . import (
     training,
     transfers,
 )
-from .settings import Settings
+from .settings import DEFAULT_MODELS, Settings
 from .table import Table
 
 SECTIONS: dict[str, Callable[[Settings], Iterator[Table]]] = {
     "speed": speed.measure_speed,
+    "episode": episode.measure_episode,
     "filter": speed.measure_filter,
     "convolution": convolution.measure_throughput,
     "sizes": speed.measure_sizes,
@@ -40,6 +45,7 @@ SECTIONS: dict[str, Callable[[Settings], Iterator[Table]]] = {
     "transfers": transfers.measure_transfers,
     "train": degrading.measure_degradation,
     "lbo": operators.measure_operators,
+    "crops": pool.measure_crops,
     "samples": sampling.measure_samples,
     "step": training.measure_step,
 }
@@ -68,12 +74,26 @@ def parse_arguments(arguments: Sequence[str] | None) -> tuple[Settings, list[str
     parser.add_argument("--frames", type=parse_count, help="frames per measurement (default 6)")
     parser.add_argument("--rounds", type=parse_count, help="rounds, after a warm-up round (default 11)")
     parser.add_argument("--quick", action="store_true", help="2 frames, 3 rounds: for a trial run")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        choices=MODEL_NAMES,
+        default=list(DEFAULT_MODELS),
+        metavar="MODEL",
+        help=f"models of the sections speed and episode (default: {', '.join(DEFAULT_MODELS)})",
+    )
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.section if name not in SECTIONS]:
         parser.error(f"{unknown[0]!r} is not a section; choose from {', '.join(SECTIONS)}")
     frames, rounds = (2, 3) if options.quick else (6, 11)
     width, height = options.size
-    settings = Settings(width=width, height=height, frames=options.frames or frames, rounds=options.rounds or rounds)
+    settings = Settings(
+        width=width,
+        height=height,
+        frames=options.frames or frames,
+        rounds=options.rounds or rounds,
+        models=tuple(dict.fromkeys(options.models)),
+    )
     return settings, options.section or list(SECTIONS)
 
 

@@ -54,10 +54,12 @@ def filter_candidate(filtered: vs.VideoNode) -> Candidate:
     return run
 
 
-def backend_candidate(pictures: NDArray[np.float32], name: str, precision: Precision) -> Candidate:
+def backend_candidate(
+    pictures: NDArray[np.float32], name: str, precision: Precision, model: str = Options.model
+) -> Candidate:
     """Run steps of a session without a filter. As in the filter, a step runs while the previous output is copied."""
     _, _, height, width = pictures.shape
-    session = Session(Options(backend=name, precision=precision), width=width, height=height)
+    session = Session(Options(model=model, backend=name, precision=precision), width=width, height=height)
     frames = [Frame(n, (red, green, blue)) for n, (red, green, blue) in enumerate(pictures)]
     red, green, blue = np.empty((3, SCALE * height, SCALE * width), np.float32)
     out: Planes = (red, green, blue)

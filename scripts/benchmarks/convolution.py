@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import prod
 
 import numpy as np
 import openvino
 from openvino import opset15 as ops
 
 from vsanimesr.backends.openvino import DEVICE, SETTINGS
-from vsanimesr.network.shapes import RELEASED_SHAPE
+from vsanimesr.network.shapes import PREFIX, RELEASED_SHAPE
 
 from .candidates import backend_candidate, load_frames
 from .machine import has_bf16
@@ -47,12 +46,8 @@ def measure_throughput(settings: Settings) -> Iterator[Table]:
 
 def count_operations(width: int, height: int) -> Mapping[str, int]:
     """Return the operations of each convolution on a frame, by the name of its weight."""
-    operations = {}
-    for name, shape in RELEASED_SHAPE.tensors().items():
-        if name.endswith(".weight"):
-            scale = 2 if "_s2_" in name else 4 if "_s4_" in name else 1
-            operations[name] = 2 * prod(shape) * (width // scale) * (height // scale)
-    return operations
+    macs = RELEASED_SHAPE.layer_macs.items()
+    return {f"{PREFIX}{name}.weight": round(2 * count * width * height) for name, count in macs}
 
 
 def _convolution_candidate(shape: tuple[int, ...], settings: Settings) -> Candidate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +11,13 @@ from PIL import Image
 
 from scripts import fetch_data
 from trainer.data.clips import Clip, ImageClip, VideoClip
-from trainer.data.frame_cache import CachedClip, FrameCache
+from trainer.data.pool import pack_clips
 from trainer.degradation.learned.degrader import Degrader
 from trainer.degradation.learned.operator import Operator
 from trainer.degradation.settings import LBO_PRESETS, PRESETS
 from trainer.vsr.dataset import DegradedClips, Sampling
 
+from .pool import pools_in
 from .processes import time_in_processes
 from .settings import Settings
 from .table import Table
@@ -26,7 +27,7 @@ FRAMES = 48
 SAMPLES = 4
 """Samples per process and measurement."""
 OPERATORS = ", with operators"
-KINDS = ("video, h264", "pictures, PNG", "pictures, cached")
+KINDS = ("video, h264", "pictures, PNG", "pool")
 
 _datasets: dict[str, DegradedClips]  # of each process
 
@@ -38,7 +39,10 @@ def measure_samples(settings: Settings) -> Iterator[Table]:
         for n, picture in enumerate(VideoClip(fetch_data.fetch()).read(range(FRAMES))):
             Image.fromarray(picture).save(folder / f"{n:08}.png")
         tasks = {name: partial(_load_sample, name) for kind in KINDS for name in (kind, kind + OPERATORS)}
-        results, method = time_in_processes(tasks, SAMPLES, settings, _prepare, folder)
+        pictures = ImageClip(folder, sorted(folder.iterdir()))
+        with pools_in(folder / "cache"):
+            clips = VideoClip(fetch_data.fetch()), pictures, *pack_clips([pictures], 1)
+        results, method = time_in_processes(tasks, SAMPLES, settings, _prepare, clips)
 
     def row(name: str) -> tuple[str, ...]:
         ratio = f"{results.ratio(name, name.removesuffix(OPERATORS)):.2f}" if name.endswith(OPERATORS) else ""
@@ -49,12 +53,8 @@ def measure_samples(settings: Settings) -> Iterator[Table]:
     yield Table("Samples from files", ("", "clips per s", "ms per clip", "times without"), [*map(row, tasks)], note)
 
 
-def _prepare(folder: Path) -> None:
+def _prepare(clips: Sequence[Clip]) -> None:
     global _datasets
-    pictures = ImageClip(folder, sorted(folder.iterdir()))
-    cached = CachedClip(pictures, FrameCache(FRAMES * 1280 * 720 * 3))
-    cached.read(range(FRAMES))
-    clips: tuple[Clip, ...] = (VideoClip(fetch_data.fetch()), pictures, cached)
     operator = Degrader(Operator(halves=False).requires_grad_(False).eval())
     _datasets = {}
     for kind, clip in zip(KINDS, clips, strict=True):

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vsanimesr.weights.release import RELEASES
+
+DEFAULT_MODELS = ("v2", *(release.model for release in RELEASES.values() if release.shipped))
+"""v1 has the same arithmetic as v2."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -16,6 +21,8 @@ class Settings:
     """Frames per measurement."""
     rounds: int
     """Rounds that count; a warm-up round comes first."""
+    models: tuple[str, ...] = DEFAULT_MODELS
+    """Models of the sections that compare them."""
 
     @property
     def size(self) -> str:

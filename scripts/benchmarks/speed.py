@@ -10,7 +10,7 @@ import vapoursynth as vs
 
 from vsanimesr.backends.base import SCALE
 from vsanimesr.machine import cores
-from vsanimesr.options import Precision
+from vsanimesr.options import Options, Precision
 
 from .candidates import backend_candidate, filter_candidate, load_clip, load_frames, pytorch_candidate
 from .machine import has_amx, has_bf16
@@ -50,6 +50,11 @@ def measure_speed(settings: Settings) -> Iterator[Table]:
             f"backend alone, {name}": backend_candidate(frames, "openvino", cast(Precision, name))
             for name in precisions
         },
+        **{
+            f"{model}, backend alone, auto": backend_candidate(frames, "openvino", "auto", model)
+            for model in settings.models
+            if model != Options.model
+        },
         FILTER: filter_candidate(core.animesr.Upscale(source)),
         "bicubic x4, YUV420P8": filter_candidate(source.resize.Bicubic(SCALE * source.width, SCALE * source.height)),
     }
@@ -58,7 +63,7 @@ def measure_speed(settings: Settings) -> Iterator[Table]:
     def row(name: str) -> tuple[str, ...]:
         speed_up = 1 / results.ratio(name, plain)
         target = verdict(speed_up, at_least=OVER_PYTORCH.get(name))
-        return name, *_time(results, name), f"{1 / results.median(name):.2f}", f"{speed_up:.2f}", target
+        return name, *time_cells(results, name), f"{1 / results.median(name):.2f}", f"{speed_up:.2f}", target
 
     columns = ("", "ms per frame", "lowest to highest", "frames per s", "times PyTorch", "target")
     yield Table(f"Speed at {settings.size}", columns, [*map(row, candidates)], _note(settings))
@@ -91,7 +96,7 @@ def measure_filter(settings: Settings) -> Iterator[Table]:
         share = 100 * results.share(name, alone, "openvino alone")
         target = verdict(share, at_most=OVER_BACKEND, unit=" %") if "filter with openvino" in name else ""
         cells = ("", "") if name == alone else (f"{1000 * more:.1f}", f"{share:.1f} %")
-        return name, *_time(results, name), *cells, target
+        return name, *time_cells(results, name), *cells, target
 
     columns = ("", "ms per frame", "lowest to highest", "ms more than alone", "of openvino's time", "target")
     title = f"The filter around the backend at {settings.size}"
@@ -126,7 +131,8 @@ def _scale(side: int, factor: float) -> int:
     return max(4, int(side * factor) // 4 * 4)
 
 
-def _time(results: Results, name: str) -> tuple[str, str]:
+def time_cells(results: Results, name: str) -> tuple[str, str]:
+    """Return the median time of a candidate in ms, and its range."""
     lowest, highest = results.range(name)
     return f"{1000 * results.median(name):.1f}", f"{1000 * lowest:.1f} to {1000 * highest:.1f}"
 

@@ -117,7 +117,7 @@ def inspect(precision: GraphPrecision, target: str) -> tuple[str, ...]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser("precisions", __doc__ or "")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of clips")
-    parser.add_argument("--models", nargs="+", default=MODEL_NAMES, metavar="MODEL", help="default: all")
+    parser.add_argument("--models", nargs="+", default=list(MODEL_NAMES), metavar="MODEL", help="default: all")
     options = parser.parse_args(arguments)
     print(format_rows(WORK, [inspect(precision, gpu) for precision, gpus in PLANS.items() for gpu in gpus]), flush=True)
     print(format_rows(ERRORS, list(measure(options.folder, options.models))))

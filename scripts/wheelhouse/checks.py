@@ -5,10 +5,13 @@ Each check returns what is wrong, one sentence each. Libraries are read with lie
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import lief
 
@@ -26,6 +29,9 @@ ELF_MACHINES = {"x86_64": lief.ELF.ARCH.X86_64, "aarch64": lief.ELF.ARCH.AARCH64
 MACHO_MACHINES = {"x86_64": lief.MachO.Header.CPU_TYPE.X86_64, "arm64": lief.MachO.Header.CPU_TYPE.ARM64}
 lief.logging.disable()  # it remarks on what zig leaves out
 
+SHIPPED = "vsanimesr/weights/shipped/"
+"""Folder of the weights that are shipped."""
+
 LIBRARY = re.compile(r"vapoursynth/plugins/animesr/(libanimesr\.(so|dll|dylib))")
 
 
@@ -38,6 +44,14 @@ def check_wheel(wheel: Path, target: Target) -> list[str]:
         if len(libraries) != 1:
             return [*faults, f"holds {len(libraries)} libraries of the plugin"]
         return faults + check_library(archive.read(libraries[0]), target)
+
+
+def differing_files(wheel: Path, other: Path) -> list[str]:
+    """Return the names of the files that two wheels do not have with the same content."""
+    with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(other) as second:
+        names = {*first.namelist(), *second.namelist()}
+        both = names & {*first.namelist()} & {*second.namelist()}
+        return sorted(name for name in names if name not in both or first.read(name) != second.read(name))
 
 
 def check_library(content: bytes, target: Target) -> list[str]:
@@ -67,6 +81,28 @@ def _check_archive(archive: zipfile.ZipFile, target: Target) -> Iterator[str]:
         yield "has its files in no order"
     if "vapoursynth/__init__.py" in names:
         yield "holds a file of VapourSynth"
+    yield from _check_weights(archive)
+
+
+def _check_weights(archive: zipfile.ZipFile) -> Iterator[str]:
+    """Check the weights that are shipped against the wheel's own table of them, which is read without running it."""
+    names = set(archive.namelist())
+    shipped = {SHIPPED + entry["file"]: entry["sha256"] for entry in _read_table(archive) if entry.get("recipe")}
+    for name, sha256 in shipped.items():
+        if name not in names:
+            yield f"lacks {name}"
+        elif hashlib.sha256(archive.read(name)).hexdigest() != sha256:
+            yield f"holds another {name} than its table says"
+    for name in sorted(names - shipped.keys()):
+        if name.startswith(SHIPPED):
+            yield f"holds {name}, which is not in its table"
+
+
+def _read_table(archive: zipfile.ZipFile) -> Iterator[dict[str, Any]]:
+    """Yield the arguments of each `Release(...)` in the table of weights."""
+    for node in ast.walk(ast.parse(archive.read("vsanimesr/weights/release.py"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Release":
+            yield {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
 
 
 def _check_elf(library: lief.ELF.Binary, target: Target) -> Iterator[str]:

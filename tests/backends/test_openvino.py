@@ -172,8 +172,8 @@ def test_int8_convolutions_run_in_integers() -> None:
         if node.get_rt_info()["layerType"].astype(str) == "Convolution"
     ]
 
-    assert len(kinds) == 27
-    assert sum(kind.lower().endswith("i8") and kind.startswith("brgconv") for kind in kinds) == 24
+    # All but the first and the last of the network. Which of its kernels OpenVINO takes depends on the processor.
+    assert sum(kind.lower().endswith("i8") for kind in kinds) == 24
 
 
 def test_int8_needs_ranges_of_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

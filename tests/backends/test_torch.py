@@ -94,7 +94,8 @@ def test_auto_is_bf16_on_processors_that_have_it() -> None:
 
 @pytest.mark.skipif(not NO_GPU, reason="a GPU needs another compiler than the CPU")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_inductor_gives_the_same_picture_on_any_thread() -> None:
+def test_inductor_gives_the_same_picture_on_any_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch._inductor.config.compile_threads", 1)  # processes that compile start for seconds
     expected = run_steps("torch")
 
     with start_backend("torch", "compile=inductor") as backend:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.backends.runner import read_frame, start_backend, submit_step
+from vsanimesr.backends import torch as backend_module
 from vsanimesr.backends import torch_steps
 from vsanimesr.backends.torch_steps import torch_settings
 from vsanimesr.errors import BackendError
@@ -63,6 +64,12 @@ def _restore() -> Iterator[None]:
     assert read_all() == before
 
 
+@pytest.fixture
+def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run steps on the CPU, one after the other, also on a machine with a GPU."""
+    monkeypatch.setattr(backend_module, "_find_device", lambda number: torch.device("cpu"))
+
+
 def assert_ours() -> None:
     assert torch.is_inference_mode_enabled()
     assert (CUDNN.enabled, CUDNN.benchmark, CUDNN.deterministic, CUDNN.allow_tf32) == (True, False, True, False)
@@ -97,6 +104,7 @@ def test_steps_run_when_a_script_has_set_tf32_in_the_new_way() -> None:
         assert (CUDNN.conv.fp32_precision, CUDNN.rnn.fp32_precision) == ("tf32", "ieee")
 
 
+@pytest.mark.usefixtures("on_cpu")
 def test_the_settings_hold_in_a_step() -> None:
     seen = []
     with start_backend("torch") as backend:
@@ -135,6 +143,7 @@ def test_the_last_thread_restores_what_was_set_before_the_first() -> None:
     assert CUDNN.benchmark
 
 
+@pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize("act", [lambda backend: submit_step(backend, 0), lambda backend: backend.save_state()])
 def test_settings_that_cannot_be_set_are_an_error_of_the_backend(
     act: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch

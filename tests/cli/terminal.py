@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import sys
 from contextlib import suppress
 from typing import NamedTuple
+
+import pytest
 
 
 class Result(NamedTuple):
@@ -20,6 +21,7 @@ class Result(NamedTuple):
 
 def run_in_terminal(*arguments: str) -> Result:
     """Run `animesr` with stderr in a terminal."""
+    pty = pytest.importorskip("pty", reason="no terminals of this kind on Windows")
     terminal, end = pty.openpty()
     command = [sys.executable, "-m", "vsanimesr", *arguments]
     with subprocess.Popen(command, stderr=end, stdout=subprocess.PIPE, text=True) as process:

@@ -155,6 +155,23 @@ def test_the_page_takes_no_more_than_was_said(tmp_path: Path, monkeypatch: pytes
     assert any("1 of 1 frames: only a part" in fact for fact in data["facts"])
 
 
+def test_a_page_that_cannot_be_so_small_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        Path(name).mkdir()
+        for n in range(50):
+            Image.fromarray(RNG.integers(0, 255, (64, 64, 3), np.uint8)).save(f"{name}/{n:02}.png")
+    frames = ",".join(map(str, range(50)))
+    run(Path("report.html"), "a", "b", "--frames", frames, "--megabytes", "1")
+
+    assert Path("report.html").stat().st_size > 1e6
+    assert capsys.readouterr().err.endswith("more than --megabytes 1: show fewer frames, or allow more\n")
+    run(Path("report.html"), "a", "b", "--frames", frames, "--megabytes", "2")
+    assert "more than" not in capsys.readouterr().err
+
+
 def test_lengths_may_differ_if_all_clips_have_the_frames(clips: Path, tmp_path: Path) -> None:
     data = run(tmp_path / "report.html", "source.mkv", "hq/00.png", "--frames", "0")
 
@@ -166,9 +183,10 @@ def test_lengths_may_differ_if_all_clips_have_the_frames(clips: Path, tmp_path: 
     [
         (["source.mkv", "-o", "x.html"], ["source.mkv alone cannot be compared", "--reference"]),
         (["source.mkv", "none.mkv", "-o", "x.html"], ["none.mkv does not exist", "a .vpy script"]),
-        (["source.mkv", "hq", "-o", "hq"], ["-o hq is a folder; name a file, such as hq"]),
+        (["source.mkv", "hq", "-o", "hq"], ["-o hq is a folder; name a file in it"]),
         (["source.mkv", "hq", "-o", "none/x.html"], ["none does not exist; create it"]),
-        (["source.mkv", "hq", "-o", "source.mkv"], ["-o source.mkv would overwrite a clip; use another path"]),
+        (["source.mkv", "hq", "-o", "source.mkv"], ["-o source.mkv would overwrite source.mkv; use another path"]),
+        (["source.mkv", "hq", "-o", "hq/00.png"], ["-o hq/00.png would overwrite a file in hq; use another path"]),
         (["source.mkv", "hq", "-o", "x" * 300], ["xxx cannot be used (File name too long)"]),
         (["source.mkv", "hq", "--labels", "a", "-o", "x.html"], ["--labels has 1 names for 2 clips; give each"]),
         (["source.mkv", "hq/00.png", "-o", "x.html"], ["source.mkv has 12 frames, and", "1; give", "--frames 10"]),
@@ -256,10 +274,10 @@ def test_progress(
     monkeypatch.setattr(progress, "SHORT_INTERVAL", 0.0)
     run(tmp_path / "report.html", "source.mkv", "hq", "--samples", "3", "--count", "2")
 
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.endswith(" left")]
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.endswith((" left", "finishing"))]
     assert [line.partition(" frames, ")[0] for line in lines] == [
         *(f"scenes: {n + 1}/{FRAMES}" for n in range(FRAMES)),
         *(f"differences: {n + 1}/3" for n in range(3)),
         *(f"pictures: {n + 1}/2" for n in range(2)),
     ]
-    assert all(re.search(r" frames/s, \d+ s left$", line) for line in lines)
+    assert all(re.search(r" frames/s, (\d+ s left|finishing)$", line) for line in lines)

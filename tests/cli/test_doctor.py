@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import pytest
 
 from tests.backends.gpu.test_cuda import FakeRuntime
 from tests.video import core
 from vsanimesr import backends as backends
-from vsanimesr import machine
+from vsanimesr import cache, machine
 from vsanimesr.backends.base import Availability
 from vsanimesr.backends.gpu import cuda
 from vsanimesr.backends.gpu.host_time import YUV420P8, YUV420P10
@@ -123,6 +124,17 @@ def test_each_backend_is_asked_once(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
     assert asked == list(backends.BACKENDS)
     assert 'backend="auto" selects torch here' in capsys.readouterr().out
+
+
+def test_an_engine_that_is_deleted_meanwhile_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = tmp_path / "torch-1"
+    engine.write_bytes(bytes(3_000_000))
+    monkeypatch.setattr(cache, "files", lambda: [engine, tmp_path / "torch-2"])
+    assert main(["doctor"]) == 0
+
+    assert capsys.readouterr().out.endswith("holds 1 files of engines, 3 MB.\n")
 
 
 @pytest.mark.parametrize(

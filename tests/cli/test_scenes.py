@@ -122,10 +122,13 @@ def test_bad_paths(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         ([str(tmp_path / "none.mkv"), "-o", str(tmp_path / "x")], ["none.mkv is no file"]),
         ([str(text), "-o", str(tmp_path / "x")], ["text.mkv cannot be read as a video", ".vpy"]),
         ([str(video), "-o", str(tmp_path / "none" / "x")], ["none does not exist", "create it"]),
-        ([str(video), "-o", str(tmp_path)], ["cannot be written", "another path"]),
+        ([str(video), "-o", str(tmp_path)], ["is a folder; name a file in it"]),
         (["x" * 300, "-o", str(tmp_path / "x")], ["xxx cannot be used (File name too long)"]),
         ([str(text), "-o", str(tmp_path / ("x" * 300) / "x")], ["xxx cannot be used (File name too long)"]),
-        ([str(text), "-o", f"{tmp_path}/../{tmp_path.name}/text.mkv"], ["would overwrite the clip; use another"]),
+        (
+            [str(text), "-o", f"{tmp_path}/../{tmp_path.name}/text.mkv"],
+            ["would overwrite", "text.mkv; use another path"],
+        ),
     ):
         assert main(["scenes", *arguments]) == 1
         said = capsys.readouterr().err
@@ -152,7 +155,8 @@ def test_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
     lines = [line for line in capsys.readouterr().err.splitlines() if "/3 frames, " in line]
     assert [line.partition(" frames, ")[0] for line in lines] == ["1/3", "2/3", "3/3"]
-    assert all(re.search(r" frames/s, \d+ s left$", line) for line in lines)
+    assert all(re.search(r" frames/s, \d+ s left$", line) for line in lines[:-1])
+    assert lines[-1].endswith(" frames/s, finishing")
 
 
 def test_frame_0_starts_a_scene_whatever_its_property_says() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,8 @@ from tests.cli.terminal import run_in_terminal
 from tests.episode.jobs import frame_digests, inline, needs_episodes
 from vsanimesr.cli import main, upscale
 from vsanimesr.episode import job, muxing
-from vsanimesr.episode.job import Request
 from vsanimesr.episode.manifest import Folder
+from vsanimesr.episode.request import Request
 from vsanimesr.episode.script import upscale_arguments
 from vsanimesr.progress import format_bytes, format_rate, format_time
 
@@ -79,6 +82,16 @@ def test_arguments_reach_the_job(asked: list[Request], tmp_path: Path) -> None:
     ]
 
 
+def test_what_makes_the_chunks_reaches_the_job(asked: list[Request]) -> None:
+    start = ["upscale", "in.mkv", "-o", "out.mkv"]
+
+    assert main([*start, "--gpus", "0,2"]) == 0
+    assert main([*start, "--scheduler", "tcp://host:8786", "--resource", "CARD"]) == 0
+
+    plain = Request(input=Path("in.mkv"), output=Path("out.mkv"))
+    assert asked == [replace(plain, gpus=(0, 2)), replace(plain, scheduler="tcp://host:8786", resource="CARD")]
+
+
 def test_without_options_nothing_is_set(asked: list[Request], tmp_path: Path) -> None:
     assert main(["upscale", "in.mkv", "-o", str(tmp_path)]) == 0
     assert asked == [Request(input=Path("in.mkv"), output=tmp_path / "in.mkv")]
@@ -95,6 +108,13 @@ def test_every_argument_has_a_text() -> None:
         (["none.mkv", "-o", "new.mkv"], 1, ["none.mkv is no file"]),
         ([".", "-o", "new"], 1, [". holds no video files"]),
         (["in.mkv", "-o", "new.mkv", "--chunk", "0"], 2, ["'0' is no number from 1 on"]),
+        (["in.mkv", "-o", "new.mkv", "--gpus", "0,x"], 2, ["'0,x' is no list of numbers such as 0,1"]),
+        (
+            ["in.mkv", "-o", "new.mkv", "--gpus", "0", "--scheduler", "tcp://h:1"],
+            2,
+            ["not allowed with argument --gpus"],
+        ),
+        (["in.mkv", "-o", "new.mkv", "--gpus", "0", "--device", "1"], 1, ["--device 1: --gpus says which devices"]),
         (["in.mkv", "-o", "new.mkv", "--encoder-option", "aq"], 2, ["'aq' is not of the form name=value"]),
         (["in.mkv", "-o", "new.mkv", "--encoder", "x266"], 2, ["x266", "x265"]),
         (["in.mkv", "-o", "new.mkv", "--seek", "preview"], 2, ["unrecognized arguments: --seek"]),
@@ -143,6 +163,20 @@ def test_vpy_of_a_script_is_the_script(tmp_path: Path, capsys: pytest.CaptureFix
     assert "leave out --range and --preview" in capsys.readouterr().err
 
 
+def test_vpy_can_be_run_where_a_pipe_has_another_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "mine.vpy"
+    script.write_text("name = 'é アニメ'  # ü\n", encoding="utf-8")
+    for encoding, same in (("utf-8", True), ("cp1252", False), ("cp932", False)):
+        pipe = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, encoding=encoding))
+        assert main(["upscale", str(script), "--vpy"]) == 0
+        sys.stdout.flush()
+        variables: dict[str, str] = {}
+        exec(pipe.getvalue(), variables)  # bytes without a declaration are UTF-8
+        assert variables["name"] == "é アニメ"
+        assert (pipe.getvalue() == script.read_bytes()) is same
+
+
 @pytest.mark.usefixtures("inline")
 def test_a_folder(vfr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, results = tmp_path / "season", tmp_path / "new"
@@ -151,6 +185,7 @@ def test_a_folder(vfr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (folder / name).write_bytes(vfr.read_bytes())
     (folder / "e03.mp4").write_text("no video")
     (folder / "notes.txt").write_text("no video")
+    (folder / "._e01.mkv").write_text("what macOS keeps beside a file")
     arguments = ["upscale", str(folder), "-o", str(results), *NULL, "--range", "0-4"]
 
     assert main(arguments) == 1
@@ -293,7 +328,7 @@ def test_a_terminal_shows_one_line_that_changes(vfr: Path, tmp_path: Path) -> No
     assert code == 0
     assert out == ""
     text = shown.decode()
-    assert re.search(r"\r\d+/48 frames, ([\d.]+ frames/s, \d+ s left|starting), \d/3 scenes", text), text
+    assert re.search(r"\r\d+/48 frames, ([\d.]+ frames/s, (\d+ s left|finishing)|starting), \d/3 scenes", text), text
     assert "new.mkv: 48 frames, 3 scenes, 7 held frames skipped\r\n" in text
     assert text.endswith("\r\x1b[K")
 

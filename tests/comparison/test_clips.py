@@ -63,6 +63,9 @@ def test_a_clip_without_a_matrix_is_taken_as_upscale_takes_it() -> None:
     assert pixel(sd) != pixel(hd)
     assert Clip.of("", PATH, sd).notes == ("has no matrix, and is taken as BT.601",)
     assert Clip.of("", PATH, hd).notes == ("has no matrix, and is taken as BT.709",)
+    for clip in (sd, hd):
+        matrix = core.animesr.Upscale(clip, backend="null").get_frame(0).props["_Matrix"]
+        assert Clip.of("", PATH, clip).rgb.get_frame(0).props["_Matrix"] == matrix
 
 
 def test_what_is_not_shown_is_said() -> None:
@@ -123,6 +126,7 @@ def test_images_are_a_clip_in_the_order_of_their_names(tmp_path: Path) -> None:
     for value in (3, 1, 2):
         Image.new("RGB", (8, 6), (value, 20, 30)).save(tmp_path / f"{value}.png")
     (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "._1.png").write_text("what macOS keeps beside a file")
     clip = open_images(tmp_path)
 
     assert (clip.width, clip.height, len(clip)) == (8, 6, 3)

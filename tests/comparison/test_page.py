@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,21 +14,20 @@ import vapoursynth as vs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.browser import needs_chromium, start_chromium, watch_page
 from tests.comparison.test_shots import make_clip
 from vsanimesr.comparison.report import Report, render_page
 from vsanimesr.comparison.shots import list_views, page_size, take_shot
 
-CHROMIUM = shutil.which("chromium")
-DISABLED = ("gpu", "quic", "background-networking", "component-update", "sync")
 SIZE = 240, 160
 SPOT = 168, 56
 """Column and row around which the two results differ in all frames."""
 LABELS = ["source (nearest)", "source (bicubic)", "one", "<b>two</b> & co", "reference"]
 FRAMES = (0, 7)
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+pytestmark = needs_chromium
 
 core = vs.core
 
@@ -66,13 +64,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in DISABLED)],
-        )
+    with start_chromium() as browser:
         yield browser
-        browser.close()
 
 
 class OpenPage:
@@ -127,22 +120,12 @@ def shown(browser: Browser, file: Path) -> Iterator[OpenPage]:
 
 def open_page(browser: Browser, file: Path, width: int, height: int, ratio: float = 1) -> Iterator[OpenPage]:
     """Open the page. Requests for anything but the file, and errors in the console, fail the test."""
-    requests: list[str] = []
-    errors: list[str] = []
-    page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=ratio)
-    page.set_default_timeout(10_000)
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    try:
+    with watch_page(browser, width, height, ratio) as (page, requests):
         page.goto(file.as_uri())
         shown = OpenPage(page)
         shown.wait_for(0)
         yield shown
-    finally:
-        page.close()
     assert [url for url in requests if not url.startswith("data:")] == [file.as_uri()]
-    assert not errors
 
 
 def check_grid(pixels: NDArray[np.uint8], scale: int, blue: int) -> tuple[int, int]:

@@ -176,6 +176,105 @@ def write_source(
     return path
 
 
+def write_covered(path: Path, *, cover_first: bool) -> Path:
+    """Write an MP4 of 24 frames with a cover, which some programs write before the video."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        video.codec_context.width, video.codec_context.height, video.codec_context.pix_fmt = 64, 48, "yuv420p"
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.codec_context.width, cover.codec_context.height, cover.codec_context.pix_fmt = 16, 16, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        container.mux([*cover.encode(av.VideoFrame(16, 16, "yuvj420p")), *cover.encode(None)])
+        for n in range(24):
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            frame.pts = n
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    if cover_first:
+        data = path.read_bytes()
+        start, end = find_box(data, b"moov", 0, len(data))
+        track, tags = (find_box(data, name, start + 8, end) for name in (b"trak", b"udta"))
+        assert (track[1], tags[1]) == (tags[0], end)
+        path.write_bytes(data[: track[0]] + data[slice(*tags)] + data[slice(*track)] + data[end:])
+    return path
+
+
+def find_box(data: bytes, name: bytes, start: int, end: int) -> tuple[int, int]:
+    """Return where a box of MP4 begins and ends, among those from `start` to `end`."""
+    while start < end:
+        length = int.from_bytes(data[start : start + 4])
+        if data[start + 4 : start + 8] == name:
+            return start, start + length
+        start += length
+    raise ValueError(name)
+
+
+FIELD = Fraction(1001, 60000)
+"""Seconds of a field of NTSC."""
+
+
+def soft_start(n: int) -> Fraction:
+    """Return when frame n of a film on a DVD is shown, in seconds: for three and two fields in turn."""
+    return (n // 2 * 5 + n % 2 * 3) * FIELD
+
+
+def write_soft_telecine(path: Path, film: NDArray[np.uint8], *, format: str | None = None) -> Path:
+    """Write a film as DVDs have it: progressive MPEG-2 with flags that repeat a field of every other frame, and AC-3.
+
+    FFmpeg's encoder sets no such flags, so they are set in its packets.
+
+    Args:
+        film: (frames, height, width), grey levels; the height is a multiple of 32, as interlaced MPEG-2 needs it.
+        format: FFmpeg's name of the container, if not by the name of the file.
+    """
+    count, height, width = film.shape
+    context: Any = av.CodecContext.create("mpeg2video", "w")
+    context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+    context.framerate, context.time_base = Fraction(30000, 1001), Fraction(1001, 30000)
+    context.sample_aspect_ratio, context.bit_rate, context.max_b_frames, context.gop_size = SHAPE, 8_000_000, 2, 12
+    context.colorspace, context.color_primaries, context.color_trc = 6, 6, 6
+    packets = []
+    for n, picture in enumerate(film):
+        frame = av.VideoFrame(width, height, "yuv420p")
+        samples(frame, 0)[:] = np.rint(16 + picture * (219 / 255))
+        samples(frame, 1)[:] = samples(frame, 2)[:] = 128
+        frame.pts = n
+        packets += context.encode(frame)
+    packets += context.encode(None)
+    assert len(packets) == count
+    with av.open(str(path), "w", format=format) as container:
+        video = container.add_mux_stream("mpeg2video", rate=Fraction(30000, 1001), width=width, height=height)
+        video.time_base = Fraction(1, 90000)
+        sound = _add_sound(container, "ac3")
+        made = []
+        for place, packet in enumerate(packets):
+            new = av.Packet(_set_telecine_flags(bytes(packet), packet.pts))
+            new.stream, new.time_base, new.is_keyframe = video, video.time_base, packet.is_keyframe
+            new.pts = round((soft_start(packet.pts) + 6 * FIELD) * 90000)
+            new.dts = round(soft_start(place) * 90000)
+            made.append(new)
+        made += _sound_packets(sound, 2, Fraction(0))
+        for new in sorted(made, key=lambda packet: (packet.dts or 0) * fraction(packet.time_base)):
+            container.mux(new)
+    return path
+
+
+def _set_telecine_flags(packet: bytes, n: int) -> bytes:
+    """Set the flags of frame n, and say in the sequence extension that the sequence is not progressive."""
+    data = bytearray(packet)
+    top, repeats = [(True, True), (False, False), (False, True), (True, False)][n % 4]
+    at = data.find(b"\0\0\1\xb5")
+    while at >= 0:
+        match data[at + 4] >> 4:
+            case 1:
+                data[at + 5] &= ~0x08
+            case 8:
+                assert data[at + 8] & 0x80, "the picture is progressive"
+                data[at + 7] = data[at + 7] & ~0x82 | top << 7 | repeats << 1
+        at = data.find(b"\0\0\1\xb5", at + 4)
+    return bytes(data)
+
+
 def _add_sound(container: Any, encoder: str) -> Any:
     sound = container.add_stream(encoder, rate=48000, layout="mono")
     sound.metadata.update({"language": LANGUAGES[encoder], "title": f"Sound of {encoder}"})

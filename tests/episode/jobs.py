@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -14,15 +15,29 @@ from typing import Any
 import pytest
 import vapoursynth as vs
 
+from tests import sources
 from tests.recipes import needs
+from tests.sources import EPISODE_FRAMES, draw_episode
 from vsanimesr.episode import encoding, job, pool
-from vsanimesr.episode.job import Request
+from vsanimesr.episode.request import Request
 from vsanimesr.progress import Display
 
 needs_episodes = needs("ffmpeg", "ffprobe", "bs", "vivtc", "bwdif")
 
 LOSSLESS: dict[str, Any] = {"encoder": "ffv1"}
 QUICK: dict[str, Any] = {"encoder": "x265", "encoder_options": {"preset": "ultrafast", "crf": "8"}}
+
+
+SLOW_SCRIPT = """
+import time
+import vapoursynth as vs
+core = vs.core
+clip = core.bs.VideoSource({source!r})
+clip = core.animesr.Upscale(clip, backend="null", scene_change="none", segment=[4, 1], format=vs.YUV420P10)
+core.std.FrameEval(clip, lambda n: time.sleep({seconds}) or clip).set_output()
+"""
+CHUNKS = EPISODE_FRAMES // 4
+"""Chunks of four frames of the slow script."""
 
 
 class Inline:
@@ -65,6 +80,14 @@ def run(request: Request) -> Path:
     return request.output
 
 
+def write_slow_script(folder: Path, seconds: float) -> Path:
+    """Write a script whose frames take so many seconds each, beside its source, `episode.mkv`."""
+    sources.write_vfr(folder, draw_episode(64, 48))
+    path = folder / "slow.vpy"
+    path.write_text(SLOW_SCRIPT.format(source=str(folder / "episode.mkv"), seconds=seconds))
+    return path
+
+
 def frame_digests(file: Path) -> list[str]:
     """Return a hash of each frame of a video."""
     digests = []
@@ -73,6 +96,12 @@ def frame_digests(file: Path) -> list[str]:
         encoding.add_to_digest(hashed, frame)
         digests.append(hashed.hexdigest())
     return digests
+
+
+def chunks_of(output: Path) -> list[list[Any]]:
+    """Return the chunks in the manifest beside a result."""
+    chunks: list[list[Any]] = json.loads(job.sidecar_path(output).read_text())["chunks"]
+    return chunks
 
 
 def clip_digests(clip: vs.VideoNode) -> list[str]:

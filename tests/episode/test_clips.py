@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from fractions import Fraction
 from pathlib import Path
 
+import pytest
 import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.episode.clips import write_covered, write_source
+from tests.episode.jobs import needs_episodes
 from tests.video import core
+from vsanimesr.episode import clips
 from vsanimesr.episode.clips import BEYOND, find_scenes, open_clip
 
 
@@ -35,9 +41,27 @@ def test_the_scenes_that_a_part_depends_on(clip: tuple[int, list[int], int], len
     scenes = sorted({0, *cuts})
     own = max(scene for scene in scenes if scene <= first)
 
-    found = find_scenes(mark(frames, cuts), "", detect=False, first=first, last=last)
+    told: list[int] = []
+    found = find_scenes(mark(frames, cuts), "", detect=False, first=first, last=last, advance=told.append)
 
+    assert told == sorted(told)
+    assert told[-1] == last - first  # what is searched beyond is not counted
     assert found == [scene for scene in scenes if own <= scene < last + BEYOND]
+
+
+@needs_episodes
+@pytest.mark.parametrize("first", [False, True])
+def test_a_cover_is_not_taken_for_the_video(tmp_path: Path, first: bool) -> None:
+    opened = open_clip(write_covered(tmp_path / "episode.mp4", cover_first=first))
+
+    assert (len(opened), opened.width, opened.height) == (24, 64, 48)
+
+
+@needs_episodes
+def test_a_video_of_one_frame_is_one(tmp_path: Path) -> None:
+    opened = open_clip(write_source(tmp_path / "one.mkv", [Fraction(0)], (), (), fonts=False))
+
+    assert (len(opened), opened.width) == (1, 64)
 
 
 def test_each_script_gets_the_modules_beside_itself(tmp_path: Path) -> None:
@@ -50,7 +74,8 @@ def test_each_script_gets_the_modules_beside_itself(tmp_path: Path) -> None:
         (folder / "venv").mkdir()
         (folder / "venv" / f"kept_{name}.py").touch()
         (folder / "clip.vpy").write_text(
-            f"import sys\nsys.path.append({str(folder / 'venv')!r})\nimport kept_{name}, vapoursynth as vs\n"
+            f"import sys, types\nsys.path.append({str(folder / 'venv')!r})\nimport kept_{name}, vapoursynth as vs\n"
+            f"sys.modules['built_in_{name}'] = types.ModuleType('built_in_{name}')  # without __file__\n"
             "from filters import LENGTH\n"
             "vs.core.std.BlankClip(length=LENGTH).set_output()\n"
         )
@@ -58,4 +83,28 @@ def test_each_script_gets_the_modules_beside_itself(tmp_path: Path) -> None:
     assert [len(open_clip(tmp_path / name / "clip.vpy")) for name in ("one", "two", "one")] == [6, 10, 6]
     for name in ("one", "two"):
         assert sys.modules.pop(f"kept_{name}")
+        assert sys.modules.pop(f"built_in_{name}")
     assert not {"filters", "package", "package.part"} & set(sys.modules)
+
+
+def test_what_bestsource_says_while_it_reads_a_file_is_progress(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clips, "SHORT_INTERVAL", 0)
+    caplog.set_level(logging.INFO)
+    (tmp_path / "clip.vpy").write_text(
+        "import vapoursynth as vs\n"
+        "for text in ('VideoSource track #0 index progress 41%', 'something else'):\n"
+        "    vs.core.log_message(vs.MESSAGE_TYPE_INFORMATION, text)\n"
+        "vs.core.std.BlankClip().set_output()\n"
+    )
+
+    open_clip(tmp_path / "clip.vpy")
+
+    assert capsys.readouterr().err == "reading the source: 41 %\n"
+    assert caplog.messages == ["something else"]
+    vs.core.log_message(vs.MESSAGE_TYPE_INFORMATION, "VideoSource track #0 index progress 42%")
+    assert caplog.messages[1:] == ["VideoSource track #0 index progress 42%"]

@@ -94,6 +94,39 @@ def test_encoders_write_nothing_to_stdout_and_no_chatter_to_stderr(workers: dict
         assert stderr == ""
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_the_file_is_there_from_the_first_frame_on(tmp_path: Path, encoder: str) -> None:
+    """A worker whose file is gone stops. The first packet comes after many frames, which may take minutes."""
+    found = []
+
+    def frames() -> Iterator[clips.Planes]:
+        for n in range(3):
+            found.append(path.exists())
+            yield draw(n, VIDEO)
+
+    path = tmp_path / "chunk.mkv"
+    encode(frames(), VIDEO, settings(encoder), path)
+    assert found == [True] * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="SVT-AV1 asks for more as root on Linux only")
+def test_the_encoder_takes_no_priority_over_the_rest_of_the_machine(tmp_path: Path) -> None:
+    def policies() -> set[int]:
+        return {os.sched_getscheduler(int(each.name)) for each in Path("/proc/self/task").iterdir()}
+
+    def frames() -> Iterator[clips.Planes]:
+        for n in range(3):
+            yield draw(n, VIDEO)
+            found.append(policies())
+
+    found: list[set[int]] = []
+    before = policies()
+    check(settings("svt-av1"), VIDEO, "mkv")
+    assert policies() == before
+    encode(frames(), VIDEO, settings("svt-av1"), tmp_path / "chunk.mkv")
+    assert found == [before] * 3
+
+
 @hypothesis_settings(max_examples=40, deadline=None)
 @given(st.sampled_from(LOSSLESS), st.integers(16, 40), st.integers(16, 40), st.integers(1, 3))
 def test_ffv1_returns_what_it_was_given(
@@ -358,7 +391,9 @@ def test_the_digest_is_that_of_the_planes(tmp_path: Path) -> None:
 
 def test_digests_of_parts_need_the_right_number_of_frames(tmp_path: Path) -> None:
     [chunk] = write_chunks(tmp_path, [3], settings("ffv1"))
-    assert len(decode_digests(chunk, [1, 2])) == 2
+    advanced: list[int] = []
+    assert len(decode_digests(chunk, [1, 2], advance=advanced.append)) == 2
+    assert advanced == [1, 2, 3]
     with pytest.raises(MediaError, match="ends 2 frames before the end of chunk 1"):
         decode_digests(chunk, [1, 4])
     with pytest.raises(MediaError, match="more frames than the 2"):

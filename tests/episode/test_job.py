@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,9 +20,11 @@ import pytest
 import vapoursynth as vs
 
 from tests import sources
+from tests.episode import clips
 from tests.episode.jobs import (
     QUICK,
     Inline,
+    chunks_of,
     clip_digests,
     frame_digests,
     inline,
@@ -35,6 +39,7 @@ from tests.video import core
 from vsanimesr.episode import encoding, estimate, job, media, pool, worker
 from vsanimesr.episode.clips import run_script
 from vsanimesr.episode.manifest import Folder, Record
+from vsanimesr.episode.request import Request
 from vsanimesr.episode.script import Script
 from vsanimesr.errors import AnimeSRError, JobError, OptionError
 
@@ -68,12 +73,12 @@ class Begun:
         with stopping_at(2), pytest.raises(JobError):
             run(request(self.source, folder / "new.mkv"))
 
-    def copy(self, folder: Path, **changes: Any) -> job.Request:
+    def copy(self, folder: Path, **changes: Any) -> Request:
         """Return the same request in another folder, where the same is finished."""
         shutil.copytree(Folder.of(self._folder / "new.mkv").path, Folder.of(folder / "new.mkv").path)
         return request(self.source, folder / "new.mkv", **changes)
 
-    def copy_finished(self, folder: Path, **changes: Any) -> job.Request:
+    def copy_finished(self, folder: Path, **changes: Any) -> Request:
         """Return the same request in another folder, where all is finished."""
         for path in (self.whole, job.sidecar_path(self.whole)):
             shutil.copy(path, folder / path.name.replace("whole", "new"))
@@ -104,13 +109,7 @@ def begun(vfr: Path, tmp_path_factory: pytest.TempPathFactory) -> Begun:
         return Begun(vfr, tmp_path_factory.mktemp("begun"))
 
 
-def chunks_of(output: Path) -> list[list[Any]]:
-    """Return the chunks in the manifest beside a result."""
-    chunks: list[list[Any]] = json.loads(job.sidecar_path(output).read_text())["chunks"]
-    return chunks
-
-
-def message(wanted: job.Request) -> str:
+def message(wanted: Request) -> str:
     """Return what a request is refused with."""
     with pytest.raises(AnimeSRError) as caught:
         run(wanted)
@@ -145,15 +144,39 @@ def test_an_interlaced_pal_dvd(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "no frame is dropped (as with --inverse-telecine" in capsys.readouterr().err
 
 
-def test_a_film_on_a_dvd_has_one_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A film that is telecined by flags has as many frames in the file as in the result, shown for 33 and 50 ms."""
-    sources.write_dvd(tmp_path, film=draw_episode(60, 40, twos=False))
-    uneven = [Fraction(n // 2 * 5 + n % 2 * 2, 60) for n in range(EPISODE_FRAMES)]
-    monkeypatch.setattr("vsanimesr.episode.media.frame_times", lambda _: uneven)
+@pytest.mark.parametrize("first", [False, True])
+def test_a_cover_is_not_encoded(tmp_path: Path, first: bool) -> None:
+    source = clips.write_covered(tmp_path / "episode.mp4", cover_first=first)
 
-    result = run(request(tmp_path / "episode.mkv", tmp_path / "new.mkv"))
+    result = run(request(source, tmp_path / "new.mkv"))
 
-    assert set(np.diff(frame_times(result)).tolist()) == {41, 42}
+    found = media.probe(result)
+    assert (found.width, found.height, found.video) == (256, 192, 0)
+    assert frame_times(result) == pytest.approx([n * 1000 / 24 for n in range(24)], abs=1)
+    assert [(each.codec, each.picture) for each in found.streams] == [("ffv1", False), ("mjpeg", True)]
+    assert ("track=1" in job.print_script(request(source, tmp_path / "x.mkv"))) == first
+
+
+@pytest.mark.parametrize("name", ["episode.mkv", "episode.vob"])
+def test_a_film_that_a_dvd_telecines_by_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """As many frames as the file has, which shows them for 50 and 33 ms, at 23.976 frames a second."""
+    film = draw_episode(96, 64, twos=False)
+    source = clips.write_soft_telecine(tmp_path / name, film, format="vob" if name.endswith("vob") else None)
+
+    result = run(request(source, tmp_path / "new.mkv"))
+
+    assert_shows(result, film)
+    start = 1000 * media.probe(source).start
+    assert frame_times(result) == pytest.approx([float(start) + n * 1001 / 24 for n in range(EPISODE_FRAMES)], abs=1)
+    assert abs(media.probe(result).frame_rate - Fraction(24000, 1001)) < Fraction(1, 100)
+    said = capsys.readouterr().err
+    assert f"{name}: 24 of 48 frames that were looked at repeat a field: their fields are matched, and one" in said
+    assert len(said.splitlines()) == 3, said
+    [found], [expected] = clips.read_packets(result, "audio"), clips.read_packets(source, "audio")
+    assert [packet.content for packet in found] == [packet.content for packet in expected]
+    # The last film frame begins as long before the end as the source's does.
+    assert abs(frame_times(result)[-1] - 1000 * (media.probe(source).start + clips.soft_start(47))) <= 9
+    assert media.probe(result).colours == media.probe(source).colours
 
 
 @pytest.mark.parametrize(
@@ -163,9 +186,8 @@ def test_what_is_said_of_repeated_fields_is_done(
     vfr: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rate: Fraction, dropped: bool
 ) -> None:
     found = media.probe(vfr)
-    streams = tuple(replace(stream, codec="mpeg2video") for stream in found.streams)
     fields = replace(found.fields, repeated=50)
-    monkeypatch.setattr(media, "probe", lambda _: replace(found, frame_rate=rate, streams=streams, fields=fields))
+    monkeypatch.setattr(media, "probe", lambda _: replace(found, frame_rate=rate, fields=fields))
     monkeypatch.setattr(Script, "open_source", lambda _: core.std.BlankClip(format=vs.YUV420P8))
 
     for wanted in (request(vfr, Path("new.mkv")), request(vfr, Path("new.mkv"), fields="inverse-telecine")):
@@ -220,7 +242,7 @@ def test_frames_that_cannot_have_their_times_are_said(
     vfr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     times = media.frame_times(vfr)
-    monkeypatch.setattr(media, "frame_times", lambda _: times[:-1])
+    monkeypatch.setattr(media, "frame_times", lambda *_: times[:-1])
 
     result = run(request(vfr, tmp_path / "new.mkv"))
 
@@ -228,6 +250,35 @@ def test_frames_that_cannot_have_their_times_are_said(
     assert np.ptp(np.diff(frame_times(result))) <= 1
     monkeypatch.undo()
     assert np.ptp(np.diff(frame_times(vfr))) > 1
+
+
+@pytest.mark.parametrize("matched", [False, True])
+def test_a_file_that_is_cut_off_is_said(
+    vfr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], matched: bool
+) -> None:
+    source = tmp_path / "episode.mkv"
+    whole = clips.write_soft_telecine(tmp_path / "dvd.mkv", draw_episode(96, 64, twos=False)) if matched else vfr
+    content = whole.read_bytes()
+    source.write_bytes(content[: len(content) * 3 // 4])
+
+    result = run(request(source, tmp_path / "new.mkv"))
+
+    said = capsys.readouterr().err
+    last = frame_times(source)[-1] / 1000
+    assert re.search(rf"episode\.mkv is cut off: its video ends at {last:.1f} s of 2\.\d s\. What is there", said), said
+    assert 10 < len(frame_times(result)) < EPISODE_FRAMES
+    run(request(whole, tmp_path / "whole.mkv"))
+    assert "cut off" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_a_name_with_a_colon_is_no_protocol(vfr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(vfr, tmp_path / "Re:Zero 01.mkv")
+    monkeypatch.chdir(tmp_path)
+
+    result = run(request(Path("Re:Zero 01.mkv"), Path("Re:Zero 4K.mkv")))
+
+    assert frame_digests(result) == frame_digests(run(request(vfr, tmp_path / "other.mkv")))
 
 
 def test_the_users_own_script(vfr: Path, tmp_path: Path) -> None:
@@ -243,6 +294,21 @@ def test_the_users_own_script(vfr: Path, tmp_path: Path) -> None:
     assert_has_the_rest(result, vfr)
     assert [chunk[0] for chunk in chunks_of(result)] == [*CUTS]
     assert "--backend: " in message(request(script, tmp_path / "x.mkv", {"backend": ["null"]}))
+    scenes.write_text("0\n20\n")
+    said = message(request(script, tmp_path / "new.mkv", {"scene_change": [str(scenes)]}, streams=vfr))
+    assert "scene file was 0 14 37, now 0 20" in said
+
+
+@pytest.mark.parametrize("arguments", [{}, {"scene_change": ["auto"]}, {"scene_change": ["none"]}])
+def test_chunks_of_a_script_whose_scenes_are_not_known_have_one_length(
+    vfr: Path, tmp_path: Path, arguments: dict[str, Any]
+) -> None:
+    script = tmp_path / "mine.vpy"
+    script.write_text(SCRIPT.format(source=str(vfr)))
+
+    result = run(request(script, tmp_path / "new.mkv", arguments, streams=vfr))
+
+    assert [chunk[0] for chunk in chunks_of(result)] == [0, 16, 32]
 
 
 def test_a_stopped_job_says_what_is_finished(vfr: Path, tmp_path: Path) -> None:
@@ -254,6 +320,23 @@ def test_a_stopped_job_says_what_is_finished(vfr: Path, tmp_path: Path) -> None:
     assert "run the same command again to go on" in said
     assert said in (Folder.of(wanted.output).path / "log.txt").read_text()
     assert not wanted.output.exists()
+
+
+def test_a_worker_that_cannot_start_ends_the_work_and_what_is_kept_is_said(
+    vfr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Inline.submit
+
+    def submit(process: Inline, function: Any, folder: str, number: int) -> Any:
+        if number == 2:
+            raise JobError("a worker process cannot start")
+        return real(process, function, folder, number)
+
+    monkeypatch.setattr(Inline, "submit", submit)
+
+    said = message(request(vfr, tmp_path / "new.mkv"))
+
+    assert "a worker process cannot start. 2 of 3 chunks are finished and kept; run the same command again" in said
 
 
 def test_a_stopped_job_goes_on(
@@ -420,7 +503,7 @@ def test_a_full_disk_in_the_end(vfr: Path, tmp_path: Path) -> None:
 
     said = message(wanted)
 
-    assert "No space left on device" in said
+    assert f"{wanted.output} cannot be written (No space left on device); free space there. All" in said
     assert "All chunks are finished and kept; run the same command again" in said
     assert not wanted.output.exists()
     (tmp_path / "new.mkv.part").unlink(missing_ok=True)
@@ -446,6 +529,23 @@ def test_the_estimate_is_measured_and_the_disk_is_checked(
     assert 0.5 < float(number) * {"kB": 1e3, "MB": 1e6}[unit] / size < 2
 
 
+def test_a_sample_takes_as_long_as_the_check_of_what_it_encoded(
+    begun: Begun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder.of(begun.copy(tmp_path).output).path
+    real = encoding.digest
+
+    def digest(path: Path) -> tuple[int, str]:
+        time.sleep(0.3)
+        return real(path)
+
+    monkeypatch.setattr(encoding, "digest", digest)
+    sample = worker.measure(str(folder), 2)
+    assert sample.seconds >= 0.3
+    assert sample.frames == 11
+    assert not list(folder.glob("*.part*"))
+
+
 def test_a_file_that_is_not_ours_is_not_overwritten(vfr: Path, tmp_path: Path) -> None:
     output = tmp_path / "new.mkv"
     output.write_text("precious")
@@ -462,6 +562,7 @@ def test_a_file_that_is_not_ours_is_not_overwritten(vfr: Path, tmp_path: Path) -
     [
         ({"input": Path("none.mkv")}, ["none.mkv is no file"]),
         ({"output": Path("new.avi")}, ["new.avi ends neither in .mkv nor in .mp4"]),
+        ({"output": Path(f"{'é' * 120}.mkv")}, ["the name is 7 bytes too long; use a shorter one"]),
         ({"output": Path("none/new.mkv")}, ["the folder none does not exist; create it"]),
         ({"encoder_options": {"speed": "9"}}, ["ffv1 has no argument 'speed'"]),
         ({"range": "90-100"}, ["--range 90-100 has no frames", "0 to 47"]),
@@ -497,11 +598,23 @@ def test_a_script_that_changes_its_format_is_refused(tmp_path: Path) -> None:
     assert isinstance(OptionError(""), AnimeSRError)
 
 
+def test_what_upscale_says_of_a_clip_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = clips.write_covered(tmp_path / "episode.mp4", cover_first=False)
+
+    run(request(source, tmp_path / "new.mkv"))
+
+    said = capsys.readouterr().err
+    assert said.count("episode.mp4: the clip has no _Matrix (read as BT.601, because it has 48 lines) and no _Ra") == 1
+    assert "in the script that --vpy prints" in said
+    run(request(source, tmp_path / "new.mkv"))
+    assert "_Matrix" not in capsys.readouterr().err
+
+
 def test_a_real_network(tmp_path: Path) -> None:
     """The default model, with the backend that is chosen here."""
     sources.write_web(tmp_path)
     source = tmp_path / "episode.mkv"
-    wanted = job.Request(
+    wanted = Request(
         input=source, output=tmp_path / "new.mkv", arguments={"preroll": ["0"]}, range="0-3", encoder="ffv1", chunk=2
     )
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.episode.clips import HDR
-from vsanimesr.episode.matroska import CRC32, ROOM, TRACKS, complete_video_track
+from vsanimesr.episode.matroska import CRC32, ROOM, TRACKS, complete_video_track, is_cut_off
 from vsanimesr.episode.media import Hdr, probe
 from vsanimesr.errors import MediaError
 
@@ -98,3 +98,17 @@ def test_without_room_or_track_the_error_says_so(tmp_path: Path) -> None:
     (tmp_path / "b.mkv").write_bytes(b"\x1a\x45\xdf\xa3\x80")
     with pytest.raises(MediaError, match="no tracks"):
         complete_video_track(tmp_path / "b.mkv", None, None)
+
+
+def test_a_file_that_is_cut_off_is_known_by_its_size(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a.mkv")
+    content = whole.read_bytes()
+    assert not is_cut_off(whole)
+    for missing in (1, len(content) // 2):
+        whole.write_bytes(content[:-missing])
+        assert is_cut_off(whole)
+    whole.write_bytes(content + b"more")
+    assert not is_cut_off(whole)
+    size = content.index(bytes.fromhex("18538067")) + 4
+    whole.write_bytes(content[:size] + b"\x01" + b"\xff" * 7 + content[size + 8 : -1])  # the size is not known
+    assert not is_cut_off(whole)

@@ -130,27 +130,52 @@ def test_a_dvd_is_seen_to_be_interlaced(tmp_path: Path) -> None:
     assert [stream.codec for stream in media.streams[:2]] == ["mpeg2video", "ac3"]
 
 
-def test_repeated_fields_are_seen_by_the_times(tmp_path: Path) -> None:
-    field = Fraction(1001, 60000)
-    times = [Fraction(sum((2, 3)[k % 2] for k in range(n))) * field for n in range(20)]
+@pytest.mark.parametrize(("name", "format"), [("a.mkv", None), ("a.vob", "vob"), ("a.ts", None)])
+def test_repeated_fields_are_seen_by_their_flags(tmp_path: Path, name: str, format: str | None) -> None:
+    film = sources.draw_episode(96, 64)
+    fields = probe(clips.write_soft_telecine(tmp_path / name, film, format=format)).fields
+    assert (fields.frames, fields.interlaced, fields.repeated) == (48, 0, 24)
+
+
+def test_frames_of_other_lengths_repeat_no_field(tmp_path: Path) -> None:
+    """H.264 in which every other frame is shown half as long again."""
+    times = [clips.soft_start(n) for n in range(20)]
     path = write_source(tmp_path / "a.mp4", times, [], [], fonts=False, unit=Fraction(1, 60000))
-    assert probe(path).fields.repeated == 9
-    assert probe(write_source(tmp_path / "b.mkv", VFR)).fields.repeated == 0
+    assert probe(path).fields.repeated == 0
 
 
-def test_a_cover_is_not_the_video(tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    with av.open(str(path), "w") as container:
-        cover = container.add_stream("mjpeg", rate=1)
-        cover.codec_context.width, cover.codec_context.height, cover.codec_context.pix_fmt = 16, 16, "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic
-        video = container.add_stream("libx264", rate=25)
-        video.codec_context.width, video.codec_context.height = 64, 48
-        container.mux([*cover.encode(av.VideoFrame(16, 16, "yuvj420p")), *cover.encode(None)])
-        container.mux([*video.encode(av.VideoFrame(64, 48, "yuv420p")), *video.encode(None)])
-    media = probe(path)
+@pytest.mark.parametrize("first", [False, True])
+def test_a_cover_is_not_the_video(tmp_path: Path, first: bool) -> None:
+    media = probe(clips.write_covered(tmp_path / "a.mp4", cover_first=first))
     assert (media.width, media.height) == (64, 48)
-    assert [stream.picture for stream in media.streams] == [media.video == 1, media.video == 0]
+    assert media.video == int(first)
+    assert [stream.picture for stream in media.streams] == [first, not first]
+
+
+def test_a_long_file_in_which_nothing_can_be_sought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is still written, or damaged: what is decoded of its start counts."""
+    path = write_source(tmp_path / "a.mkv", [Fraction(n * 3) for n in range(30)], ["ac3"], [])
+    places = []
+
+    class Container:
+        def __init__(self, opened: Any) -> None:
+            self._opened = opened
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._opened, name)
+
+        def seek(self, place: int) -> None:
+            places.append(place)
+            raise av.error.PermissionError(1, "Operation not permitted")
+
+    @contextmanager
+    def opened(path: Path) -> Iterator[Container]:
+        with av.open(str(path)) as container:
+            yield Container(container)
+
+    monkeypatch.setattr(libav, "opened", opened)
+    assert probe(path).fields.frames == 30
+    assert len(places) == 2
 
 
 def test_a_song_with_a_cover_is_no_video(tmp_path: Path) -> None:
@@ -197,6 +222,22 @@ def test_files_that_are_no_video_are_named(tmp_path: Path, name: str) -> None:
     for read in (probe, frame_times):
         with pytest.raises(MediaError, match=name):
             read(tmp_path / name)
+
+
+def test_a_file_of_mp4_that_is_cut_off_is_said(tmp_path: Path) -> None:
+    path, told = clips.write_covered(tmp_path / "a.mp4", cover_first=False), list[str]()
+    content = path.read_bytes()
+    media, samples = (clips.find_box(content, name, 0, len(content)) for name in (b"moov", b"mdat"))
+    frame_times(path, told.append)
+    assert told == []
+
+    # Boxes in the order in which they are sent. What is said of the place of frames is then too early, by the length
+    # of the first: their content does not matter here.
+    path.write_bytes(content[: samples[0]] + content[slice(*media)] + content[samples[0] : samples[0] + 60])
+    times = frame_times(path, told.append)
+    assert 0 < len(times) < 24
+    [said] = told
+    assert said.startswith("a.mp4 is cut off: its video ends at ")
 
 
 @pytest.mark.skipif(not CLIP.exists(), reason="no clip: python -m scripts.fetch_data")

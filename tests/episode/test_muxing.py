@@ -211,9 +211,9 @@ def test_opus_of_matroska_is_heard_at_the_same_time(tmp_path: Path, chunks: list
 def test_what_begins_before_zero_moves_everything_in_matroska(
     tmp_path: Path, chunks: list[Path], source_mp4: Media, caplog: pytest.LogCaptureFixture
 ) -> None:
-    out = tmp_path / "new.mkv"
+    out = tmp_path / "new.mkv.part"
     mux(chunks, [time - Fraction(1, 10) for time in STEADY], source_mp4, out)
-    assert "100 ms later" in caplog.text
+    assert "new.mkv: everything is shown 100 ms later" in caplog.text
     assert frame_times(out)[0] == 0
     assert [chapter.start for chapter in probe(out).chapters] == [Fraction(1, 10), Fraction(3, 5)]
     moved = read_packets(out, "audio")[0][0].time - read_packets(source_mp4.path, "audio")[0][0].time
@@ -416,6 +416,21 @@ def test_a_source_that_breaks_where_its_sound_begins_is_named(
         )
         with pytest.raises(MediaError, match=r"episode\.mp4 cannot be read"):
             rest.before_zero()
+
+
+def test_sound_that_does_not_say_its_rate_begins_when_it_says(
+    source_mp4: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged file may have a sound of zero samples a second."""
+    with av.open(str(source_mp4.path)) as container:
+        rest = Rest(container, source_mp4, "mkv")
+        nothing = SimpleNamespace(initial_padding=0, sample_rate=0)
+        packet = SimpleNamespace(
+            stream_index=1, pts=-48, time_base=Fraction(1, 48000), stream=SimpleNamespace(codec_context=nothing)
+        )
+        opened = SimpleNamespace(streams=container.streams, demux=lambda streams: iter([packet]))
+        monkeypatch.setattr(libav, "opened", lambda path: nullcontext(opened))
+        assert rest.before_zero() == MILLISECOND
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import vapoursynth as vs
 
 from tests import sources
 from tests.episode.jobs import needs_episodes
@@ -77,6 +80,35 @@ def test_what_is_done_with_fields(
 
     assert [word for word in inside if word not in text] == []
     assert [word for word in outside if word in text] == []
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+def test_film_comes_back_from_fields_with_all_its_bits(bits: int) -> None:
+    """VFM looks at 8 bits, and the frames that it returns have those of the source."""
+    yuv = core.query_video_format(vs.YUV, vs.INTEGER, bits, 1, 1).id
+    film = core.std.BlankClip(format=yuv, width=64, height=48, length=40, keep=False)
+    film = film.std.ModifyFrame(film, draw_bars)
+    pattern = (0, 1, 2, 3, 2, 5, 4, 7, 6, 7)
+    fields = film.std.SeparateFields(tff=True).std.SelectEvery(8, pattern)
+    clip = fields.std.DoubleWeave(tff=True).std.SelectEvery(2, 0).std.AssumeFPS(fpsnum=30000, fpsden=1001)
+
+    text = make_script(Path("x"), "inverse-telecine", Fraction(30000, 1001), {}).source.partition("\n" + "clip =")[2]
+    found: dict[str, Any] = {"core": core, "vs": vs, "clip": clip}
+    exec(text.partition("\n")[2], found)
+
+    matched = found["clip"]
+    assert (len(matched), matched.format.bits_per_sample) == (40, bits)
+    pairs = zip(matched.frames(), film.frames(), strict=True)
+    assert [n for n, (one, other) in enumerate(pairs) if not np.array_equal(one[0], other[0])] == []
+
+
+def draw_bars(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+    """Draw a bright bar that moves, with a value that 8 bits do not hold."""
+    frame = f.copy()
+    luma, top = np.asarray(frame[0]), 1 << frame.format.bits_per_sample
+    luma[:] = top // 4 + 1
+    luma[:, (5 * n) % 56 : (5 * n) % 56 + 8] = top // 2 + 3
+    return frame
 
 
 def test_every_argument_of_upscale_can_be_given_but_those_that_are_not_exact() -> None:

@@ -62,7 +62,9 @@ def pad(step: Step) -> Step:
 
 def run(graph: onnx.ModelProto, step: Step) -> Step:
     names = ["frame", "sr_out", "hidden_out"]
-    session = runtime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1  # starting threads takes longer than the work
+    session = runtime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return dict(zip(names, session.run(names, step), strict=True))
 
 

@@ -7,16 +7,20 @@ import pytest
 from numpy.typing import NDArray
 
 from vsanimesr.network.int8 import load_ranges, quantization_step, quantize_weights, smoothing_factors
-from vsanimesr.network.shapes import PREFIX, RELEASED_SHAPE
+from vsanimesr.network.shapes import PREFIX
+from vsanimesr.weights.load import read_weights
 from vsanimesr.weights.release import RELEASES
 
 
 @pytest.mark.parametrize("model", sorted(RELEASES))
-def test_the_released_weights_have_a_range_for_each_channel(model: str) -> None:
+def test_the_weights_have_a_range_for_each_channel(model: str) -> None:
+    """The released ones do; those that are shipped need not have ranges."""
     ranges = load_ranges(RELEASES[model].sha256)
+    if ranges is None and RELEASES[model].shipped:
+        pytest.skip("no ranges were measured for it")
 
     assert ranges is not None
-    shapes = RELEASED_SHAPE.tensors()
+    shapes = read_weights(model).shape().tensors()
     not_quantized = {"conv_s1_first.0", "fusion.2"}
     convolutions = {key.removeprefix(PREFIX).removesuffix(".weight") for key in shapes if key.endswith(".weight")}
     assert set(ranges) == convolutions - not_quantized | {"fusion.2.hidden"}

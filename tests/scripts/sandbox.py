@@ -25,7 +25,7 @@ version = "0.1.0"
 
 [project.optional-dependencies]
 demo = []
-dev = ["pip>=1"]
+dev = ["pip>=1", "pip>=2; python_version >= '3.12'"]
 """
 MODULE = """
 import os, pathlib

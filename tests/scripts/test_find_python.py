@@ -109,6 +109,13 @@ def test_the_named_python_is_the_only_candidate(machine: Machine, tmp_path: Path
     assert message.startswith(f"find_python: PYTHON={refused} cannot be used\n  {refused} is Python 3.10\n")
 
 
+def test_on_windows_python_has_no_other_name(machine: Machine) -> None:
+    expected = python(machine.bin / "python", "3.13")
+    assert machine.search(OS="Windows_NT") == (str(expected), "")
+    path, message = machine.search()
+    assert (path, message.partition("\n")[0]) == ("", "find_python: no usable Python found"), "elsewhere it may be 2.7"
+
+
 def test_uv_has_a_python(machine: Machine, tmp_path: Path) -> None:
     python(machine.bin / "python3", "3.11")
     expected = python(tmp_path / "uv" / "python3.12", "3.12")

@@ -34,6 +34,11 @@ def test_it_installs_the_wheel_and_configures_vspipe(sandbox: Sandbox) -> None:
     assert not (sandbox.home / ".config").exists()
 
 
+def test_python_finds_the_checkout(sandbox: Sandbox) -> None:
+    (file,) = (sandbox.root / ".venv/lib").glob("python3*/site-packages/animesr-checkout.pth")
+    assert file.read_text() == f"{sandbox.root}\n"
+
+
 def test_a_second_run_does_nothing(sandbox: Sandbox) -> None:
     begin = time.monotonic()
     assert sandbox.setup() == (0, [READY])
@@ -76,9 +81,15 @@ def test_a_release_needs_no_compiler(sandbox: Sandbox) -> None:
         said = f"setup: installing dist/{built.name}; ./scripts/setup would build the checkout, which may be newer"
         assert (code, lines) == (0, [said, READY])
         assert sandbox.setup("--release") == (0, [READY])
+        source.write_text("VALUE = 3\n")
+        assert sandbox.setup("--release") == (0, [said, READY]), "a change of the checkout is not in the wheel"
+        assert sandbox.setup("--release") == (0, [READY])
         (dist / built.name).rename(dist / built.name.replace("0.1.0", "0.2.0"))
         code, lines = sandbox.setup("--release")
-        assert (code, lines[0]) == (1, "setup: no wheel in dist/ is of this version and fits")
+        assert (code, lines[0]) == (
+            1,
+            "setup: no wheel in dist/ is of this version and fits this machine: building one",
+        )
         assert lines[-1].startswith("setup: no C++20 compiler found. Install one (Debian, Ubuntu: apt-get install g++;")
     finally:
         shutil.rmtree(dist)

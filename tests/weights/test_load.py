@@ -208,7 +208,7 @@ def test_no_code_in_a_file_is_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("v3", r"model='v3' is unknown; use 'v1', 'v2' or the path of a .pth or .safetensors file"),
+        ("v3", r"model='v3' is unknown; use 'v1', 'v2'.* or the path of a .pth or .safetensors file"),
         ("weights.onnx", r"model='weights.onnx' is unknown"),
         ("missing.pth", r"model='missing.pth' cannot be read: No such file or directory; check the path"),
         ("missing\0.pth", r"cannot be read: .*null"),

@@ -39,7 +39,7 @@ def cache(empty_cache: Path, no_source: None, released_files: dict[str, bytes]) 
 
 def cached_faults(folder: Path) -> list[str]:
     """Return the faults of the files in a cache folder."""
-    present = [release for release in RELEASES.values() if (folder / release.file).exists()]
+    present = [release for release in (V1, V2) if (folder / release.file).exists()]
     return [fault for release in present if (fault := fault_of(release, (folder / release.file).read_bytes()))]
 
 

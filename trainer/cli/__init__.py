@@ -6,18 +6,21 @@ from collections.abc import Sequence
 
 from vsanimesr.cli import program
 
-from . import debug, degrade, evaluate, export, lbo, recipe, settings, vsr
+from . import bench, debug, degrade, distil, evaluate, export, lbo, prepare, recipe, settings, vsr
 
 DESCRIPTION = "Train AnimeSR. Settings are changed by name=value; the command settings lists them."
 COMMANDS: program.Commands = {
     **{stage: vsr.Stage(stage) for stage in vsr.SUMMARIES},
+    "prepare": prepare,
     "lbo": lbo,
     "recipe": recipe,
+    "distil": distil,
     "settings": settings,
     "evaluate": evaluate,
     "export": export,
     "degrade": degrade,
     "debug": debug,
+    "bench": bench,
 }
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..lbo.config import STAGES, OperatorConfig, preset
 from ..lbo.train import train_stages
 from ..settings import override
-from .vsr import add_preset, preset_and_changes
+from .vsr import add_preset, add_renew, preset_and_changes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="folder with pairs, from lbo pairs")
     add_preset(parser)
     parser.add_argument("--stage", choices=STAGES, help="train only this stage (default: both, in order)")
+    add_renew(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,5 +34,5 @@ def run(args: argparse.Namespace) -> int:
     def config(stage: str) -> OperatorConfig:
         return override(preset(stage, name), assignments)
 
-    train_stages(args.folder, config, [args.stage] if args.stage else STAGES)
+    train_stages(args.folder, config, [args.stage] if args.stage else STAGES, renew=args.renew)
     return 0

@@ -25,29 +25,37 @@ from ..lbo import config as lbo_config
 from ..settings import Description, describe
 from ..vsr import config as vsr_config
 
+DISTIL = vsr_config.DistilConfig.stages()
 MAX_WIDTH = 120
 INDENT = "    "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
-    stages = (*vsr_config.STAGES, *lbo_config.STAGES)
-    parser.add_argument("preset", nargs="?", help=f"{', '.join(PRESETS)} (default: paper)")
+    stages = (*vsr_config.STAGES, *lbo_config.STAGES, *DISTIL)
+    parser.add_argument(
+        "preset",
+        nargs="?",
+        help=f"{', '.join(PRESETS)} (default: paper); of distil: {', '.join(vsr_config.DISTIL_PRESETS)}",
+    )
     parser.add_argument("pattern", nargs="?", help="part of a name or text, such as optimiser (default: all settings)")
     parser.add_argument("--stage", choices=stages, default=stages[0], help=f"stage (default: {stages[0]})")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the settings."""
-    preset, pattern = args.preset or "paper", args.pattern or ""
-    if args.pattern is None and preset not in PRESETS:
-        preset, pattern = "paper", preset
-    require_preset(preset)
+    presets, usual = (
+        (vsr_config.DISTIL_PRESETS, vsr_config.DISTIL_PRESETS[0]) if args.stage in DISTIL else (PRESETS, "paper")
+    )
+    preset, pattern = args.preset or usual, args.pattern or ""
+    if args.pattern is None and preset not in presets:
+        preset, pattern = usual, preset
+    require_preset(preset, presets)
     settings = list(describe(_config(args.stage, preset)))
     found = [each for each in settings if _matches(each, pattern)]
     if not found:
         names = {part for each in settings for part in (each.name, *each.name.split("."))}
-        hint = suggestion(pattern, [*names, *PRESETS]) or "leave the pattern out to list all settings"
+        hint = suggestion(pattern, [*names, *presets]) or "leave the pattern out to list all settings"
         raise SettingError(f"no setting of {args.stage} contains {pattern!r}; {hint}")
     print(f"Settings of {args.stage}, preset {preset}")
     for line in format_settings(found, min(shutil.get_terminal_size().columns, MAX_WIDTH)):
@@ -56,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _config(stage: str, preset: str) -> RunConfig:
+    if stage in DISTIL:
+        return vsr_config.distil_preset("", preset)
     if stage in vsr_config.STAGES:
         return vsr_config.preset(stage, preset)
     return lbo_config.preset(stage, preset)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..advice.hq import advise_on_hq
+from ..advice.memory import card_assignments
+from ..advice.sources import require_fit_hq
+from ..core import checkpoints
 from ..core.config import PRESETS
-from ..settings import override
-from ..vsr.config import preset
+from ..core.fabric import is_first_process
+from ..data.clips import open_clip
+from ..vsr.config import VSRConfig, configure, preset
 from ..vsr.train import train
 
 SUMMARIES = {
@@ -49,12 +54,32 @@ class Stage:
         """Describe the command's arguments."""
         add_preset(parser)
         parser.add_argument("-o", "--run", type=Path, required=True, metavar="FOLDER", help="folder of the run")
+        add_renew(parser)
+        add_as_is(parser)
+        add_gpu_memory(parser)
 
     def run(self, args: argparse.Namespace) -> int:
         """Train, or resume a run that was stopped."""
         name, assignments = preset_and_changes(args)
-        train(override(preset(self._stage, name), assignments), args.run)
+        settings = preset(self._stage, name)
+        if args.gpu_memory:
+            assignments = [*card_assignments(settings, assignments, args.gpu_memory), *assignments]
+        settings = configure(settings, assignments)
+        if settings.data and is_first_process() and not checkpoints.paths_in(args.run):
+            _look_at(Path(settings.data).expanduser(), settings, as_is=args.as_is)
+        train(settings, args.run, renew=args.renew)
         return 0
+
+
+def _look_at(data: Path, settings: VSRConfig, *, as_is: bool) -> None:
+    """Refuse HQ that is combed or anamorphic, and say whether it is enough, and as soft as what operators learned from.
+
+    A folder without clips is refused later, with better words.
+    """
+    if not as_is:
+        require_fit_hq(data)
+    if data.is_dir() and any(map(open_clip, data.iterdir())) and settings.stage == "vsr-final":
+        advise_on_hq(data, map(Path, settings.lbo_pool), settings.sampling.zoom)
 
 
 def add_preset(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +88,32 @@ def add_preset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("assignments", nargs="*", metavar="NAME=VALUE", help="settings that differ from the preset")
 
 
-def preset_and_changes(args: argparse.Namespace) -> tuple[str, list[str]]:
-    """Return the name of the preset, `paper` if it is omitted, and all `name=value`."""
+def add_renew(parser: argparse.ArgumentParser) -> None:
+    """Add the argument `renew`."""
+    parser.add_argument(
+        "--renew", action="store_true", help="train again what was trained with other settings or sources"
+    )
+
+
+def add_as_is(parser: argparse.ArgumentParser) -> None:
+    """Add the argument `as_is`."""
+    parser.add_argument(
+        "--as-is", action="store_true", help="take sources that look combed, or are anamorphic, as they are"
+    )
+
+
+def add_gpu_memory(parser: argparse.ArgumentParser) -> None:
+    """Add the argument `gpu_memory`."""
+    parser.add_argument(
+        "--gpu-memory",
+        type=float,
+        metavar="GB",
+        help="memory of the GPU, such as 8, 12 or 24: sets batch=16, parts, precision, recompute to fit",
+    )
+
+
+def preset_and_changes(args: argparse.Namespace, usual: str = "paper") -> tuple[str, list[str]]:
+    """Return the name of the preset, `usual` if it is omitted, and all `name=value`."""
     if args.preset is None or "=" in args.preset:
-        return "paper", [*([args.preset] if args.preset else []), *args.assignments]
+        return usual, [*([args.preset] if args.preset else []), *args.assignments]
     return args.preset, list(args.assignments)

@@ -16,10 +16,17 @@ import torch
 from vsanimesr.files import write_atomic
 
 from ..errors import CheckpointError
-from .config import CHANGEABLE, RunConfig
+from ..origin import Origin, differences, digest_texts
+from .config import RunConfig, lasting
 
 type State = dict[str, Any]
 """Tensors, numbers, text, and lists and dicts of them."""
+
+START, OPERATOR, CLIP, HELD_OUT = "start", "operator ", "clip ", "held out "
+"""Names among the sources of a run: of the weights it started from; the beginnings of those of operators, of clips, and
+of what scores are made of."""
+VALIDATION = "validation"
+"""Name of the part of a checkpoint that has the best step."""
 
 _NAME = re.compile(r"checkpoint-(\d{8})\.pt")
 
@@ -97,6 +104,31 @@ def read(path: Path) -> State:
     return cast(State, state)
 
 
+def read_run(path: Path) -> tuple[Path, State]:
+    """Return a checkpoint that a user named, and its path. A run's folder stands for its best step if its steps were
+    scored, else for its newest checkpoint.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or no checkpoint.
+    """
+    file = resolve(path)
+    state = read(file)
+    best = state.get(VALIDATION, {}).get("best") if path.is_dir() else None
+    return file, state | {name: best[name] for name in ("step", "network", "ema")} if best else state
+
+
+def is_finished(folder: Path, steps: int) -> bool:
+    """Return whether a run has all its steps, or has ended because it no longer improved.
+
+    Raises:
+        CheckpointError: the newest checkpoint cannot be read.
+    """
+    if not paths_in(folder):
+        return False
+    state = read_newest(folder)
+    return state["step"] >= steps or bool(state.get(VALIDATION, {}).get("ended"))
+
+
 def read_newest(folder: Path) -> State:
     """Return the content of a run's newest checkpoint.
 
@@ -109,51 +141,87 @@ def read_newest(folder: Path) -> State:
     return read(paths[-1])
 
 
-def read_config[C: RunConfig](path: Path, state: State, kind: type[C]) -> C:
+def read_config[C: RunConfig](path: Path, state: State, *kinds: type[C]) -> C:
     """Return the settings that a checkpoint was trained with.
 
     Args:
         path: where `state` was read, for errors.
-        kind: the expected class of settings.
+        kinds: the expected classes of settings, one of which has the checkpoint's stage.
 
     Raises:
         CheckpointError: it is a checkpoint of another kind of network, or of another release of the trainer.
     """
     try:
         stage = json.loads(state["settings"])["stage"]
-        if stage not in kind.stages():
-            *others, last = kind.stages()
-            raise CheckpointError(
-                f"{path} is a checkpoint of stage {stage}; name a run of {', '.join(others)} or {last} here"
-            )
-        return kind.model_validate_json(state["settings"])
+        for kind in kinds:
+            if stage in kind.stages():
+                return kind.model_validate_json(state["settings"])
+        *others, last = [each for kind in kinds for each in kind.stages()]
+        expected = f"{', '.join(others)} or {last}" if others else last
+        raise CheckpointError(f"{path} is a checkpoint of stage {stage}; name a run of {expected} here")
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} has settings of another release of the trainer: {error}") from error
 
 
-def require_same(path: Path, state: State, settings: RunConfig) -> None:
-    """Refuse to resume a run with settings that differ from its own.
+def read_difference(folder: Path, settings: RunConfig, sources: Origin) -> str:
+    """Return what a run is made of otherwise than these settings and sources; "" if it has no checkpoint yet.
+
+    Args:
+        folder: folder of the run.
+        sources: what the run learns from, by content. Without `START` in it, the name of `start` decides. With the
+            number of operators but none of them, they are taken for the same.
+
+    Raises:
+        CheckpointError: the newest checkpoint cannot be read, or belongs to another kind of run.
+    """
+    paths = paths_in(folder)
+    return describe_change(paths[-1], read(paths[-1]), settings, sources) if paths else ""
+
+
+def describe_change(path: Path, state: State, settings: RunConfig, sources: Origin) -> str:
+    """Return what a checkpoint is made of otherwise than these settings and sources; "" if its run can be resumed.
+
+    Args:
+        path: where `state` was read, for errors.
+        sources: as for `read_difference`.
+
+    Raises:
+        CheckpointError: the checkpoint belongs to another kind of run, or to another release of the trainer.
+    """
+    begun = read_config(path, state, type(settings))
+    before, now = lasting(begun), lasting(settings)
+    if state["step"] > settings.steps:
+        before["steps"], now["steps"] = str(state["step"]), str(settings.steps)
+    old = sources_of(state)
+    if START not in sources:
+        before[START], now[START] = begun.start, settings.start
+        old.pop(START, None)
+    if not any(name.startswith(OPERATOR) for name in sources):
+        old = {name: text for name, text in old.items() if not name.startswith(OPERATOR)}
+    return differences(before | old, now | sources)
+
+
+def sources_of(state: State) -> Origin:
+    """Return the sources of a checkpoint; none if an older release of the trainer wrote it."""
+    sources = state.get("sources")
+    return dict(sources) if isinstance(sources, dict) and "format" in sources else {}
+
+
+def origin_of(path: Path, state: State, *kinds: type[RunConfig]) -> Origin:
+    """Return all that the weights of a checkpoint are made of. Clips are put together into one hash, and what is held
+    out into another.
 
     Args:
         path: where `state` was read, for errors.
 
     Raises:
-        CheckpointError: settings other than `CHANGEABLE` differ.
+        CheckpointError: the checkpoint belongs to another kind of run, or to another release of the trainer.
     """
-    before, now = (
-        _flatten(each.model_dump(exclude=CHANGEABLE)) for each in (read_config(path, state, type(settings)), settings)
-    )
-    if different := [f"{name}={before.get(name)}, now {now[name]}" for name in now if before.get(name) != now[name]]:
-        listed = "; ".join(different[:3]) + ("; ..." if len(different) > 3 else "")
-        raise CheckpointError(
-            f"{path} was trained with {listed}. Set them as they were, or name another folder for the new run "
-            f"(start={path} takes over the weights)"
-        )
-
-
-def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings as one dict, with dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
+    sources = sources_of(state)
+    origin = lasting(read_config(path, state, *kinds)) | {"steps": str(state["step"])}
+    origin |= {name: text for name, text in sources.items() if not name.startswith((CLIP, HELD_OUT))}
+    for name, prefix in (("clips", CLIP), ("held out", HELD_OUT)):
+        parts = [f"{each}: {text}" for each, text in sources.items() if each.startswith(prefix)]
+        if parts or prefix == CLIP:
+            origin[name] = f"{len(parts)}, {digest_texts(parts)}"
+    return origin

@@ -5,11 +5,12 @@ Source: docs/paper-and-release.md, 4.1 to 4.5.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import cos, pi
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 import torch
-from pydantic import Field
+from pydantic import Field, PlainValidator, model_validator
 from torch import nn
 
 from vsanimesr.errors import suggestion
@@ -17,12 +18,42 @@ from vsanimesr.errors import suggestion
 from ..errors import SettingError
 from ..losses.discriminator import DiscriminatorConfig, smallest_side
 from ..losses.objective import SHARPEN_RADIUS, Losses
+from ..origin import Origin, settings_origin
 from ..settings import NonNegative, Probability, Settings
 
 type Count = Annotated[int, Field(ge=1)]
 type Rate = Annotated[float, Field(gt=0)]
 
-PRESETS = ("paper", "release", "debug")
+MOST_WORKERS = 256
+
+
+def _read_workers(value: object) -> int | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value  # as text in name=value
+    if type(number) is not int or not 0 <= number <= MOST_WORKERS:
+        raise ValueError(f"write auto, or a number from 0 to {MOST_WORKERS}")
+    return number
+
+
+type Workers = Annotated[int | Literal["auto"], PlainValidator(_read_workers)]
+
+PRESETS = ("finetune", "paper", "release", "debug")
+
+SHORT_RUN = 20_000
+"""Number of steps up to which a run counts as short. Measured were 500 steps (docs/reports/learning.md); the paper's
+weights are made for 300,000. Where between the two the border should be was not measured."""
+SHORT_WEIGHTS, PAPER_WEIGHTS = (0.02, 0.1), (1.0, 1.0)
+"""Weights of the perceptual and the GAN loss in short runs, and in the paper."""
+
+
+def loss_weights(steps: int) -> tuple[float, float]:
+    """Return the weights of the perceptual and the GAN loss for a run of so many steps.
+
+    With the paper's weights, the perceptual loss outweighs all others, and in a short run dark areas get a pattern
+    before anything else improves.
+    """
+    return SHORT_WEIGHTS if steps <= SHORT_RUN else PAPER_WEIGHTS
 
 
 class Optimiser(Settings):
@@ -77,12 +108,16 @@ class RunConfig(Settings):
     data: str = ""
     """Folder of the training data: HQ clips, or the folder of an operator with its pairs."""
     start: str = ""
-    """Weights to start from: `v1`, `v2`, a weights file, a checkpoint, or the folder of a run. If empty, the weights
-    are random."""
+    """Weights to start from: a name such as `v2` (`animesr weights` lists them), a weights file, a checkpoint, the
+    folder of a run, or `random`. If empty, the weights are random too, but with a GAN loss that is refused: a GAN does
+    not train well from there."""
     steps: Count = 300_000
     """Number of training steps."""
     batch: Count = 4
     """Clips in a step, for each process that trains."""
+    parts: Count = 1
+    """Parts in which a batch is run, one after the other. The gradients are those of the whole batch, to rounding, and
+    take the memory of a part."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of everything random: initial weights, order of clips, crops, degradations."""
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
@@ -97,11 +132,20 @@ class RunConfig(Settings):
     """Memory layout of frames and weights: channels last. Faster with bf16 or fp16."""
     compile: bool = False
     """Compile the network with torch.compile: minutes at the start, then faster steps on a GPU."""
-    workers: Annotated[int, Field(ge=0, le=256)] = 4
-    """Processes that load and degrade clips, for each process that trains. 0: the training process does it itself."""
-    frame_cache: Annotated[int, Field(ge=0)] = 0
-    """Decoded frames to keep in memory, in MB for each worker. Helps if nearly all clips fit."""
+    workers: Workers = "auto"
+    """Processes that load clips, for each process that trains. `auto`: as many as the cores of this machine can feed.
+    0: the training process does it itself."""
+    memory: NonNegative = 16.0
+    """GB of decoded clips to keep in a file of the cache folder, which all workers and later runs share. Reading is
+    fastest if it fits into the main memory too. If HQ clips need more, the run learns from parts of all of them, which
+    the log says; with more it learns from more of each. 0: frames are decoded each time they are used."""
     records: Records = Records()
+
+    @model_validator(mode="after")
+    def _require_equal_parts(self) -> Self:
+        if self.batch % self.parts:
+            raise ValueError(f"parts={self.parts} does not divide batch={self.batch}; set a number that does")
+        return self
 
     @classmethod
     def stages(cls) -> tuple[str, ...]:
@@ -114,6 +158,14 @@ class RunConfig(Settings):
 
     def wrap_for_clips(self, network: nn.Module, layout: torch.memory_format) -> nn.Module:
         """Wrap a network of `build_network` so that it takes clips, (batch, frames, 3, height, width)."""
+        raise NotImplementedError
+
+    def wrap_for_training(self, network: nn.Module, layout: torch.memory_format) -> nn.Module:
+        """Wrap a network as for clips, with the outputs that the losses compare: its frames, unless said otherwise."""
+        return self.wrap_for_clips(network, layout)
+
+    def sample_sides(self) -> tuple[int, int, int]:
+        """Return the frames of a sample, and the sides of its input and its target in pixels."""
         raise NotImplementedError
 
     def _require_side(self, name: str, size: int) -> None:
@@ -132,19 +184,27 @@ class RunConfig(Settings):
                 raise ValueError(f"{name}={size} is too small for {reason}; set at least {side}")
 
 
-CHANGEABLE = {"data", "steps", "workers", "frame_cache", "records"}
-"""Settings that may change when a run is resumed. None of them changes what a step computes, except `steps` with a
-cosine schedule.
+PLACES = {"data", "start", "teacher", "lbo_pool", "losses.perceptual.weights"}
+"""Settings that name files. The origin of a run names their content instead, so they may move."""
+FREE = {"workers", "memory", "records"}
+"""Settings that change no result. Where `memory` does, the parts of the clips are among the sources of the run."""
 
-Clips may move to another folder: their names and lengths tell whether they are the same clips."""
+
+def lasting(settings: RunConfig) -> Origin:
+    """Return the settings that must stay as they are when a run is resumed.
+
+    A run may be given more steps if the learning rate does not depend on their number.
+    """
+    steps = {"steps"} if settings.optimiser.schedule == "constant" else set()
+    return settings_origin(settings, PLACES | FREE | steps)
 
 
-def require_preset(name: str) -> None:
+def require_preset(name: str, presets: Sequence[str] = PRESETS) -> None:
     """Refuse an unknown preset.
 
     Raises:
         SettingError: there is no such preset.
     """
-    if name not in PRESETS:
-        hint = suggestion(name, PRESETS) or f"there are {', '.join(PRESETS)}"
+    if name not in presets:
+        hint = suggestion(name, presets) or f"there are {', '.join(presets)}"
         raise SettingError(f"{name!r} is not a preset; {hint}")

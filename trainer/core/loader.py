@@ -2,80 +2,124 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+import warnings
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.random import SeedSequence
-from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ..data.samples import Position, Sample, Samples
-from ..data.uint8 import UINT8_MAX
+from vsanimesr.machine import cores
+
+from ..data.samples import DrawnSamples, Position, Sample, Samples, StepSamples
 from ..errors import TrainerError
+from .ahead import finish_ahead
+from .batch import Batch
 from .config import RunConfig
 
+_log = logging.getLogger(__name__)
+
+MOST_AUTOMATIC_WORKERS = 16
+"""Processes that load samples if `workers` is `auto`, at most."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_MMAP_THRESHOLD = 32 << 20  # glibc refuses more
 _KEPT_BYTES = 256 << 20
 """Free memory that glibc keeps at most."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Samples of one size."""
-
-    input: Tensor
-    """float32 (batch, frames, 3, height, width) in [0, 1]."""
-    target: Tensor
-    """uint8 (batch, frames, 3, ...); after `to`, float32 in [0, 1]."""
-    failures: int
-    """Number of encodings that failed and were replaced by another."""
-
-    def to(self, device: torch.device) -> Self:
-        """Move the batch to a device. Targets are copied as bytes and converted there."""
-        inputs, targets = (each.to(device, non_blocking=True) for each in (self.input, self.target))
-        return replace(self, input=inputs, target=targets.float() / UINT8_MAX)
-
-    def pin_memory(self) -> Self:
-        """Move the batch to pinned memory. The data loader calls this."""
-        return replace(self, input=self.input.pin_memory(), target=self.target.pin_memory())
-
-
 def load_batches(
-    samples: Samples, settings: RunConfig, *, step: int, rank: int, ranks: int, pin_memory: bool
-) -> Iterator[Batch]:
-    """Yield batches without end. Seed, step and rank alone decide which samples are in them.
+    samples: Samples, settings: RunConfig, *, step: int, rank: int, ranks: int, device: torch.device
+) -> Generator[Batch]:
+    """Yield the batches of a run's steps. Seed, step and rank alone decide which samples are in them.
+
+    Close the generator when no more are wanted: threads may work ahead.
 
     Args:
         step: the step that the first batch is for.
         rank: number of this process among all that train.
         ranks: number of processes that train.
+        device: where the network trains.
     """
-    loader: DataLoader[Batch] = DataLoader(
-        samples,  # type: ignore[arg-type]  # the loader needs nothing else of a Dataset
-        settings.batch,
-        sampler=ShuffledSampler(
-            len(samples), settings.seed, rank=rank, ranks=ranks, begin=step * settings.batch * ranks
-        ),
-        num_workers=settings.workers,
-        collate_fn=_collate,
-        pin_memory=pin_memory,
-        worker_init_fn=_prepare_worker,
-        # A fork would inherit the locks of this process's threads, and its open files.
-        multiprocessing_context="spawn" if settings.workers else None,
+    positions = ShuffledSampler(
+        len(samples), settings.seed, rank=rank, ranks=ranks, begin=step * settings.batch * ranks
     )
-    iterator = iter(loader)
+    count = (settings.steps - step) * settings.batch  # so no worker is at work at the end
+    workers = worker_count(settings.workers, device)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create")  # `worker_count` says so
+        loader: DataLoader[Any] = DataLoader(
+            _Positioned(samples),
+            settings.batch,
+            sampler=_with_steps(islice(positions, count), step, settings.batch),
+            num_workers=workers,
+            collate_fn=samples.collate if isinstance(samples, DrawnSamples) else _collate,
+            pin_memory=device.type == "cuda",
+            worker_init_fn=_prepare_worker,
+            # A fork would inherit the locks of this process's threads, and its open files.
+            multiprocessing_context="spawn" if workers else None,
+        )
+        loaded = _without_traceback(iter(loader))
+    if isinstance(samples, DrawnSamples):
+        yield from finish_ahead(loaded, samples.finish_on(device), device, cores_per_process())
+    else:
+        yield from loaded
+
+
+class _Positioned(Dataset[Any]):
+    """Samples by position and step: what a worker makes of them."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    def __getitem__(self, place: tuple[Position, int]) -> Any:
+        position, step = place
+        if isinstance(self._samples, DrawnSamples):
+            return self._samples.draw(position, step)
+        if isinstance(self._samples, StepSamples):
+            return self._samples.at_step(position, step)
+        return self._samples[position]
+
+
+def _with_steps(positions: Iterable[Position], first: int, batch: int) -> Iterator[tuple[Position, int]]:
+    """Yield positions with the step that each is for."""
+    for n, position in enumerate(positions):
+        yield position, first + n // batch
+
+
+def _without_traceback(batches: Iterator[Any]) -> Iterator[Any]:
     while True:
         try:
-            yield next(iterator)
+            yield next(batches)
+        except StopIteration:
+            return
         except TrainerError as error:
             raise type(error)(_strip_traceback(error)) from error
+
+
+def worker_count(workers: int | Literal["auto"], device: torch.device) -> int:
+    """Return the number of processes that load samples, for each process that trains.
+
+    Training on a CPU takes so long that few of them keep up, and all cores have work.
+    """
+    cores = cores_per_process()
+    if workers == "auto":
+        return min(max(cores - 1, 1), MOST_AUTOMATIC_WORKERS) if device.type == "cuda" else max(cores // 4, 1)
+    if workers > cores:
+        _log.warning("workers=%d are more than the %d cores for them; workers=auto sets what fits", workers, cores)
+    return workers
+
+
+def cores_per_process() -> int:
+    """Return the number of cores for each process that trains on this machine."""
+    return max(cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
 
 
 def _collate(samples: Sequence[Sample]) -> Batch:
@@ -91,6 +135,9 @@ def _strip_traceback(error: TrainerError) -> str:
 
 def _prepare_worker(_worker: int) -> None:
     tune_malloc()
+    # A worker ends at once, without the end of its interpreter. That stops threads where they are, and the one that
+    # sends a batch may be inside PyTorch: then C++ aborts the process, and the training process prints a traceback.
+    atexit.register(os._exit, 0)
     if sys.platform != "win32":
         # Ctrl-C and SIGTERM go to a whole process group. The training process decides when its workers end.
         os.setpgrp()

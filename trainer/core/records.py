@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from vsanimesr.files import write_atomic
 
 from ..errors import CheckpointError
+from .forecast import Forecast
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.csv"
+PREVIEWS, BOARD = "previews", "tensorboard"
+"""Folders for pictures, and for TensorBoard."""
 
 
 class Means:
@@ -73,12 +76,13 @@ class Records:
         from torch.utils.tensorboard import SummaryWriter  # here: the import takes a second
 
         self._file = folder / METRICS_FILE
-        self._previews = folder / "previews"
+        self._previews = folder / PREVIEWS
         self._rows = _read_rows(self._file, begin)
-        self._board: SummaryWriter = SummaryWriter(str(folder / "tensorboard"), purge_step=begin + 1)
+        self._board: SummaryWriter = SummaryWriter(str(folder / BOARD), purge_step=begin + 1)
         self._bar = _progress_bar() if sys.stderr.isatty() else None
         self._task = self._bar.add_task("", total=steps, completed=begin, figures="") if self._bar else None
         self._last = time.monotonic(), begin
+        self._forecast = Forecast(str(folder), begin, steps)
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -91,15 +95,18 @@ class Records:
             self._bar.stop()
 
     def advance(self, step: int) -> None:
-        """Move the progress bar."""
+        """Move the progress bar, and say how long it will take."""
+        self._forecast.advance(step)
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=step)
 
-    def log(self, step: int, figures: Mapping[str, float]) -> None:
-        """Write a row of figures."""
-        now, (then, before) = time.monotonic(), self._last
-        self._last = now, step
-        row = {"step": step, **figures, "steps_per_second": (step - before) / (now - then)}
+    def log(self, step: int, means: Mapping[str, float], scores: Mapping[str, float] | None = None) -> None:
+        """Write a row: means of figures since the row before, scores of this step, or both."""
+        row = {"step": step, **means, **(scores or {})}
+        if means:
+            now, (then, before) = time.monotonic(), self._last
+            self._last = now, step
+            row["steps_per_second"] = (step - before) / (now - then)
         self._rows.append({name: repr(figure) for name, figure in row.items()})
         write_atomic(self._file, _format_csv(self._rows))
         for name, figure in row.items():
@@ -140,7 +147,8 @@ def _read_rows(file: Path, last: int) -> list[dict[str, str]]:
 
 def _format_csv(rows: list[dict[str, str]]) -> bytes:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[-1]), restval="", extrasaction="ignore")
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, names, restval="")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()

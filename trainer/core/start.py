@@ -11,30 +11,68 @@ from vsanimesr.errors import AnimeSRError
 from vsanimesr.weights.load import load_weights
 from vsanimesr.weights.release import MODEL_NAMES
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, SettingError
+from ..origin import digest_tensors
 from . import checkpoints
+from .config import RunConfig
 
 type StateDict = dict[str, Tensor]
+
+RANDOM = "random"
+"""The value of `start` that asks for random weights."""
+
+
+def require_start(settings: RunConfig) -> None:
+    """Refuse a GAN loss without weights to start from, unless random ones are asked for.
+
+    Raises:
+        SettingError: `start` is not set.
+    """
+    if settings.losses.gan and not settings.start:
+        raise SettingError(
+            f"start is not set, and {settings.stage} would train a GAN from random weights; name weights, for example "
+            f"the run of an L1 stage, or set start={RANDOM}"
+        )
+
+
+def describe_start(start: str) -> str:
+    """Return a text that tells weights to start from by their content.
+
+    Raises:
+        CheckpointError: the weights cannot be read.
+    """
+    if start in ("", RANDOM):
+        return RANDOM
+    raw, averaged = _read_start(start)
+    return " and ".join(dict.fromkeys([digest_tensors(raw), digest_tensors(averaged)]))
 
 
 def load_start(start: str, network: nn.Module, ema: nn.Module, shape_settings: str) -> None:
     """Load the weights that a run starts from into its network and EMA network.
 
     Args:
-        start: `v1`, `v2`, or the path of a `.pth` or `.safetensors` file, of a checkpoint (`.pt`), or of a run's
-            folder, which stands for its newest checkpoint.
+        start: a name of weights, such as `v2`; or the path of a `.pth` or `.safetensors` file, of a checkpoint
+            (`.pt`), or of a run's folder, which stands for its best step; `random` changes nothing.
         shape_settings: the settings that decide the shape of the weights, for errors.
 
     Raises:
         CheckpointError: the weights cannot be read, or belong to another network.
     """
-    if is_run(start):
-        state = checkpoints.read(checkpoints.resolve(Path(start).expanduser()))
-        raw, averaged = state["network"], state["ema"]
-    else:
-        raw = averaged = read_weights(start)
-    for module, weights in ((network, raw), (ema, averaged)):
+    if start == RANDOM:
+        return
+    for module, weights in zip((network, ema), _read_start(start), strict=True):
         load_state(start, module, weights, shape_settings)
+
+
+def check_start(settings: RunConfig) -> None:
+    """Check that a network of these settings can start from the weights that they name.
+
+    Raises:
+        CheckpointError: as for `load_start`.
+    """
+    if settings.start:
+        network = settings.build_network()
+        load_start(settings.start, network, network, settings.shape_settings)
 
 
 def is_run(start: str) -> bool:
@@ -72,3 +110,12 @@ def load_state(start: str, network: nn.Module, weights: StateDict, shape_setting
         raise CheckpointError(
             f"start={start!r} is of another network ({difference}); set {shape_settings} as they were for it"
         ) from error
+
+
+def _read_start(start: str) -> tuple[StateDict, StateDict]:
+    """Return the weights of the last step, and their moving average."""
+    if not is_run(start):
+        weights = read_weights(start)
+        return weights, weights
+    _, state = checkpoints.read_run(Path(start).expanduser())
+    return state["network"], state["ema"]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -14,6 +13,9 @@ from ..losses.discriminator import MultiScaleDiscriminator
 from .checkpoints import State
 from .config import RunConfig
 from .start import load_start
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class TrainState:
@@ -41,7 +43,7 @@ class TrainState:
         if settings.compile:
             self.network.compile()
         self.optimiser = self._build_adam(self.network)
-        wrapped = settings.wrap_for_clips(self.network, self._layout)
+        wrapped = settings.wrap_for_training(self.network, self._layout)
         self.run_network: Any
         self.run_network, self.optimiser = fabric.setup(wrapped, self.optimiser)
         self.discriminator: MultiScaleDiscriminator | None = None
@@ -56,6 +58,14 @@ class TrainState:
         self.run_discriminator, self.discriminator_optimiser = self._fabric.setup(
             self.discriminator, self.discriminator_optimiser
         )
+
+    def set_discriminator(self, *, fixed: bool) -> None:
+        """Say whether the norms of the discriminator's weights stay as the last pass has left them.
+
+        Else each pass brings them closer to the true ones. A batch in parts takes one such step, like a whole one.
+        """
+        if self.discriminator:
+            self.discriminator.train(not fixed)
 
     def _build_adam(self, module: nn.Module) -> Any:
         return Adam(module.parameters(), betas=self._settings.optimiser.betas)
@@ -82,7 +92,12 @@ class TrainState:
     def clip_gradient(self) -> None:
         """Shorten the network's gradient to the length that the settings allow."""
         if self._settings.optimiser.clip:
-            self._fabric.clip_gradients(self.run_network, self.optimiser, max_norm=self._settings.optimiser.clip)
+            self._fabric.clip_gradients(
+                self.run_network,
+                self.optimiser,
+                max_norm=self._settings.optimiser.clip,
+                error_if_nonfinite=False,  # that would wait for the GPU; the loop looks at the norm
+            )
 
     def set_rates(self, step: int) -> None:
         """Set the learning rates of both optimisers for a step."""
@@ -91,6 +106,10 @@ class TrainState:
         _set_rate(self.optimiser, factor * optimiser.rate)
         if self.discriminator:
             _set_rate(self.discriminator_optimiser, factor * optimiser.discriminator_rate)
+
+    def weights(self) -> State:
+        """Return the weights of the last step, and their moving average, by name."""
+        return {"network": self.network.state_dict(), "ema": self.ema.network.state_dict()}
 
     def state_dict(self) -> State:
         """Return the state of all parts, by name."""

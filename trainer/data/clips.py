@@ -8,9 +8,11 @@ of frames can be decoded alone.
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import ClipError
+from ..origin import digest_files
 
 type Frame = NDArray[np.uint8]
 """uint8 (height, width, 3), R, G, B."""
@@ -64,6 +67,14 @@ class Clip(Protocol):
         """
         ...
 
+    def digest(self) -> str:
+        """Return a hash of the files, which tells these frames from others.
+
+        Raises:
+            ClipError: a file cannot be read.
+        """
+        ...
+
 
 class Episode(Clip, Protocol):
     """A clip that may be long."""
@@ -92,6 +103,9 @@ def find_clips(folder: Path) -> list[Clip]:
             f"data={str(folder)!r} cannot be read ({error.strerror or error}); name a folder of clips"
         ) from error
     clips: list[Clip] = [clip for entry in entries if (clip := open_clip(entry))]
+    for one, other in pairwise(sorted(clip.name for clip in clips)):
+        if one == other:
+            raise ClipError(f"data={str(folder)!r} holds two clips of the name {one!r}; rename one of them")
     if not clips:
         raise ClipError(
             f"data={str(folder)!r} holds no clips; each is a folder of images ({', '.join(sorted(IMAGE_SUFFIXES))}) "
@@ -125,12 +139,37 @@ def require_clip(path: Path, kind: str) -> Episode:
     return clip
 
 
+class _FileFact[T]:
+    """What a function finds out about files. It is called again if their sizes or times have changed since."""
+
+    def __init__(self, find: Callable[[Sequence[Path]], T]) -> None:
+        self._find = find
+        self._found: tuple[list[tuple[int, int, int]], T] | None = None
+
+    def of(self, paths: Sequence[Path]) -> T:
+        """Return the fact."""
+        stamps = [_read_stamp(path) for path in paths]
+        if self._found is None or self._found[0] != stamps:
+            self._found = stamps, self._find(paths)
+        return self._found[1]
+
+
+def _read_stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ClipError(f"{path} cannot be read ({error.strerror or error}); check its disk") from error
+    return state.st_ino, state.st_size, state.st_mtime_ns
+
+
 class ImageClip:
     """A folder of images."""
 
     def __init__(self, folder: Path, images: Sequence[Path]) -> None:
         self.name = folder.name
         self._images = images
+        self._size = _FileFact(_read_common_size)
+        self._digest = _FileFact(_digest)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -144,14 +183,28 @@ class ImageClip:
             yield number, np.asarray(small)
 
     def check(self) -> tuple[int, int]:
-        first = _read_size(self._images[0])
-        for path in self._images[1:]:
-            if (size := _read_size(path)) != first:
-                raise ClipError(
-                    f"{path} has {size[0]}x{size[1]} pixels, and the first of clip {self.name!r} has "
-                    f"{first[0]}x{first[1]}; make them one size, or make two clips of them"
-                )
-        return first
+        return self._size.of(self._images)
+
+    def digest(self) -> str:
+        return self._digest.of(self._images)
+
+
+def _read_common_size(images: Sequence[Path]) -> tuple[int, int]:
+    first = _read_size(images[0])
+    for path in images[1:]:
+        if (size := _read_size(path)) != first:
+            raise ClipError(
+                f"{path} has {size[0]}x{size[1]} pixels, and the first of clip {path.parent.name!r} has "
+                f"{first[0]}x{first[1]}; make them one size, or make two clips of them"
+            )
+    return first
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    try:
+        return digest_files(paths)
+    except OSError as error:
+        raise ClipError(f"{error.filename} cannot be read ({error.strerror or error}); check its disk") from error
 
 
 def _read_image(path: Path) -> Frame:
@@ -181,12 +234,21 @@ def _unreadable(path: Path, error: Exception) -> ClipError:
     return ClipError(f"{path} cannot be read ({error}); remove it, or make it again")
 
 
+def _read_video_size(paths: Sequence[Path]) -> tuple[int, int]:
+    (path,) = paths
+    with av.open(path.absolute()) as container:
+        stream = container.streams.video[0]
+        return stream.width, stream.height
+
+
 class VideoClip:
     """A video file. Frames are numbered in the order in which they are displayed."""
 
     def __init__(self, path: Path) -> None:
         self.name = path.stem
         self._path = path
+        self._size = _FileFact(_read_video_size)
+        self._digest = _FileFact(_digest)
 
     def __len__(self) -> int:
         return len(self._times)
@@ -195,7 +257,12 @@ class VideoClip:
         times = {self._times[n] for n in numbers}
         try:
             for start in self._seek_points(min(times)):
-                frames = self._decode(times, start)
+                frames: dict[int, Frame] = {}
+                with closing(self._decode(times, start)) as decoded:
+                    for time, frame in decoded:
+                        frames[time] = frame
+                        if len(frames) == len(times):
+                            break
                 if len(frames) == len(times):
                     break
         except av.FFmpegError as error:
@@ -204,11 +271,37 @@ class VideoClip:
             raise ClipError(f"{self._path} gives no frame {missing[0]}; remux it, or leave it out")
         return [frames[self._times[n]] for n in numbers]
 
+    def scan(self, numbers: range) -> Iterator[Frame]:
+        """Yield the frames that `read` would return, one after the other. Each is decoded once.
+
+        Raises:
+            ClipError: a frame cannot be read.
+        """
+        times = [self._times[n] for n in numbers]
+        done = 0
+        with (
+            suppress(av.FFmpegError),  # `read` finds another way, or says what is wrong
+            closing(self._decode(set(times), self._seek_points(times[0])[0])) as decoded,
+        ):
+            for time, frame in decoded:
+                if time != times[done]:
+                    break
+                yield frame
+                done += 1
+                if done == len(times):
+                    return
+        for n in numbers[done:]:
+            yield from self.read([n])
+
+    def key_frames(self) -> list[int]:
+        """Return the numbers of the frames at which decoding can begin, in order."""
+        return [bisect_left(self._times, time) for time in self._keys]
+
     def stream(self, width: int, height: int) -> Iterator[tuple[int, Frame]]:
         numbers = {time: number for number, time in enumerate(self._times)}
         scaler, last, out_of_order = VideoReformatter(), -1, 0
         try:
-            with av.open(self._path) as container:
+            with av.open(self._path.absolute()) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
                 for frame in container.decode(stream):
@@ -229,23 +322,20 @@ class VideoClip:
 
     def check(self) -> tuple[int, int]:
         len(self)  # builds the table of frames, for which all packets are read
-        with av.open(self._path) as container:
-            stream = container.streams.video[0]
-            return stream.width, stream.height
+        return self._size.of([self._path])
 
-    def _decode(self, times: Collection[int], start: int | None) -> dict[int, Frame]:
-        """Decode frames from a key frame on.
+    def digest(self) -> str:
+        return self._digest.of([self._path])
+
+    def _decode(self, times: Collection[int], start: int | None) -> Generator[tuple[int, Frame]]:
+        """Yield frames from a key frame on, each with its timestamp; none if the seek does not lead to the key frame.
 
         Args:
             times: timestamps of the frames.
             start: timestamp of the key frame; None for the start of the file.
-
-        Returns:
-            Frames by timestamp. Some are missing if the seek did not lead to the key frame.
         """
-        frames: dict[int, Frame] = {}
         to_rgb = VideoReformatter()
-        with av.open(self._path) as container:
+        with av.open(self._path.absolute()) as container:
             stream = container.streams.video[0]
             if start is not None:
                 container.seek(start, stream=stream)
@@ -259,10 +349,7 @@ class VideoClip:
                 for frame in packet.decode():
                     if frame.pts is not None and frame.pts in times:
                         rgb = to_rgb.reformat(frame, format="rgb24", interpolation=Interpolation.BICUBIC)
-                        frames[frame.pts] = np.asarray(rgb.to_ndarray(), np.uint8)
-                        if len(frames) == len(times):
-                            return frames
-        return frames
+                        yield frame.pts, np.asarray(rgb.to_ndarray(), np.uint8)
 
     def _seek_points(self, time: int) -> list[int | None]:
         """Return where to start decoding for a timestamp: timestamps of key frames, then None for the file's start.
@@ -292,7 +379,7 @@ class VideoClip:
         times: list[int] = []
         keys: dict[int, int | None] = {}
         try:
-            with av.open(self._path) as container:
+            with av.open(self._path.absolute()) as container:
                 if not container.streams.video:
                     raise ClipError(f"{self._path} has no video; leave it out")
                 for packet in container.demux(container.streams.video[0]):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
+
+from .uint8 import Frames
 
 type Position = tuple[int, int]
 """Epoch, and index within the epoch."""
@@ -38,6 +42,38 @@ class Samples(Protocol):
         """
         ...
 
-    def lengths(self) -> dict[str, int]:
-        """Return the number of frames of each clip, by name. It tells whether a resumed run has the same clips."""
+    def digests(self) -> dict[str, str]:
+        """Return for each clip, by name, a text that tells it from others by its content."""
+        ...
+
+
+@runtime_checkable
+class StepSamples(Samples, Protocol):
+    """Samples that also depend on the training step they are for."""
+
+    def at_step(self, position: Position, step: int) -> Sample:
+        """Return a sample for a step, a pure function of both."""
+        ...
+
+
+type Encode = Callable[[], tuple[Frames, int]]
+"""The last part of a sample, for any thread of the CPU: returns the 8-bit frames of `Sample.input`, and `failures`."""
+type Finish = Callable[[Any], tuple[Tensor, list[Encode]]]
+"""Computes a batch that was drawn, on a device: returns its targets there, and what is left to do for each input."""
+
+
+@runtime_checkable
+class DrawnSamples(Samples, Protocol):
+    """Samples that are made in two parts: drawn one by one in any process, then finished on a device, as a batch."""
+
+    def draw(self, position: Position, step: int) -> Any:
+        """Draw a sample for a step."""
+        ...
+
+    def collate(self, drawn: Sequence[Any]) -> Any:
+        """Return a batch of drawn samples. It can pin its memory."""
+        ...
+
+    def finish_on(self, device: torch.device) -> Finish:
+        """Return what finishes batches on a device."""
         ...

@@ -1,4 +1,4 @@
-"""Draws tiny clips to try training with: flat shapes with outlines that move over a striped wall."""
+"""Draws tiny clips and episodes to try training with: flat shapes with outlines that move over a striped wall."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw
 FRAMES = 17
 SIDE = 128
 """Height and width of a frame in pixels."""
+EPISODE_SIZE = 96, 80
+"""Width and height of a frame of an episode in pixels."""
 SUPERSAMPLING = 4
 """Frames are drawn this many times larger, then reduced, for smooth edges."""
 INK = (28, 22, 30)
@@ -24,6 +26,14 @@ def write_toy_clips(folder: Path, *, clips: int = 2, seed: int = 0) -> None:
         clip.mkdir(parents=True, exist_ok=True)
         for n, frame in enumerate(_draw_frames(generator)):
             frame.save(clip / f"{n:08}.png")
+
+
+def write_toy_episode(folder: Path, *, seed: int = 0) -> None:
+    """Write an episode of two shots of 17 frames as a folder of images. The same seed gives the same episode."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = [frame for shot in range(2) for frame in _draw_frames(np.random.default_rng((seed, shot)))]
+    for n, frame in enumerate(frames):
+        frame.resize(EPISODE_SIZE).save(folder / f"{n:08}.png")
 
 
 def _draw_frames(generator: Generator) -> list[Image.Image]:

@@ -14,6 +14,8 @@ import math
 import torch
 from torch import Tensor
 
+from .device import upload
+
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 """Weight of each colour in luma."""
 SCALE_U, SCALE_V = 0.492, 0.877
@@ -168,4 +170,4 @@ def _blur_matrix(clip: Tensor, axis: int, sigma: float, shift: float = 0.0) -> T
     weights = near.lerp(far, shift - whole).expand(size, -1)
     sources = (torch.arange(size)[:, None] - whole - taps).clamp(0, size - 1)
     # On the CPU, since its order of additions is always the same.
-    return torch.zeros(size, size).scatter_add_(1, sources, weights).to(clip)
+    return upload(torch.zeros(size, size).scatter_add_(1, sources, weights).to(clip.dtype), clip.device)

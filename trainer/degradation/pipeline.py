@@ -52,7 +52,7 @@ def degrade(
     lr = torch.cat([_degrade_frames(clip[part], settings.down.lbo_mode, sample, part, operators) for part in parts])
     for fault in sample.faults:
         lr = FAULTS[fault.name](lr, **fault.arguments)
-    frames, failures = _transcode(to_uint8(lr, truncate=settings.codec.truncated), settings.codec, sample.encodings)
+    frames, failures = encode(to_uint8(lr, truncate=settings.codec.truncated), settings.codec, sample.encodings)
     return to_float(frames), failures
 
 
@@ -63,11 +63,12 @@ def _degrade_frames(
     frames = blur(clip.float().div_(UINT8_MAX), sample.sigma_x, sample.sigma_y, sample.angle)
     frames = add_noise(frames, sample.noise_sigmas[part], sample.noise_grey[part], sample.noise_seeds[part])
     for stage in sample.stages:
-        frames = _scale_down(frames, stage, mode, operators)
+        frames = scale_down(frames, stage, mode, operators)
     return frames
 
 
-def _scale_down(clip: Tensor, stage: DownStage, mode: LboMode, operators: Sequence[LearnedOperator]) -> Tensor:
+def scale_down(clip: Tensor, stage: DownStage, mode: LboMode, operators: Sequence[LearnedOperator]) -> Tensor:
+    """Apply one stage of downscaling to frames, (frames, 3, height, width)."""
     learned = None if stage.lbo is None else operators[stage.lbo]
     if learned is not None and mode == "replace":
         return learned(clip)
@@ -75,7 +76,15 @@ def _scale_down(clip: Tensor, stage: DownStage, mode: LboMode, operators: Sequen
     return scaled if learned is None else learned(scaled)
 
 
-def _transcode(frames: Frames, settings: Codec, encodings: Sequence[Encoding]) -> tuple[Frames, int]:
+def encode(frames: Frames, settings: Codec, encodings: Sequence[Encoding]) -> tuple[Frames, int]:
+    """Encode and decode frames.
+
+    Returns:
+        The frames, and the number of encodings that failed before one succeeded.
+
+    Raises:
+        CodecError: all encodings failed.
+    """
     order = slice(None, None, -1 if settings.swapped else 1)
     for failures, encoding in enumerate(encodings):
         try:

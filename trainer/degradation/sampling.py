@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -12,7 +12,7 @@ from numpy.random import Generator
 from ..data.uint8 import UINT8_MAX
 from ..settings import Shares
 from . import codec
-from .settings import Analogue, Codec, Degradation, Down
+from .settings import Analogue, Codec, Degradation, Down, Modes
 
 SEED_LIMIT = 2**63
 """Seeds of noise are below this."""
@@ -99,8 +99,19 @@ def sample_degradation(
     )
 
 
+def use_operator(sample: DegradationSample, operator: int) -> DegradationSample:
+    """Return a sample whose stages with an operator all use this one."""
+    stages = (stage if stage.lbo is None else replace(stage, lbo=operator) for stage in sample.stages)
+    return replace(sample, stages=tuple(stages))
+
+
+def sample_mode(modes: Modes, generator: Generator) -> str:
+    """Sample the mode of a downscaling."""
+    return _sample_name(modes, generator)
+
+
 def _sample_stage(settings: Down, factor: int, generator: Generator, operator: int | None) -> DownStage:
-    mode = _sample_name(settings.modes, generator)
+    mode = sample_mode(settings.modes, generator)
     learned = generator.random() < settings.lbo
     return DownStage(factor, mode, operator if learned else None)
 

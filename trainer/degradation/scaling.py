@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -30,7 +32,12 @@ def downscale(clip: Tensor, factor: int, mode: str) -> Tensor:
     if (mode, factor) not in _BLOCK_WEIGHTS:  # bicubic by 2 uses pixels outside the block
         return functional.interpolate(clip, scale_factor=1 / factor, mode=mode, align_corners=False)
     frames, colours, height, width = clip.shape
-    weights = torch.tensor(_BLOCK_WEIGHTS[mode, factor])
+    weights = _block_weights(mode, factor, clip.device)
     # Products with a vector, rows first: several times as fast as PyTorch's interpolation, which indexes every pixel.
     rows = weights @ clip.reshape(-1, factor, width)
     return (rows.view(-1, factor) @ weights).view(frames, colours, height // factor, width // factor)
+
+
+@cache
+def _block_weights(mode: str, factor: int, device: torch.device) -> Tensor:
+    return torch.tensor(_BLOCK_WEIGHTS[mode, factor]).to(device)

@@ -15,6 +15,7 @@ from vsanimesr.network.shapes import SCALE
 from ..settings import NonNegative, PositiveRange, Probability, Range, Settings, ShareRange, Shares
 
 LboMode = Literal["after_down", "replace"]
+LboChoice = Literal["clip", "iteration"]
 
 
 class Blur(Settings):
@@ -70,6 +71,9 @@ class Down(Settings):
     lbo_mode: LboMode = "after_down"
     """`after_down`: operators work after a stage, as in the paper. `replace`: they replace a stage, as in the release
     (docs/paper-and-release.md, 8.1)."""
+    lbo_choice: LboChoice = "clip"
+    """`clip`: one of the pool is sampled for each clip. `iteration`: one for all clips of a training step, as in the
+    paper (docs/paper-and-release.md, 8.2)."""
 
     @model_validator(mode="after")
     def _require_halving(self) -> Self:
@@ -161,13 +165,29 @@ PRESETS = {
         down=Down(factors=(4,), modes=Modes(area=0.3, bilinear=0.3, bicubic=0.4), lbo_mode="replace"),
         codec=Codec(truncated=True),
     ),
+    "dvd": Degradation(
+        blur=Blur(sigma=(0.2, 2), sigma_x=(0.2, 2), sigma_y=(0.4, 1.5)),
+        noise=Noise(sigma=(0, 4)),
+        analogue=Analogue(chroma_bleed=0.4, bleed_width=(0.5, 2), bleed_shift=(0, 1), dot_crawl=0.1, halo=0.3),
+        codec=Codec(names=Codecs(h264=0, mpeg2=1), scale=(2, 8)),
+    ),
+    "clean": Degradation(
+        blur=Blur(isotropic=1, sigma=(0.2, 0.4)),
+        noise=Noise(sigma=(0, 0)),
+        codec=Codec(crf=(4, 14)),
+    ),
 }
 """`paper` is equation 2 of the paper. `release` is the first step of the release without its mistakes: two of them are
-available as `codec.swapped=true` and `noise.frozen_grey=true`."""
+available as `codec.swapped=true` and `noise.frozen_grey=true`. `dvd` has the faults of a DVD of fair quality, `clean`
+hardly any; the paper has neither."""
+
+HALVING_MODES = PRESETS["paper"].down.modes
+"""Modes of the downscaling that an operator follows. It learns from pairs that are halved in the same mix: at 1/2,
+bilinear is the same as area, so two of three are."""
 
 LBO_PRESETS = {
-    "paper": Degradation(down=Down(lbo=1)),
-    "release": Degradation(down=Down(lbo=0.5, lbo_mode="replace"), codec=Codec(truncated=True)),
+    "paper": Degradation(down=Down(lbo=1, lbo_choice="iteration")),
+    "release": Degradation(down=Down(lbo=0.5, lbo_mode="replace", lbo_choice="iteration"), codec=Codec(truncated=True)),
 }
 """Presets with learnable basic operators: after every stage of downscaling (`paper`), or in place of half of them
-(`release`). See docs/paper-and-release.md, 8.1."""
+(`release`). All clips of a step have the same one. See docs/paper-and-release.md, 8.1 and 8.2."""

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from ..data.augment import flip, sample_flips
 from ..data.clips import Clip, Frame, find_clips
-from ..data.frame_cache import cache_frames
+from ..data.pool import pack_clips
 from ..data.samples import Position, Sample
 from ..data.uint8 import UINT8_MAX
 from ..degradation.learned.operator import LBO_SCALE
+from ..degradation.sampling import sample_mode
 from ..degradation.scaling import downscale
+from ..degradation.settings import HALVING_MODES, Modes
 from ..errors import ClipError, PairError
+from ..origin import read_origin
 from . import folder
-
-DOWNSCALE_MODES = ("area", "bicubic")
-"""Modes that halve pseudo-HQ for an operator that keeps the size. At 1/2, bilinear is the same as area."""
 
 
 class Pairs:
@@ -32,20 +32,31 @@ class Pairs:
         size: height and width of the pseudo-HQ crop in pixels, even.
         halves: whether the operator halves the size. If not, its input is halved pseudo-HQ.
         flip: flip and transpose crops at random.
-        cache_size: memory for decoded frames, in bytes.
+        modes: modes that halve pseudo-HQ for an operator that keeps the size.
+        memory: size of a pool for decoded frames, in GB.
 
     Raises:
         PairError: there are no pairs, or frames without a counterpart.
     """
 
     def __init__(
-        self, path: Path, *, size: int, halves: bool, seed: int, flip: bool = False, cache_size: int = 0
+        self,
+        path: Path,
+        *,
+        size: int,
+        halves: bool,
+        seed: int,
+        flip: bool = False,
+        modes: Modes = HALVING_MODES,
+        memory: float = 0,
     ) -> None:
         hq, lq = _find_pairs(path)
-        self._hq, self._lq = cache_frames(hq, cache_size * 4 // 5), cache_frames(lq, cache_size // 5)
+        packed = pack_clips([clip for pair in zip(hq, lq, strict=True) for clip in pair], memory)
+        self._hq, self._lq = packed[::2], packed[1::2]
         self._size = size
         self._halves = halves
         self._flip = flip
+        self._modes = modes
         self._seed = seed
         self._ends = np.cumsum([len(clip) for clip in self._lq])
 
@@ -72,9 +83,12 @@ class Pairs:
                     "larger; set a smaller one"
                 )
 
-    def lengths(self) -> dict[str, int]:
-        """Return the number of frames of each clip, by name."""
-        return {clip.name: len(clip) for clip in self._lq}
+    def digests(self) -> dict[str, str]:
+        """Return for each clip, by name, a text that tells it from others by its content."""
+        return {
+            lq.name: f"{len(lq)} frames, {lq.digest()}, pseudo-HQ {hq.digest()}"
+            for lq, hq in zip(self._lq, self._hq, strict=True)
+        }
 
     def __getitem__(self, position: Position) -> Sample:
         epoch, index = position
@@ -90,7 +104,7 @@ class Pairs:
         return Sample(self._operator_input(pseudo_hq, generator), target)
 
     def _operator_input(self, pseudo_hq: Tensor, generator: Generator) -> Tensor:
-        mode = DOWNSCALE_MODES[int(generator.integers(len(DOWNSCALE_MODES)))]  # sampled even if it is not used
+        mode = sample_mode(self._modes, generator)  # sampled even if it is not used
         return pseudo_hq if self._halves else downscale(pseudo_hq, LBO_SCALE, mode).clamp(0, 1)
 
 
@@ -104,6 +118,9 @@ def _find_pairs(path: Path) -> tuple[Sequence[Clip], Sequence[Clip]]:
         hq, lq = find_clips(folder.hq(path)), find_clips(folder.lq(path))
     except ClipError as error:
         raise PairError(f"{path} holds no pairs; make them: python -m trainer lbo pairs EPISODE -o {path}") from error
+    complete = read_origin(folder.pairs(path)).get(folder.CLIPS, str(len(lq)))
+    if str(len(lq)) != complete:
+        raise PairError(f"{path} holds {len(lq)} of {complete} pairs; start lbo pairs again to make the others")
     hq_lengths, lq_lengths = ({clip.name: len(clip) for clip in clips} for clips in (hq, lq))
     if unpaired := sorted(name for name in hq_lengths | lq_lengths if hq_lengths.get(name) != lq_lengths.get(name)):
         name = unpaired[0]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.clips import Episode, Frame
+from ..data.uint8 import frame_luma
 from ..errors import EpisodeError
 from .shots import THUMB_HEIGHT, THUMB_WIDTH, Thumbnails, find_cuts
 
@@ -102,7 +103,7 @@ def measure_frames(frames: Iterable[tuple[int, Frame]]) -> FrameStats:
     numbers, thumbnails, motion, mean_change, flat_share, histograms = [], [], [], [], [], []
     previous: NDArray[np.uint8] | None = None
     for number, frame in frames:
-        luma = (frame @ np.array([77, 150, 29], np.uint16) >> 8).astype(np.uint8)
+        luma = frame_luma(frame)
         bins = frame.reshape(-1, 3) // (256 // HISTOGRAM_BINS)
         numbers.append(number)
         thumbnails.append(frame.reshape(THUMB_HEIGHT, 2, THUMB_WIDTH, 2, 3).mean((1, 3)).astype(np.uint8))

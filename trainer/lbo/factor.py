@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,6 +32,7 @@ SMOOTHING = 5
 """Side of the square whose mean smooths flat areas. Artefacts are the difference from it."""
 
 type ChoiceSource = Literal["argument", "suggestion", "page"]
+type Confidence = Literal["high", "medium", "low"]
 
 
 class FactorHint(Settings):
@@ -42,15 +43,37 @@ class FactorHint(Settings):
     artefacts: float
 
 
+class Suggestion(Settings):
+    """A suggested factor, and how sure it is (see `suggestion`)."""
+
+    factor: float
+    confidence: Confidence
+    runner_up: float
+    """The next best factor."""
+    about_as_good: tuple[float, float] = Field(strict=False)
+    """Lowest and highest of the factors that may be as good."""
+
+    def describe(self) -> str:
+        """Return the suggestion in words."""
+        low, high = self.about_as_good
+        text = f"x{self.factor:g} is suggested with {self.confidence} confidence; the next best is x{self.runner_up:g}"
+        return text if low == high else f"{text}; x{low:g} to x{high:g} may be as good"
+
+
 class FactorChoice(Settings):
     """A chosen factor, as it is kept in the folder of an operator."""
+
+    # Another version's file has other fields. Its origin tells that it is not used, in words.
+    model_config = ConfigDict(extra="ignore")
 
     factor: float
     by: ChoiceSource
     model: str
     """Network that upscaled."""
-    suggested: float | None = None
+    suggestion: Suggestion | None = None
     hints: tuple[FactorHint, ...] = Field(default=(), strict=False)
+    origin: dict[str, str] = Field(default={})
+    """What the choice was made by. Empty if it was an argument."""
 
     def save(self, path: Path) -> None:
         """Write the choice into the folder of an operator."""
@@ -84,19 +107,8 @@ class Measure:
 
 def measure(pictures: Sequence[Image.Image]) -> Measure:
     """Measure sharpness and artefacts of pictures."""
-    values = [_measure_luma(_luma(picture)) for picture in pictures]
+    values = [_measure_luma(to_luma(picture)) for picture in pictures]
     return Measure(*(float(np.mean(each)) for each in zip(*values, strict=True)))
-
-
-def suggest_factor(measures: dict[float, Measure]) -> float:
-    """Suggest the factor with the largest difference of sharpness and artefacts, each relative to its highest value.
-
-    Args:
-        measures: measures by factor.
-    """
-    max_sharpness = max(measure.sharpness for measure in measures.values()) or 1.0
-    max_artefacts = max(measure.artefacts for measure in measures.values()) or 1.0
-    return max(measures, key=lambda f: measures[f].sharpness / max_sharpness - measures[f].artefacts / max_artefacts)
 
 
 def _measure_luma(luma: Tensor) -> tuple[float, float]:
@@ -120,6 +132,6 @@ def _local_max(values: Tensor) -> Tensor:
     return functional.max_pool2d(values, NEIGHBOURHOOD, 1, NEIGHBOURHOOD // 2)
 
 
-def _luma(picture: Image.Image) -> Tensor:
+def to_luma(picture: Image.Image) -> Tensor:
     """Return luma, float32 (1, 1, height, width) in [0, 1]."""
     return torch.from_numpy(np.array(picture.convert("L")))[None, None].float() / UINT8_MAX

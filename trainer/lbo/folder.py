@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..degradation.learned.pool import pairs_folder
+
 PATCHES_FILE = "patches.png"
 """A page that shows the operator's effect."""
 CHOICE_FILE = "choice.json"
 """The factor of the pairs, and how it was chosen."""
 WINDOWS_FILE = "windows.json"
-"""The windows of the episode that became pairs."""
+"""The windows of the episode that became pairs, and what they were found by."""
+CLIPS = "clips"
+"""Name, in the origin of pairs, of the number of clips when they are complete."""
+
+
+def pairs(folder: Path) -> Path:
+    """Return the folder of pairs, where their origin is."""
+    return pairs_folder(folder)
 
 
 def lq(folder: Path) -> Path:
     """Return the folder of LQ clips."""
-    return folder / "pairs" / "lq"
+    return pairs(folder) / "lq"
 
 
 def hq(folder: Path) -> Path:
     """Return the folder of the same clips as pseudo-HQ, twice as large."""
-    return folder / "pairs" / "hq"
+    return pairs(folder) / "hq"
 
 
 def scenes(folder: Path) -> Path:

@@ -3,33 +3,51 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from vsanimesr.files import write_atomic
+from vsanimesr.network.torch_network import AnimeSR
 
 from ..data.clips import Clip, Episode
 from ..errors import PairError
+from ..origin import Origin, differences, digest_tensors, read_origin
+from ..settings import Settings
 from ..vsr.weights import load_network
 from . import folder
 from .episode import Window, find_windows
-from .factor import ChoiceSource, FactorChoice, FactorHint, read_choice, suggest_factor
+from .factor import ChoiceSource, FactorChoice, FactorHint, Suggestion, read_choice
+from .pictures import keep_only, renew_clips, write_pictures
 from .rescaling import Rescaling, require_factor
 from .scenes import Scene, measure_scenes, render_scenes
+from .suggestion import suggest_factor
 
 _log = logging.getLogger(__name__)
 
 WINDOW_LENGTH = 11
 """Frames of a window. The recurrence starts at the first, which is left out (docs/paper-and-release.md, 3.2)."""
 
-type FactorPicker = Callable[[Sequence[Scene], Sequence[FactorHint], float], float]
-"""Lets the user choose a factor, given scenes, the measures of each factor, and the suggested factor."""
+type FactorPicker = Callable[[Sequence[Scene], Sequence[FactorHint], Suggestion], float]
+"""Lets the user choose a factor, given scenes, the measures of each factor, and the suggestion."""
 
-_WINDOWS: TypeAdapter[list[Window]] = TypeAdapter(list[Window])
+FORMAT = "2"
+"""Version of what this package makes of an episode. Raise it if windows, scenes, suggestions or pairs can change."""
+MEASURED_WITH = "v2"
+"""Network that suggestions of a factor were measured with (docs/reports/factors.md)."""
+COUNT = "windows"
+"""Name of the number of windows in origins."""
+
+
+class FoundWindows(Settings):
+    """The windows of an episode, as they are kept in the folder of an operator."""
+
+    origin: dict[str, str]
+    """What they were found by."""
+    windows: list[Window]
 
 
 def make_pairs(
@@ -41,14 +59,15 @@ def make_pairs(
     factor: float | None = None,
     pick_factor: FactorPicker | None,
 ) -> FactorChoice:
-    """Make the pairs of an episode that are missing in a folder.
+    """Make the pairs of an episode. What the folder holds is kept if it was made of the same.
 
     Args:
         episode: an LQ episode.
-        path: folder of an operator. Without `factor`, a choice in the folder is kept.
+        path: folder of an operator.
         model: network that upscales, as in `load_network`.
         count: largest number of windows.
-        factor: factor of the input rescaling; None to choose one.
+        factor: factor of the input rescaling; None to choose one. A choice in the folder is kept if it was made the
+            same way, by the same episode, model and count.
         pick_factor: lets the user choose; None to use the suggested factor.
 
     Raises:
@@ -57,23 +76,23 @@ def make_pairs(
     """
     if factor is not None:
         require_factor(factor)
-    rescaling = Rescaling(load_network(model))
+    network = load_network(model)
+    rescaling = Rescaling(network)
+    source, made_of = _source(episode), describe_pseudo_hq(episode, network)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        windows = _read_windows(episode, path, count)
-        previous = read_choice(path)
+        windows = _find_windows(episode, path, source, count)
         if factor is not None:
             choice = FactorChoice(factor=factor, by="argument", model=model)
-        elif previous and previous.model == model:
-            _log.info("x%g as before; delete %s to choose again", previous.factor, path / folder.CHOICE_FILE)
-            choice = previous
         else:
-            scenes = render_scenes(episode, windows, rescaling, folder.scenes(path))
-            choice = _choose_by_scenes(scenes, model, pick_factor)
-        if previous and (previous.factor, previous.model) != (choice.factor, choice.model):
-            shutil.rmtree(folder.hq(path), ignore_errors=True)
-        if choice != previous:
-            choice.save(path)
+            by: ChoiceSource = "page" if pick_factor else "suggestion"
+            origin = made_of | {COUNT: str(count), "choice": by}
+            choice = _kept_choice(path, origin) or _choose_by_scenes(
+                render_scenes(episode, windows, rescaling, folder.scenes(path), made_of),
+                *(model, pick_factor, origin),
+            )
+        choice.save(path)
+        _renew_pairs(path, made_of, choice.factor, windows, count)
         for number, window in enumerate(windows, 1):
             _log.info("pair %d of %d at x%g", number, len(windows), choice.factor)
             _make_pair(episode, window, rescaling, choice.factor, path)
@@ -82,32 +101,107 @@ def make_pairs(
     return choice
 
 
-def _read_windows(episode: Episode, path: Path, count: int) -> list[Window]:
+def read_difference(
+    episode: Episode, path: Path, *, model: str = "v2", count: int = 200, factor: float | None = None
+) -> str:
+    """Return what the pairs in a folder are made of otherwise than `make_pairs` would make them without a page; "" if
+    it would keep them, or if there are none.
+
+    Raises:
+        TrainerError: the episode or the model cannot be read.
+    """
+    before = read_origin(folder.pairs(path))
+    if not before:
+        return ""
+    made_of = describe_pseudo_hq(episode, load_network(model)) | {COUNT: str(count)}
+    previous = read_choice(path)
+    if factor is not None:
+        made_of["factor"] = str(factor)
+    elif previous and not differences(previous.origin, made_of | {"choice": "suggestion"}):
+        made_of["factor"] = str(previous.factor)
+    else:
+        made_of["factor"] = "a new suggestion"
+    return differences({name: text for name, text in before.items() if name != folder.CLIPS}, made_of)
+
+
+def count_missing(path: Path, count: int) -> int:
+    """Return how many pairs a folder has still to get, at most.
+
+    Args:
+        count: largest number of windows.
+    """
+    wanted = int(read_origin(folder.pairs(path)).get(folder.CLIPS, count))
+    return max(0, wanted - len(list(folder.hq(path).glob("*"))))
+
+
+def describe_pseudo_hq(episode: Episode, network: AnimeSR) -> Origin:
+    """Return what pseudo-HQ is made of, except the factor.
+
+    Raises:
+        ClipError: the episode cannot be read.
+    """
+    return _source(episode) | {"model": digest_tensors(network.state_dict())}
+
+
+def _source(episode: Episode) -> Origin:
+    return {"format": FORMAT, "episode": f"{len(episode)} frames, {episode.digest()}"}
+
+
+def _find_windows(episode: Episode, path: Path, source: Origin, count: int) -> list[Window]:
     """Read the windows from the folder, or find them in the episode and write them."""
     file = path / folder.WINDOWS_FILE
-    if file.is_file():
-        try:
-            return _WINDOWS.validate_json(file.read_bytes())
-        except ValidationError as error:
-            raise PairError(f"{file} is damaged; delete it to find the windows again") from error
+    origin = source | {COUNT: str(count)}
+    with suppress(FileNotFoundError, ValidationError):
+        found = FoundWindows.model_validate_json(file.read_bytes())
+        if not (difference := differences(found.origin, origin)):
+            return found.windows
+        _log.info("%s is made again: %s", file, difference)
     windows = find_windows(episode, count, WINDOW_LENGTH)
-    write_atomic(file, _WINDOWS.dump_json(windows, indent=2))
+    write_atomic(file, FoundWindows(origin=origin, windows=windows).model_dump_json(indent=2).encode())
     return windows
 
 
-def _choose_by_scenes(scenes: Sequence[Scene], model: str, pick_factor: FactorPicker | None) -> FactorChoice:
-    measures = measure_scenes(scenes)
-    hints = [FactorHint(factor=f, sharpness=each.sharpness, artefacts=each.artefacts) for f, each in measures.items()]
-    suggested = suggest_factor(measures)
+def _kept_choice(path: Path, origin: Origin) -> FactorChoice | None:
+    """Return the choice in the folder if it was made by this origin."""
+    previous = read_choice(path)
+    if previous is None or previous.by == "argument":
+        return None
+    file = path / folder.CHOICE_FILE
+    if difference := differences(previous.origin, origin):
+        _log.info("the factor of %s is chosen again: %s", file, difference)
+        return None
+    _log.info("x%g as before; delete %s to choose again", previous.factor, file)
+    return previous
+
+
+def _choose_by_scenes(
+    scenes: Sequence[Scene], model: str, pick_factor: FactorPicker | None, origin: Origin
+) -> FactorChoice:
+    suggestion = suggest_factor(scenes)
+    _log.info("%s", suggestion.describe())
+    if model != MEASURED_WITH:
+        _log.warning(
+            "suggestions were measured with %s, not with %s: look at the page of lbo pairs, or give --factor",
+            *(MEASURED_WITH, model),
+        )
+    hints = measure_scenes(scenes)
     by: ChoiceSource = "page" if pick_factor else "suggestion"
-    factor = pick_factor(scenes, hints, suggested) if pick_factor else suggested
-    _log.info("x%g by %s; the suggested factor is x%g", factor, by, suggested)
-    return FactorChoice(factor=factor, by=by, model=model, suggested=suggested, hints=tuple(hints))
+    factor = pick_factor(scenes, hints, suggestion) if pick_factor else suggestion.factor
+    _log.info("x%g by the %s", factor, by)
+    return FactorChoice(factor=factor, by=by, model=model, suggestion=suggestion, hints=hints, origin=origin)
+
+
+def _renew_pairs(path: Path, made_of: Origin, factor: float, windows: Sequence[Window], count: int) -> None:
+    """Remove the clips that are of another episode, model or factor, or of windows that are no longer used."""
+    notes = {COUNT: str(count), folder.CLIPS: str(len(windows))}
+    parts = folder.lq(path), folder.hq(path)
+    renew_clips(folder.pairs(path), parts, made_of | {"factor": str(factor)}, notes)
+    for part in parts:
+        keep_only(part, {_name(window) for window in windows})
 
 
 def _make_pair(episode: Clip, window: Window, rescaling: Rescaling, factor: float, path: Path) -> None:
-    name = f"{window.first:06}"
-    hq, lq = folder.hq(path) / name, folder.lq(path) / name
+    hq, lq = folder.hq(path) / _name(window), folder.lq(path) / _name(window)
     if hq.is_dir() and lq.is_dir():
         return
     frames = episode.read(range(window.first, window.first + WINDOW_LENGTH))
@@ -115,13 +209,9 @@ def _make_pair(episode: Clip, window: Window, rescaling: Rescaling, factor: floa
     _write_clip(hq, list(rescaling.pseudo_hq(frames, factor))[1:])
 
 
+def _name(window: Window) -> str:
+    return f"{window.first:06}"
+
+
 def _write_clip(clip: Path, pictures: Sequence[Image.Image]) -> None:
-    """Write a clip atomically: the folder appears when it is complete."""
-    work = clip.parents[1] / f".{clip.parent.name}-{clip.name}"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    for n, picture in enumerate(pictures):
-        picture.save(work / f"{n:08}.png")
-    shutil.rmtree(clip, ignore_errors=True)
-    clip.parent.mkdir(exist_ok=True)
-    work.rename(clip)
+    write_pictures(clip, {f"{n:08}.png": picture for n, picture in enumerate(pictures)})

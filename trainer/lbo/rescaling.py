@@ -42,6 +42,21 @@ def require_factor(factor: float) -> None:
         )
 
 
+def scaled_size(width: int, height: int, factor: float) -> tuple[int, int]:
+    """Return width and height of scaled-down frames.
+
+    Raises:
+        PairError: they are too small.
+    """
+    small = round(width * factor), round(height * factor)
+    if min(small) < MIN_SIDE:
+        raise PairError(
+            f"frames of {width}x{height} scaled down by {factor:g} have {small[0]}x{small[1]} pixels, and the smallest "
+            f"side is {MIN_SIDE}; use a larger factor, or an episode with larger frames"
+        )
+    return small
+
+
 class Rescaling:
     """Makes pseudo-HQ from LQ clips.
 
@@ -66,12 +81,7 @@ class Rescaling:
             PairError: the frames are too small for this factor.
         """
         height, width, _ = frames[0].shape
-        small = round(width * factor), round(height * factor)
-        if min(small) < MIN_SIDE:
-            raise PairError(
-                f"frames of {width}x{height} scaled down by {factor:g} have {small[0]}x{small[1]} pixels, and the "
-                f"smallest side is {MIN_SIDE}; use a larger factor, or an episode with larger frames"
-            )
+        small = scaled_size(width, height, factor)
         lr = torch.stack([_scale_down(frame, small) for frame in frames])[None].to(self._device)
         padding = (0, -small[0] % MULTIPLE, 0, -small[1] % MULTIPLE)
         lr = functional.pad(lr.flatten(0, 1), padding, mode="replicate")[None]

@@ -11,8 +11,10 @@ import numpy as np
 from PIL import Image
 
 from ..data.clips import Clip
+from ..origin import Origin
 from .episode import Window
-from .factor import Measure, measure
+from .factor import FactorHint, measure
+from .pictures import keep_only, renew_clips, write_pictures
 from .rescaling import FACTORS, Rescaling
 
 _log = logging.getLogger(__name__)
@@ -32,8 +34,13 @@ class Scene:
     """PNG files by factor, of exactly twice the size of `lq`."""
 
 
-def render_scenes(episode: Clip, windows: Sequence[Window], rescaling: Rescaling, folder: Path) -> list[Scene]:
-    """Render scenes from the whole episode as files. Existing files are kept.
+def render_scenes(
+    episode: Clip, windows: Sequence[Window], rescaling: Rescaling, folder: Path, origin: Origin
+) -> list[Scene]:
+    """Render scenes from the whole episode as files. Scenes that the folder holds are kept if their origin is the same.
+
+    Args:
+        origin: what scenes are made of.
 
     Raises:
         ClipError: a frame cannot be read.
@@ -41,16 +48,22 @@ def render_scenes(episode: Clip, windows: Sequence[Window], rescaling: Rescaling
     """
     if len(windows) > SCENE_COUNT:
         windows = [windows[n * len(windows) // SCENE_COUNT] for n in range(SCENE_COUNT)]
+    renew_clips(folder, [folder], origin)
+    keep_only(folder, {_name(window) for window in windows})
     scenes = []
     for number, window in enumerate(windows, 1):
         _log.info("scene %d of %d at %d factors", number, len(windows), len(FACTORS))
-        scenes.append(_render_scene(episode, window, rescaling, folder / f"{window.first:06}"))
+        scenes.append(_render_scene(episode, window, rescaling, folder / _name(window)))
     return scenes
 
 
-def measure_scenes(scenes: Sequence[Scene]) -> dict[float, Measure]:
+def measure_scenes(scenes: Sequence[Scene]) -> tuple[FactorHint, ...]:
     """Measure scenes at each factor: means over all scenes."""
-    return {factor: measure([open_picture(scene.pseudo_hq[factor]) for scene in scenes]) for factor in FACTORS}
+    measures = {factor: measure([open_picture(scene.pseudo_hq[factor]) for scene in scenes]) for factor in FACTORS}
+    return tuple(
+        FactorHint(factor=factor, sharpness=each.sharpness, artefacts=each.artefacts)
+        for factor, each in measures.items()
+    )
 
 
 def open_picture(file: Path) -> Image.Image:
@@ -59,14 +72,16 @@ def open_picture(file: Path) -> Image.Image:
         return picture.convert("RGB")
 
 
+def _name(window: Window) -> str:
+    return f"{window.first:06}"
+
+
 def _render_scene(episode: Clip, window: Window, rescaling: Rescaling, folder: Path) -> Scene:
     scene = Scene(folder.name, folder / "lq.png", {factor: folder / f"x{factor:.1f}.png" for factor in FACTORS})
-    if all(file.is_file() for file in (scene.lq, *scene.pseudo_hq.values())):
-        return scene
-    folder.mkdir(parents=True, exist_ok=True)
-    frames = episode.read(range(window.first, window.first + SCENE_FRAMES))
-    Image.fromarray(np.ascontiguousarray(frames[-1])).save(scene.lq)
-    for factor, file in scene.pseudo_hq.items():
-        *_, last = rescaling.pseudo_hq(frames, factor)
-        last.save(file)
+    if not folder.is_dir():
+        frames = episode.read(range(window.first, window.first + SCENE_FRAMES))
+        pictures = {scene.lq.name: Image.fromarray(np.ascontiguousarray(frames[-1]))}
+        for factor, file in scene.pseudo_hq.items():
+            *_, pictures[file.name] = rescaling.pseudo_hq(frames, factor)
+        write_pictures(folder, pictures)
     return scene

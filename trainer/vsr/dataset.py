@@ -6,7 +6,9 @@ ranks, and continues with the same samples after it was stopped.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -18,12 +20,20 @@ from torch.utils.data import Dataset
 
 from ..data.augment import flip, sample_flips
 from ..data.clips import Clip, Frame
-from ..data.samples import Position, Sample
-from ..degradation.pipeline import LearnedOperator, degrade
-from ..degradation.sampling import sample_degradation
+from ..data.samples import Encode, Finish, Position, Sample
+from ..data.uint8 import round_to_8_bits
+from ..data.zoom import zoom_crop
+from ..degradation.batch import DrawnBatch, DrawnClip, collate, degrade_batch, draw
+from ..degradation.device import download
+from ..degradation.learned.degrader import Degrader
+from ..degradation.pipeline import LearnedOperator, degrade, encode
+from ..degradation.sampling import DegradationSample, sample_degradation, use_operator
 from ..degradation.settings import Degradation
 from ..errors import ClipError
-from ..settings import Settings
+from ..settings import PositiveRange, Settings
+
+_OPERATOR_KEY = 1
+"""Key of the seeds for operators of steps. Seeds of samples and of orders have none."""
 
 
 class Sampling(Settings):
@@ -35,10 +45,17 @@ class Sampling(Settings):
     """Frame steps, one of which is sampled for each clip: 1 takes every frame, 2 every second one, and so on."""
     size: Annotated[int, Field(ge=16, multiple_of=8)] = 256
     """Height and width of the HQ crop in pixels. The LR crop has a quarter."""
+    zoom: PositiveRange = (1, 1)
+    """Factor by which HQ is enlarged before it is cropped, sampled for each clip. HQ that is crisper than the material
+    to repair teaches a network to draw too crisply; `recipe` says which zoom fits."""
     reverse: bool = True
     """Play half of the samples backwards."""
     flip: bool = True
     """Flip samples horizontally, flip them vertically and transpose them, each with a probability of one half."""
+
+    def reach(self, stride: int) -> int:
+        """Return the number of frames of a clip that a sample reaches over."""
+        return (self.frames - 1) * stride + 1
 
 
 class DegradedClips(Dataset[Sample]):
@@ -66,7 +83,7 @@ class DegradedClips(Dataset[Sample]):
         self._seed = seed
         self._operators = operators
         lengths = [len(clip) for clip in clips]
-        least = _span(sampling.frames, min(sampling.strides))
+        least = sampling.reach(min(sampling.strides))
         for clip, length in zip(clips, lengths, strict=True):
             if length < least:
                 raise ClipError(
@@ -85,28 +102,78 @@ class DegradedClips(Dataset[Sample]):
             ClipError: a frame is damaged, has another size than others of its clip, or is smaller than the crop.
         """
         for clip in self._clips:
-            _require_size(clip.name, *clip.check(), self._sampling.size)
+            _require_size(clip.name, *clip.check(), self._sampling)
 
-    def lengths(self) -> dict[str, int]:
-        """Return the number of frames of each clip, by name. It tells whether a resumed run has the same clips."""
-        return {clip.name: len(clip) for clip in self._clips}
+    def digests(self) -> dict[str, str]:
+        """Return for each clip, by name, a text that tells it from others by its content."""
+        return {clip.name: f"{len(clip)} frames, {clip.digest()}" for clip in self._clips}
 
     def __getitem__(self, position: Position) -> Sample:
+        return self.at_step(position, 0)
+
+    def at_step(self, position: Position, step: int) -> Sample:
+        """Return a sample for a training step, which matters if the step decides on the operator."""
+        hq, degradation = self._draw(position, step)
+        lr, failures = degrade(hq, self._degradation_of(position), degradation, self._operators)
+        return Sample(lr, hq, failures)
+
+    def _degradation_of(self, position: Position) -> Degradation:
+        return self._degradation
+
+    def _draw(self, position: Position, step: int) -> tuple[Tensor, DegradationSample]:
+        """Return an HQ crop, and what is random in its degradation."""
         epoch, index = position
         generator = np.random.default_rng(SeedSequence((self._seed, epoch, index)))
         number = int(np.searchsorted(self._ends, index, side="right"))
         clip = self._clips[number]
         around = index - (int(self._ends[number - 1]) if number else 0)
         frames = clip.read(_sample_window(self._sampling, generator, around, len(clip)))
-        hq = _sample_crop(frames, self._sampling, generator, clip.name)
+        hq = sample_crop(frames, self._sampling, generator, clip.name)
         hq = flip(hq, sample_flips(generator, enabled=self._sampling.flip))
-        degradation = sample_degradation(self._degradation, generator, len(hq), len(self._operators))
-        lr, failures = degrade(hq, self._degradation, degradation, self._operators)
-        return Sample(lr, hq, failures)
+        degradation = sample_degradation(self._degradation_of(position), generator, len(hq), len(self._operators))
+        if self._operators and self._degradation.down.lbo_choice == "iteration":
+            degradation = use_operator(degradation, self._choose_operator(step))
+        return hq, degradation
+
+    def _choose_operator(self, step: int) -> int:
+        """Return the operator of a step, the same in all processes that train."""
+        seed = SeedSequence((self._seed, step), spawn_key=(_OPERATOR_KEY,))
+        return int(np.random.default_rng(seed).integers(len(self._operators)))
 
 
-def _span(frames: int, stride: int) -> int:
-    return (frames - 1) * stride + 1
+class DrawnClips(DegradedClips):
+    """The same samples, of which batches are degraded on the device that trains. Only the codec stays on the CPU.
+
+    Args:
+        operators: learnable basic operators that degrade clips.
+        Otherwise as for `DegradedClips`.
+    """
+
+    _operators: Sequence[Degrader]
+
+    def draw(self, position: Position, step: int) -> DrawnClip:
+        """Draw a sample for a training step."""
+        return draw(*self._draw(position, step))
+
+    def collate(self, drawn: Sequence[DrawnClip]) -> DrawnBatch:
+        """Put drawn samples together."""
+        return collate(drawn)
+
+    def finish_on(self, device: torch.device) -> Finish:
+        """Return what degrades batches on a device, in the stream of the thread that calls it."""
+        operators = [copy.deepcopy(each.operator).to(device) for each in self._operators]
+        codec = self._degradation.codec
+
+        def finish(drawn: DrawnBatch) -> tuple[Tensor, list[Encode]]:
+            batch = drawn.to(device)
+            lr = round_to_8_bits(degrade_batch(batch, self._degradation, operators), truncate=codec.truncated)
+            frames = download(lr).numpy()
+            return batch.hq, [
+                partial(encode, each, codec, sample.encodings)
+                for each, sample in zip(frames, batch.samples, strict=True)
+            ]
+
+        return finish
 
 
 def _sample_window(sampling: Sampling, generator: Generator, around: int, length: int) -> list[int]:
@@ -116,9 +183,9 @@ def _sample_window(sampling: Sampling, generator: Generator, around: int, length
         around: number of the frame in the middle. If the window would leave the clip, another place is sampled.
         length: number of frames of the clip.
     """
-    strides = [stride for stride in sampling.strides if _span(sampling.frames, stride) <= length]
+    strides = [stride for stride in sampling.strides if sampling.reach(stride) <= length]
     stride = strides[int(generator.integers(len(strides)))]
-    span = _span(sampling.frames, stride)
+    span = sampling.reach(stride)
     first = around - sampling.frames // 2 * stride
     elsewhere = int(generator.integers(length - span + 1))
     if not 0 <= first <= length - span:
@@ -128,20 +195,34 @@ def _sample_window(sampling: Sampling, generator: Generator, around: int, length
     return numbers[::-1] if sampling.reverse and backwards else numbers
 
 
-def _sample_crop(frames: Sequence[Frame], sampling: Sampling, generator: Generator, name: str) -> Tensor:
+def sample_crop(frames: Sequence[Frame], sampling: Sampling, generator: Generator, name: str) -> Tensor:
     """Return the same crop of all frames, uint8 (frames, 3, size, size)."""
     height, width, _ = frames[0].shape
     size = sampling.size
-    _require_size(name, width, height, size)
+    _require_size(name, width, height, sampling)
     if any(frame.shape != frames[0].shape for frame in frames):
         raise ClipError(f"clip {name!r} has frames of different sizes; leave it out")
+    if any(zoom != 1 for zoom in sampling.zoom):
+        return _sample_zoomed(frames, sampling, generator)
     top, left = (int(generator.integers(side - size + 1)) for side in (height, width))
     crop = np.stack([frame[top : top + size, left : left + size] for frame in frames])
     return torch.from_numpy(crop).permute(0, 3, 1, 2)
 
 
-def _require_size(name: str, width: int, height: int, size: int) -> None:
-    if min(height, width) < size:
+def _sample_zoomed(frames: Sequence[Frame], sampling: Sampling, generator: Generator) -> Tensor:
+    """Return the same zoomed crop of all frames. It begins at fractions of a pixel."""
+    height, width, _ = frames[0].shape
+    zoom = float(generator.uniform(*sampling.zoom))
+    top, left = (float(generator.uniform(0, side - sampling.size / zoom)) for side in (height, width))
+    crop = np.stack([zoom_crop(frame, top, left, sampling.size, zoom) for frame in frames])
+    return torch.from_numpy(crop).permute(0, 3, 1, 2)
+
+
+def _require_size(name: str, width: int, height: int, sampling: Sampling) -> None:
+    size, zoom = sampling.size, sampling.zoom[0]
+    if min(height, width) * zoom < size:
+        zoomed = "" if zoom == 1 else f" at sampling.zoom={zoom:g}"
         raise ClipError(
-            f"clip {name!r} has {width}x{height} pixels, and sampling.size={size} is larger; leave it out, or set less"
+            f"clip {name!r} has {width}x{height} pixels, and sampling.size={size}{zoomed} is larger; leave it out, or "
+            "set less"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,11 +136,26 @@ def _read_hq(clip: Clip, count: int) -> Tensor:
 
 
 def _score(clip: str, upscaler: str, sr: Tensor, hq: Tensor, lpips: Lpips, every: int) -> Score:
-    """Measure frame by frame: features of a whole clip would fill the memory."""
+    targets = (each.float() / UINT8_MAX for each in torch.split(hq, 1))
+    psnr, distance = measure_frames(sr.clamp(0, 1), targets, lpips, every)
+    assert distance is not None
+    return Score(clip, upscaler, psnr, distance)
+
+
+def measure_frames(
+    sr: Tensor, targets: Iterable[Tensor], lpips: Lpips | None, every: int
+) -> tuple[float, float | None]:
+    """Return the means of PSNR-Y, in dB, and of LPIPS. Frame by frame: features of a whole clip would fill the memory.
+
+    Args:
+        sr: float32 (frames, 3, height, width) in [0, 1].
+        targets: the HQ frame of each, float32 (1, 3, height, width).
+        lpips: None to leave LPIPS out.
+        every: as for `score_clips`.
+    """
     psnrs, distances = [], []
-    for n, (sr_frame, hq_frame) in enumerate(zip(torch.split(sr.clamp(0, 1), 1), torch.split(hq, 1), strict=True)):
-        target = hq_frame.float() / UINT8_MAX
-        psnrs.append(psnr_y(sr_frame, target).item())
-        if n % every == min(every, len(hq)) // 2:
-            distances.append(lpips(quantize(sr_frame), target).item())
-    return Score(clip, upscaler, float(np.mean(psnrs)), float(np.mean(distances)))
+    for n, (frame, target) in enumerate(zip(torch.split(sr, 1), targets, strict=True)):
+        psnrs.append(psnr_y(frame, target).item())
+        if lpips and n % every == min(every, len(sr)) // 2:
+            distances.append(lpips(quantize(frame), target).item())
+    return float(np.mean(psnrs)), float(np.mean(distances)) if distances else None

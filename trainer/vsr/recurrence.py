@@ -5,7 +5,7 @@ Source: docs/paper-and-release.md, 1.4.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
@@ -47,12 +47,15 @@ class Recurrence(nn.Module):
 
     def frames(self, lr: Tensor) -> Iterator[Tensor]:
         """Yield the frames of `forward` one by one, for clips whose SR frames do not fit into memory together."""
+        return (frame for frame, _, _ in self.steps(lr))
+
+    def steps(self, lr: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield each frame with the recurrent state after it: `sr` and `hidden` of the network."""
         frames = [frame.contiguous(memory_format=self.layout) for frame in lr.unbind(1)]
         sr, hidden = (each.contiguous(memory_format=self.layout) for each in self.network.initial_state(frames[0]))
-        for t, cur in enumerate(frames):
-            window = frames[max(t - 1, 0)], cur, frames[min(t + 1, len(frames) - 1)]
-            frame, sr, hidden = self._step(*window, sr, hidden)
-            yield frame
+        for t in range(len(frames)):
+            frame, sr, hidden = self._step(*window_of(frames, t), sr, hidden)
+            yield frame, sr, hidden
 
     def _step(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.recompute and torch.is_grad_enabled():
@@ -60,3 +63,24 @@ class Recurrence(nn.Module):
             outputs = checkpoint(self.network, *inputs, use_reentrant=False, preserve_rng_state=False)
             return cast(tuple[Tensor, Tensor, Tensor], outputs)
         return cast(tuple[Tensor, Tensor, Tensor], self.network(*inputs))
+
+
+def window_of(frames: Sequence[Tensor], t: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return prev, cur and next of a frame. At the ends of the clip, the frame itself takes the place of what is not
+    there."""
+    return frames[max(t - 1, 0)], frames[t], frames[min(t + 1, len(frames) - 1)]
+
+
+class StateRecurrence(Recurrence):
+    """The same run, of which the recurrent states are returned: they hold the frames too, folded to LR size."""
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Run over a clip.
+
+        Args:
+            lr: as for `Recurrence`.
+
+        Returns:
+            The state after each frame: (batch, frames, 48 + features, height, width).
+        """
+        return torch.stack([torch.cat([sr, hidden], 1) for _, sr, hidden in self.steps(lr)], 1)

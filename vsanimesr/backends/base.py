@@ -24,6 +24,7 @@ from ..network.int8 import Ranges, load_ranges
 from ..network.shapes import SCALE as SCALE
 from ..pixels import RGBS, Colours, PixelFormat, Target
 from ..weights.load import WeightsFile
+from ..weights.release import RELEASES
 
 type Planes = tuple[NDArray[Any], ...]
 """R, G and B as float32; or the planes of another format, where a backend takes it."""
@@ -359,8 +360,9 @@ def int8_ranges(precision: GraphPrecision, weights: WeightsFile) -> Ranges | Non
         return None
     ranges = load_ranges(weights.digest)
     if ranges is None:
+        known = [repr(name) for name, release in RELEASES.items() if load_ranges(release.sha256)]
         raise BackendError(
-            "precision='int8' needs ranges for these weights, and only those of the released weights v1 and v2 are "
+            f"precision='int8' needs ranges for these weights, and only those of model={' and '.join(known)} are "
             "included; use 'auto', or measure ranges with `python -m scripts.calibrate`"
         )
     return ranges

@@ -15,15 +15,14 @@ from ..backends.gpu.cuda import cuda_version
 from ..errors import AnimeSRError
 from ..installation import DISTRIBUTION
 from ..options import Options
+from ..progress import format_rate
 from .plan import HeldGain, Outcome, Refusal, Row, Size
 
 SCHEMA, SCHEMA_VERSION = "animesr-bench", 1
 """Name and version of the exported format. The version changes when a field gets another meaning or goes."""
 EPISODE_FRAMES = math.ceil(24 * 60 * 24000 / 1001)
 SCENES = 360
-"""Of an episode: one every four seconds."""
-SEAMS = 0.014
-"""Steps of warm-up and pre-roll of segments in such scenes, as a part of all frames (docs/reports/seams.md)."""
+"""Of an episode: one every four seconds on average."""
 COLUMNS = ("size", "backend", "precision", "frames/s", "lowest to highest", "24-minute episode")
 BUSY = 0.3
 """Load of a core from which on figures are too low."""
@@ -32,8 +31,25 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 def episode_seconds(seconds_per_frame: float) -> float:
     """Return the time of an episode: its frames, and the steps of its scenes and segments that show no frame."""
-    steps = EPISODE_FRAMES * (1 + SEAMS) + SCENES * Options().preroll
-    return steps * seconds_per_frame
+    (length, warmup), preroll = Options().segment, Options().preroll
+    seams = expected_cost(length, warmup + preroll, EPISODE_FRAMES / SCENES)
+    return (EPISODE_FRAMES * (1 + seams) + SCENES * preroll) * seconds_per_frame
+
+
+def expected_cost(length: int, extra: int, mean_scene: float) -> float:
+    """Return the share of steps that segments add, for scenes whose lengths are exponentially distributed.
+
+    A scene has a seam `length` frames behind its anchor, and one at each multiple of `length` behind that
+    (docs/design.md, 2). Of what a scene has more than `length` frames, which is a mean scene again, each frame is a
+    multiple of `length` with a probability of 1 / `length`.
+
+    Args:
+        length: frames of a segment.
+        extra: steps of warm-up and pre-roll at each seam.
+        mean_scene: frames of a scene, on average.
+    """
+    seams = math.exp(-length / mean_scene) * (1 + mean_scene / length)
+    return extra * seams / mean_scene
 
 
 def say_duration(seconds: float) -> str:
@@ -108,7 +124,7 @@ def _sorted(rows: Sequence[Row]) -> list[Row]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     about = "~" if row.scaled else ""
-    median, lowest, highest = map(_digits, _rates(row))
+    median, lowest, highest = map(format_rate, _rates(row))
     spread = f"scaled from {_text(row.measured)}" if row.scaled else f"{lowest} to {highest}"
     episode = say_duration(episode_seconds(row.speed.median))
     return _text(row.size), *row.candidate, f"{about}{median}", spread, episode
@@ -210,12 +226,6 @@ def _export_refusal(refusal: Refusal) -> dict[str, Any]:
 def _rates(row: Row) -> tuple[float, float, float]:
     """Return frames per second: median, lowest, highest."""
     return 1 / row.speed.median, 1 / row.speed.highest, 1 / row.speed.lowest
-
-
-def _digits(rate: float) -> str:
-    """Return frames per second with two digits that count."""
-    decimals = next((decimals for decimals in range(4) if rate * 10**decimals >= 10), 4)
-    return f"{rate:.{decimals}f}"
 
 
 def _text(size: Size) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
+import math
 import time
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from ..bench.worker import ProcessWorker
 from ..errors import BackendError, OptionError
 from ..files import write_atomic
 from ..options import Options
+from ..outputs import check_output
+from ..progress import Display
 from ..weights.load import read_weights
 from .sizes import parse_size
 
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print the table, and write the file."""
     file: Path | None = args.json
     if file:
-        _check(file)
+        check_output(file, argument="--json")
     backends = args.backend or [name for name in BACKENDS if name != "null"]
     sizes = args.size or SIZES
     load = machine.load()
@@ -86,14 +88,6 @@ def _fetch_weights() -> None:
     read_weights(Options().model)
 
 
-def _check(file: Path) -> None:
-    """Check a path before the work starts."""
-    if not file.parent.is_dir():
-        raise OptionError(f"--json {file}: the folder {file.parent} does not exist; create it, or use another path")
-    if file.is_dir():
-        raise OptionError(f"--json {file} is a folder; give the path of a file")
-
-
 def _write(file: Path, text: str) -> None:
     try:
         write_atomic(file, text.encode())
@@ -112,26 +106,22 @@ class _Progress:
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
-        self._terminal = sys.stderr.isatty()
+        self._display = Display(interval=math.inf)
         self._what = ""
 
     def say(self, what: str) -> None:
         """Say what is measured now."""
         self._what = what
-        self._print()
+        self._display.show(self._line, at_once=True)
 
     def tick(self) -> None:
-        """Update the time."""
-        if self._terminal:
-            self._print()
+        """Update the time on a terminal."""
+        self._display.show(self._line)
 
     def clear(self) -> None:
         """Remove the line from a terminal."""
-        if self._terminal:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        self._display.clear()
 
-    def _print(self) -> None:
+    def _line(self) -> str:
         minutes, seconds = divmod(max(0, round(self._end - time.monotonic())), 60)
-        before, after = ("\r", "\033[K") if self._terminal else ("", "\n")
-        line = f"measuring {self._what}; at most {minutes}:{seconds:02} left"
-        print(f"{before}{line}{after}", end="", file=sys.stderr, flush=True)
+        return f"measuring {self._what}; at most {minutes}:{seconds:02} left"

@@ -29,10 +29,11 @@ from ..backends.gpu.plan import inspect_plan, read_plan
 from ..backends.gpu.runtimes import OLDEST_GPU, import_package, refusal, select_targets
 from ..backends.gpu.tensorrt import load_engine
 from ..errors import BackendError, OptionError
-from ..files import write_atomic
+from ..files import replace, write_atomic
 from ..network.colour import Colour
 from ..network.tensors import step_tensors
 from ..options import Options
+from ..progress import REMOVE_LINE, is_terminal
 from ..quiet import stdout_to_stderr
 from ..weights.load import WeightsFile, read_weights
 from ..weights.release import MODEL_NAMES
@@ -210,7 +211,7 @@ def _write(output: Path | None, key: cache.Key, data: bytes) -> Path:
         with TemporaryDirectory(prefix=".animesr-", dir=place.parent) as folder:
             part = Path(folder, place.name)
             write_atomic(part, cache.pack(key, data))
-            part.replace(place)
+            replace(part, place)
     except OSError as error:
         raise BackendError(
             f"{place} cannot be written ({error.strerror or error}); use another path for -o or ANIMESR_CACHE"
@@ -250,7 +251,7 @@ class _Bar:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._terminal = sys.stderr.isatty()
+        self._terminal = is_terminal()
         self._percent = -1
 
     def show(self, done: float, phase: str) -> bool:
@@ -264,4 +265,4 @@ class _Bar:
 
     def clear(self) -> None:
         if self._terminal:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            print(REMOVE_LINE, end="", file=sys.stderr, flush=True)

@@ -11,7 +11,6 @@ Example:
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from ..episode.clips import find_scenes, open_clip
 from ..errors import OptionError
 from ..files import write_atomic
 from ..installation import DISTRIBUTION
+from ..outputs import check_output
 from ..progress import show_progress
 from ..quiet import stdout_to_stderr
 
@@ -77,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise OptionError(f"-o {args.output} cannot be written ({error.strerror or error}); use another path") from None
     print(f"{args.output}: {len(data) / 1e6:.1f} MB; open it in a browser", file=sys.stderr)
+    if len(data) > 1e6 * args.megabytes:  # a part of a frame is not made smaller without end
+        print(f"more than --megabytes {args.megabytes}: show fewer frames, or allow more", file=sys.stderr)
     return 0
 
 
@@ -155,19 +157,12 @@ def _check_paths(inputs: Sequence[Path], output: Path) -> None:
     if len(inputs) < 2:
         raise OptionError(f"{inputs[0]} alone cannot be compared; give two clips or more, or --reference")
     try:
-        if output.is_dir():
-            raise OptionError(f"-o {output} is a folder; name a file, such as {output / 'report.html'}")
-        if not output.parent.is_dir():
-            raise OptionError(f"-o {output}: the folder {output.parent} does not exist; create it, or use another path")
-        if not os.access(output.parent, os.W_OK):
-            raise OptionError(f"-o {output}: nothing can be written to the folder {output.parent}; use another path")
         for path in inputs:
             if not path.exists():
                 raise OptionError(f"{path} does not exist; give a video file, a .vpy script, an image or a folder")
-            if output.exists() and output.samefile(path):
-                raise OptionError(f"-o {output} would overwrite a clip; use another path")
     except OSError as error:  # in a folder that may not be entered, or a name that is too long
         raise OptionError(f"{error.filename} cannot be used ({error.strerror or error}); use another path") from None
+    check_output(output, inputs)
 
 
 def _check_packages(args: argparse.Namespace) -> None:

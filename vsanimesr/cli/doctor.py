@@ -18,8 +18,10 @@ from ..backends.base import Availability
 from ..backends.gpu.host_time import YUV420P8, YUV420P10, measure_host_time, usual_target
 from ..backends.gpu.memory import GB, estimate_bytes
 from ..backends.gpu.pipeline import bytes_moved
-from ..installation import DISTRIBUTION
+from ..errors import WeightsError
+from ..installation import DISTRIBUTION, REINSTALL
 from ..quiet import stdout_to_stderr
+from ..weights.release import RELEASES, Release, find_copy
 from .sizes import parse_size
 
 
@@ -47,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     print(f'\nbackend="auto" selects {auto} here{spare}.')
     print(_memory(*args.size))
     print(_transfers(*args.size))
+    print(_weights())
     print(_cache())
     return 0
 
@@ -86,7 +89,24 @@ def _transfers(width: int, height: int) -> str:
     )
 
 
+def _weights() -> str:
+    try:
+        return f"Weights: {'; '.join(f'{release.model} {_state(release)}' for release in RELEASES.values())}."
+    except WeightsError as error:
+        return f"Weights cannot be looked for: {error}."
+
+
+def _state(release: Release) -> str:
+    copy = find_copy(release)
+    remedy = REINSTALL if release.shipped else "animesr weights fetch"
+    if copy is None:
+        return f"missing ({remedy})" if release.shipped else f"not fetched yet ({remedy})"
+    if copy.fault:
+        return f"damaged: {copy.fault} ({remedy})"
+    return "shipped" if release.shipped else "here"
+
+
 def _cache() -> str:
-    files = cache.files()
-    total = sum(path.stat().st_size for path in files)
-    return f"{cache.folder()} holds {len(files)} files of engines, {total / 1e6:.0f} MB."
+    states = cache.file_states()
+    total = sum(state.st_size for state in states.values())
+    return f"{cache.folder()} holds {len(states)} files of engines, {total / 1e6:.0f} MB."

@@ -17,6 +17,7 @@ from pathlib import Path
 from ..episode.clips import find_scenes, open_clip
 from ..errors import OptionError
 from ..files import write_atomic
+from ..outputs import check_output
 from ..progress import show_progress
 from ..quiet import stdout_to_stderr
 from ..scene_file import SUFFIXES, WRITTEN, write_scenes
@@ -55,11 +56,8 @@ def run(args: argparse.Namespace) -> int:
 def _check_paths(source: Path, output: Path) -> None:
     """Check both paths before the work starts."""
     try:
-        if not output.parent.is_dir():
-            raise OptionError(f"-o {output}: the folder {output.parent} does not exist; create it, or use another path")
         if not source.is_file():
             raise OptionError(f"{source} is no file; give a video file or a .vpy script")
-        if output.exists() and output.samefile(source):
-            raise OptionError(f"-o {output} would overwrite the clip; use another path")
     except OSError as error:  # in a folder that may not be entered, or a name that is too long
         raise OptionError(f"{error.filename} cannot be used ({error.strerror or error}); use another path") from None
+    check_output(output, [source])

@@ -15,15 +15,20 @@ Example:
 from __future__ import annotations
 
 import argparse
+import codecs
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..episode.chunks import TARGET
+from ..episode.cluster import RESOURCE
 from ..episode.encoding import ENCODERS
-from ..episode.job import CONTAINERS, Request, print_script, upscale
+from ..episode.job import print_script, upscale
+from ..episode.request import CONTAINERS, Request
 from ..episode.script import FIELDS, upscale_arguments
 from ..errors import AnimeSRError, OptionError
+from ..files import is_hidden
 from ..options import SCENE_CHANGES
 from ..progress import Display
 from ..quiet import stdout_to_stderr
@@ -36,7 +41,7 @@ VIDEO_SUFFIXES = frozenset(
 """Files that are taken of a folder."""
 
 HELP = {
-    "model": ("NAME", "v2, v1, or a weights file"),
+    "model": ("NAME", f"{', '.join(MODEL_NAMES)}, or a weights file"),
     "backend": ("NAME", "what runs the network; null: none, to try a command"),
     "precision": ("NAME", "fp32, bf16, fp16, int8, fp8 or auto"),
     "colour": ("NAME", "whose colours the result has: source or network"),
@@ -72,10 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--restart", action="store_true", help="begin anew, whatever is finished")
     parser.add_argument("--no-estimate", action="store_true", help="begin at once, and do not check the disk")
-    parser.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument(
         "--chunk", type=_positive, default=TARGET, metavar="N", help=f"frames of a chunk, at most (default: {TARGET})"
     )
+    _add_workers(parser)
     _add_fields(parser)
     _add_encoder(parser)
     _add_network(parser)
@@ -83,11 +88,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Upscale a file, or all files of a folder."""
+    if args.gpus and args.device:
+        raise OptionError(f"--device {args.device}: --gpus says which devices are used; leave one of them out")
     if args.vpy:
         request = _request(args, args.input, args.output or Path("new.mkv"))
         with stdout_to_stderr():
             text = print_script(request)
-        print(text, end="")
+        _print_script(text)
         return 0
     if args.output is None:
         raise OptionError("-o is missing; write, for example, -o new.mkv")
@@ -99,9 +106,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _print_script(text: str) -> None:
+    """Print a script so that a file of it can be run. Python reads UTF-8, which a pipe of Windows may not be: there,
+    escapes stand for all letters of other languages.
+    """
+    if codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8":
+        text = text.encode("ascii", "backslashreplace").decode()
+    print(text, end="")
+
+
 def _run_folder(args: argparse.Namespace) -> int:
     """Upscale all videos in a folder; one that fails does not stop the others."""
-    inputs = sorted(path for path in args.input.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
+    files = [path for path in args.input.iterdir() if not is_hidden(path)]
+    inputs = sorted(path for path in files if path.suffix.lower() in VIDEO_SUFFIXES)
     if not inputs:
         raise OptionError(f"{args.input} holds no video files; give a folder with some, or one file")
     if args.output.suffix.lower() in CONTAINERS or (args.output.exists() and not args.output.is_dir()):
@@ -147,6 +164,9 @@ def _request(args: argparse.Namespace, source: Path, output: Path) -> Request:
         preview=args.preview,
         chunk=args.chunk,
         workers=args.workers,
+        gpus=args.gpus,
+        scheduler=args.scheduler,
+        resource=args.resource,
         streams=args.streams_from,
         restart=args.restart,
         estimate=not args.no_estimate,
@@ -171,6 +191,19 @@ def _upscale_arguments(args: argparse.Namespace) -> dict[str, Sequence[str]]:
         else:
             arguments[name] = value if isinstance(value, list) else [value]
     return arguments
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what makes the chunks (docs/episodes.md)")
+    choice = group.add_mutually_exclusive_group()
+    choice.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes here (default: 1)")
+    choice.add_argument(
+        "--gpus", type=_numbers, default=(), metavar="N,N", help="GPUs here, with a process for each, such as 0,1"
+    )
+    choice.add_argument("--scheduler", metavar="ADDRESS", help="workers of a Dask cluster, such as tcp://host:8786")
+    group.add_argument(
+        "--resource", default=RESOURCE, metavar="NAME", help="what they must have for a chunk (default: %(default)s)"
+    )
 
 
 def _add_fields(parser: argparse.ArgumentParser) -> None:
@@ -217,6 +250,13 @@ def _positive(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 10**9:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
     return int(text)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdecimal() and len(part) < 4 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 0,1")
+    return tuple(map(int, parts))
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""List the released weights, or fetch them.
+"""List the weights that have a name, or fetch those that are not here.
 
 Example:
   animesr weights fetch
@@ -7,6 +7,7 @@ Example:
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
 from ..errors import WeightsError
 from ..weights.fetch import read_released
@@ -17,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
     actions = parser.add_subparsers(dest="action", metavar="action")
     fetch = actions.add_parser("fetch", help="fetch missing weights, and print their paths")
-    fetch.add_argument("models", nargs="*", metavar="model", type=_model, help="v1 or v2 (default: both)")
+    fetch.add_argument(
+        "models", nargs="*", metavar="model", type=_model, help=f"{', '.join(MODEL_NAMES)} (default: all)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,12 +43,15 @@ def _list() -> None:
     for release in RELEASES.values():
         copy = find_copy(release)
         where = "missing" if copy is None else f"{copy.path}{' (damaged: ' + copy.fault + ')' if copy.fault else ''}"
+        if release.shipped:
+            where += f" (shipped: {release.recipe}; {release.licence})"
         rows.append((release.model, release.file, str(release.size), release.sha256[:12], where))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for model, file, size, sha256, where in rows:
-        print(f"{model:5}  {file:14}  {size:>7}  {sha256:12}  {where}")
+        print(f"{model:{widths[0]}}  {file:{widths[1]}}  {size:>{widths[2]}}  {sha256:12}  {where}")
 
 
-def _fetch(models: list[str] | tuple[str, ...]) -> None:
+def _fetch(models: Iterable[str]) -> None:
     for model in models:
         read_released(model)
         copy = find_copy(RELEASES[model])

@@ -11,7 +11,7 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from ..errors import OptionError
+from ..errors import OptionError, last_line
 
 HD_LINES = 720
 """Lines from which on a clip without a matrix is taken as BT.709, as in Upscale."""
@@ -80,12 +80,7 @@ def read_frame(path: Path, frames: vs.VideoNode, n: int) -> vs.VideoFrame:
     try:
         return frames.get_frame(n)
     except vs.Error as error:
-        raise OptionError(f"{path}: frame {n} cannot be read ({reason(error)})") from None
-
-
-def reason(error: vs.Error) -> str:
-    """Return what an error says: of a traceback, which errors in Python come with, only the last line."""
-    return str(error).strip().splitlines()[-1]
+        raise OptionError(f"{path}: frame {n} cannot be read ({last_line(error)})") from None
 
 
 def read_props(path: Path, frames: vs.VideoNode, n: int) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from ..errors import OptionError
-from .clips import read_frame, reason
+from ..errors import OptionError, last_line
+from .clips import read_frame
 
 BLOCK = 8  # pixels, each way: the grid on which places are looked for
 PLACES = 4
@@ -44,7 +44,7 @@ def measure_differences(
         except vs.Error as error:
             for path, clip in clips:
                 read_frame(path, clip, n).close()  # names the clip whose frame cannot be read
-            raise OptionError(f"frame {n} cannot be measured ({reason(error)})") from None
+            raise OptionError(f"frame {n} cannot be measured ({last_line(error)})") from None
         differences[n] = max(found)
         progress(index + 1)
     return differences

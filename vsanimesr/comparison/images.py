@@ -14,6 +14,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from ..errors import OptionError
+from ..files import is_hidden
 from . import require_package
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -28,7 +29,9 @@ def open_images(path: Path) -> vs.VideoNode:
         OptionError: there is no image, one cannot be read, or sizes differ.
         MissingDependencyError: Pillow is not installed.
     """
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not is_hidden(file))
     if not files:
         raise OptionError(f"{path} is a folder without images; put PNG or JPEG files into it, or give a video")
     (width, height), *others = [_read_size(file) for file in files]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -9,8 +11,9 @@ from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingDependencyError, OptionError
+from ..errors import MissingDependencyError, OptionError, last_line
 from ..options import SCENE_PROPERTY
+from ..progress import SHORT_INTERVAL, Display
 
 if TYPE_CHECKING:
     import vapoursynth
@@ -23,6 +26,9 @@ MODULE = "__vapoursynth__"
 BLOCK = 240  # frames that are searched at once for the start of a scene
 BEYOND = 32
 """Frames behind a frame whose scenes it may depend on: the window of a kept frame reaches over held frames."""
+
+INDEXING = re.compile(r"track #\d+ index progress (\d+)%")
+"""What bestsource logs while it reads a whole file, the first time."""
 
 type Advance = Callable[[int], None]
 """What is called after each frame with the number of frames that are done."""
@@ -76,7 +82,7 @@ def execute(source: str | bytes, path: Path) -> dict[str, Any]:
     module = types.ModuleType(MODULE)
     path = path.absolute()
     module.__file__ = str(path)
-    with _search_modules_in(path.parent), _known_as(module), chdir(path.parent):
+    with _search_modules_in(path.parent), _known_as(module), chdir(path.parent), _indexing_is_shown():
         exec(compile(source, path, "exec"), module.__dict__)
     return module.__dict__
 
@@ -100,7 +106,7 @@ def find_scenes(
         property: the frame property that is 1 where a scene starts.
         detect: cuts are detected among frames without `_SceneChangePrev`.
         last: None for the end of the clip.
-        advance: called with the number of frames that were searched.
+        advance: called with the number of frames that were searched, of those from `first` to before `last`.
 
     Raises:
         OptionError: a frame cannot be read.
@@ -108,8 +114,9 @@ def find_scenes(
     import vapoursynth as vs
 
     _load_plugin()
-    end = len(clip) if last is None else min(len(clip), last + BEYOND)
-    done = 0
+    last = len(clip) if last is None else last
+    end = min(len(clip), last + BEYOND)
+    wanted, done = last - first, 0
 
     def search(start: int, end: int) -> list[int]:
         nonlocal done
@@ -118,7 +125,7 @@ def find_scenes(
             if n == 0 or frame.props.get(property) == 1:
                 found.append(n)
             done += 1
-            advance(done)
+            advance(min(done, wanted))
         return found
 
     try:
@@ -133,8 +140,7 @@ def find_scenes(
                 break
             first = start
     except vs.Error as error:
-        reason = str(error).strip().splitlines()[-1]  # of a traceback, if a filter in Python fails, the last line
-        raise OptionError(f"{name}: {reason}") from None
+        raise OptionError(f"{name}: {last_line(error)}") from None
     return scenes
 
 
@@ -145,7 +151,9 @@ def _read_video(path: Path) -> vapoursynth.VideoNode:
     for plugin, function in READERS.items():
         if hasattr(vs.core, plugin):
             try:
-                return getattr(getattr(vs.core, plugin), function)(str(path))
+                with _indexing_is_shown():
+                    clip = getattr(getattr(vs.core, plugin), function)(str(path))
+                    return _second_video(path) or clip if plugin == "bs" and len(clip) == 1 else clip
             except vs.Error as error:
                 raise OptionError(f"{path} cannot be read as a video ({error}); give a video file or a .vpy") from None
     raise MissingDependencyError(
@@ -154,10 +162,38 @@ def _read_video(path: Path) -> vapoursynth.VideoNode:
     )
 
 
+def _second_video(path: Path) -> vapoursynth.VideoNode | None:
+    """Return the second video of a file by bestsource: the first may be a cover."""
+    import vapoursynth as vs
+
+    with suppress(vs.Error):
+        return vs.core.bs.VideoSource(str(path), track=-2)
+    return None
+
+
 def _load_plugin() -> None:
     from .. import load  # not at the top: it is missing if files of another package lie over ours, which `main` reports
 
     load()
+
+
+@contextmanager
+def _indexing_is_shown() -> Iterator[None]:
+    """Show what bestsource logs while it reads a whole file as a line of progress."""
+    display, log = Display(interval=SHORT_INTERVAL), logging.getLogger("vapoursynth")
+
+    def show(record: logging.LogRecord) -> bool:
+        found = INDEXING.search(record.getMessage())
+        if found:
+            display.show(lambda: f"reading the source: {found[1]} %")
+        return not found
+
+    log.addFilter(show)
+    try:
+        yield
+    finally:
+        log.removeFilter(show)
+        display.clear()
 
 
 @contextmanager
@@ -178,7 +214,7 @@ def _search_modules_in(folder: Path) -> Iterator[None]:
 
 def _lies_in(folder: Path, module: types.ModuleType) -> bool:
     """Return whether a module is a file or a package of this folder, not of an environment in it."""
-    path = Path(module.__file__ or "")
+    path = Path(getattr(module, "__file__", None) or "")  # modules in C within Python have none
     return path.suffix == ".py" and folder in (path.parent, path.parent.parent if path.stem == "__init__" else None)
 
 

@@ -186,7 +186,8 @@ def check(settings: EncoderSettings, video: VideoFormat, container: str) -> None
     _configure(context, settings, video)
     with libav.listening() as logs:
         try:
-            context.open()
+            with libav.same_priority():
+                context.open()
         except (av.FFmpegError, ValueError) as error:
             errors = [text.strip() for level, _, text in logs if level <= av.logging.ERROR]
             said = "; ".join(errors) or libav.reason(error)
@@ -255,18 +256,23 @@ def digest(path: Path) -> tuple[int, str]:
     return count, hashed.hexdigest()
 
 
-def decode_digests(path: Path, lengths: Sequence[int]) -> list[str]:
+def decode_digests(path: Path, lengths: Sequence[int], *, advance: Callable[[int], None] | None = None) -> list[str]:
     """Decode a finished file. Return for each chunk, of so many frames, what `digest` says of the chunk.
+
+    Args:
+        advance: called with the number of frames decoded so far.
 
     Raises:
         MediaError: the file cannot be decoded, or has another number of frames.
     """
-    frames, digests = iter(decoded(path)), []
+    frames, digests, done = iter(decoded(path)), [], 0
     for number, length in enumerate(lengths):
         hashed, count = hashlib.sha256(), 0
-        for frame in islice(frames, length):
+        for count, frame in enumerate(islice(frames, length), 1):
             add_to_digest(hashed, frame)
-            count += 1
+            if advance:
+                advance(done + count)
+        done += count
         if count < length:
             raise MediaError(f"{path} ends {length - count} frames before the end of chunk {number}")
         digests.append(hashed.hexdigest())
@@ -311,7 +317,8 @@ def _created(path: Path) -> Iterator[Any]:
     """Create a Matroska file, which is finished when the block ends. It has no random numbers and no date."""
     av = libav.load()
     with libav.writing(path):
-        container = av.open(str(path), "w", format="matroska")
+        path.touch()  # PyAV creates it many frames later, with the first packet; a worker looks earlier if it is there
+        container = av.open(str(path.absolute()), "w", format="matroska")
     container.flags |= av.container.core.Flags.bitexact.value
     try:
         yield container
@@ -342,7 +349,8 @@ def _encoded(
 def _give(stream: Any, picture: av.VideoFrame | None, settings: EncoderSettings, path: Path, n: int) -> Any:
     """Give frame n to the encoder, or tell it that there are no more. Return the packets that are ready."""
     try:
-        return stream.encode(picture)
+        with libav.same_priority():  # the first frame opens the encoder
+            return stream.encode(picture)
     except (libav.load().FFmpegError, MemoryError) as error:
         raise MediaError(
             f"{settings.encoder} failed at frame {n} of {path.name} ({libav.reason(error)}); run the same command "

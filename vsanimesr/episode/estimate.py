@@ -18,6 +18,8 @@ from .media import Media
 
 SHORT = 100
 """Frames of a job for which nothing is measured."""
+NOTABLE = 2.0
+"""Seconds from which on opening the network is told."""
 MARGIN = 1 << 26  # bytes that should stay free
 
 
@@ -30,7 +32,7 @@ class Sample:
 
     frames: int
     seconds: float
-    """From the first frame to the last byte."""
+    """From the first frame to the last byte, and to decode them."""
     first_bytes: int
     """Of the key frame."""
     bytes: int
@@ -42,6 +44,8 @@ class Estimate:
     """What the rest of a job will take."""
 
     seconds: float
+    opening: float
+    """Seconds that it took to open the network, before the estimate."""
     chunk_seconds: float
     """Of a chunk of middling length."""
     result_bytes: float
@@ -51,47 +55,61 @@ class Estimate:
 
     def describe(self, free: int) -> str:
         """Return the estimate as a line, with what is free on the disk."""
+        opened = f" more (opening took {format_time(self.opening)})" if self.opening >= NOTABLE else ""
+        # Of one chunk it is the same.
+        chunk = f". A chunk takes about {format_time(self.chunk_seconds)}" if self.chunk_seconds < self.seconds else ""
         return (
-            f"about {format_time(self.seconds)}, {format_bytes(self.result_bytes)}; needs "
-            f"{format_bytes(self.needed_bytes)} of disk until it is finished, {format_bytes(free)} are free. A chunk "
-            f"takes about {format_time(self.chunk_seconds)}"
+            f"about {format_time(self.seconds)}{opened}, {format_bytes(self.result_bytes)}; needs "
+            f"{format_bytes(self.needed_bytes)} of disk until it is finished, {format_bytes(free)} are free{chunk}"
         )
 
 
-def from_sample(manifest: Manifest, sample: Sample, workers: int, others: float) -> Estimate:
+def from_sample(manifest: Manifest, sample: Sample, workers: int, opening: float, others: float) -> Estimate:
     """Return the estimate for a job of which nothing is finished.
 
     Args:
         sample: the first frames of a chunk.
+        opening: seconds that it took to open the network in one worker.
         others: bytes of the streams that are copied.
     """
     later = (sample.bytes - sample.first_bytes) / max(1, sample.frames - 1)
     video = len(manifest.chunks) * sample.first_bytes + (manifest.frames - len(manifest.chunks)) * later
     # Steps before a chunk's first frame are not in the sample's time.
     step = sample.seconds / max(1, sample.frames - 1)
-    return _estimate(manifest, {}, step, video, workers, others)
+    return _estimate(manifest, {}, step, video, workers, opening, others)
 
 
-def from_records(manifest: Manifest, records: Mapping[int, Record], workers: int, others: float) -> Estimate:
+def from_records(
+    manifest: Manifest, records: Mapping[int, Record], workers: int, opening: float, others: float
+) -> Estimate:
     """Return the estimate for the rest of a job, by the chunks that are finished.
 
     Args:
+        opening: seconds that it took to open the network in one worker.
         others: bytes of the streams that are copied.
     """
     frames = sum(record.frames for record in records.values())
     step = sum(record.seconds for record in records.values()) / sum(_steps(manifest, number) for number in records)
     video = sum(record.bytes for record in records.values()) * manifest.frames / frames
-    return _estimate(manifest, records, step, video, workers, others)
+    return _estimate(manifest, records, step, video, workers, opening, others)
 
 
 def _estimate(
-    manifest: Manifest, records: Mapping[int, Record], step: float, video: float, workers: int, others: float
+    manifest: Manifest,
+    records: Mapping[int, Record],
+    step: float,
+    video: float,
+    workers: int,
+    opening: float,
+    others: float,
 ) -> Estimate:
     left = [number for number in range(len(manifest.chunks)) if number not in records]
     steps = sum(_steps(manifest, number) for number in left)
     chunks_left = video - sum(record.bytes for record in records.values())
+    at_once = max(1, min(workers, len(left)))
     return Estimate(
-        seconds=steps * step / min(workers, max(1, len(left))),
+        seconds=steps * step / at_once + (opening if at_once > 1 else 0),  # the other workers open it at the same time
+        opening=opening,
         chunk_seconds=steps * step / max(1, len(left)),
         result_bytes=video + others,
         needed_bytes=chunks_left + video + others,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MediaError, MissingDependencyError
+from ..files import flush_to_disk
 
 
 def load() -> Any:
@@ -66,7 +67,7 @@ def reading(path: Path) -> Iterator[None]:
 def opened(path: Path) -> Iterator[Any]:
     """Open a file to read it. Only what is done while it is opened counts as reading."""
     with reading(path):
-        container = load().open(str(path), "r")
+        container = load().open(str(path.absolute()), "r")
     with container:
         yield container
 
@@ -92,6 +93,27 @@ def unfinished(path: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def same_priority() -> Iterator[None]:
+    """Leave this thread the priority that it has, and give it to threads that are started in the block.
+
+    As root on Linux, SVT-AV1 gives the thread that opens it, and its own, the highest real-time priority: whatever else
+    runs on the machine then waits for them, and processes that are started later have it too.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        raised = os.sched_getscheduler(0)
+        for each in Path("/proc/self/task").iterdir() if raised != policy else ():
+            with suppress(ProcessLookupError):  # it has ended
+                if os.sched_getscheduler(int(each.name)) == raised:
+                    os.sched_setscheduler(int(each.name), policy, parameters)
+
+
 def sync(path: Path) -> None:
     """Return when a file is on the disk.
 
@@ -99,7 +121,7 @@ def sync(path: Path) -> None:
         MediaError: it cannot be written there.
     """
     with writing(path), path.open("rb+") as file:
-        os.fsync(file.fileno())
+        flush_to_disk(file.fileno())
 
 
 def fraction(value: Any) -> Fraction:
@@ -114,5 +136,6 @@ def reason(error: Exception) -> str:
 
 def _cannot_write(path: Path, error: Exception) -> str:
     full = getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-    remedy = "free space there, then run the same command again" if full else "see that the folder can be written"
-    return f"{path} cannot be written ({reason(error)}); {remedy}"
+    remedy = "free space there" if full else "see that the folder can be written"
+    shown = str(path).removesuffix(".part")
+    return f"{shown} cannot be written ({reason(error)}); {remedy}"

@@ -7,6 +7,7 @@
         chunk-00012.json    its record, written after it
         chunk-00012.state   how far a chunk in work is
         log.txt             what was said; workers.txt: what libraries said
+        run-8f03c2d1        by which workers of a cluster see that this is the folder
 
 A chunk is finished if it has a record, so a job can be killed anywhere. When the result is written, its manifest is
 `OUT.animesr.json`, and the folder is removed.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import secrets
 from bisect import bisect_left
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,13 +28,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import JobError
-from ..files import write_atomic
+from ..files import replace, write_atomic
 from .chunks import Chunk
 from .script import Script
 
 FORMAT = 1
 """Number of the layout of the folder, for versions to come."""
-PIECES, PIECE_BYTES = 16, 1 << 20  # of a file that are hashed to tell it from others
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,6 @@ class Manifest:
     """Whether the source has more frames."""
     encoder: Mapping[str, Any]
     """Format of the frames and settings of the encoder, see `settings`."""
-    streams: str
-    """The file whose other streams are copied, or ""."""
 
     @property
     def first(self) -> int:
@@ -145,8 +143,12 @@ class Folder:
         return self.path / f"chunk-{number:05}.mkv"
 
     def part_path(self, number: int) -> Path:
-        """Return the path of a chunk in work, which no other process uses."""
-        return self.path / f"chunk-{number:05}.{os.getpid()}.part.mkv"
+        """Return a path for a chunk in work, which no other process uses, on no machine."""
+        return self.path / f"chunk-{number:05}.{secrets.token_hex(4)}.part.mkv"
+
+    def run_path(self, token: str) -> Path:
+        """Return the path of a file that tells this folder from others."""
+        return self.path / f"run-{token}"
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -161,8 +163,21 @@ class Folder:
             reason = (error.strerror if isinstance(error, OSError) else None) or error
             raise JobError(f"{self.manifest_path} cannot be read ({reason}); --restart begins anew") from None
 
+    def digest(self) -> str:
+        """Return a hash of what workers read.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return hashlib.sha256(self.manifest_path.read_bytes() + self.scenes_path.read_bytes()).hexdigest()
+
+    def enter(self, number: int, part: Path, record: Record) -> None:
+        """Enter a finished chunk that lies at `part`."""
+        replace(part, self.chunk_path(number))
+        self.write_record(number, record)
+
     def write_record(self, number: int, record: Record) -> None:
-        """Enter a finished chunk."""
+        """Write the record of a finished chunk."""
         write_atomic(self._record_path(number), json.dumps(asdict(record)).encode())
         with suppress(OSError):
             self._state_path(number).unlink()
@@ -197,15 +212,18 @@ class Folder:
 
     def clear(self) -> None:
         """Remove the job, the manifest first. Logs, the lock and files that are not ours stay."""
-        for path in [self.manifest_path, self.scenes_path, *self.path.glob("chunk-*"), *self.path.glob("*.part")]:
+        for path in [self.manifest_path, self.scenes_path]:
             path.unlink(missing_ok=True)
+        for pattern in ("chunk-*", "*.part", "run-*"):
+            for path in self.path.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def remove_parts(self) -> None:
-        """Remove what processes that were killed have left."""
-        for path in self.path.glob("*.part*"):
-            path.unlink(missing_ok=True)
-        for path in self.path.glob("chunk-*.state"):
-            path.unlink(missing_ok=True)
+        """Remove what processes that were killed have left. One that is still at work stops."""
+        for pattern in ("*.part*", "chunk-*.state"):
+            for path in self.path.glob(pattern):
+                with suppress(OSError):  # Windows removes no file that a worker of a cluster still writes
+                    path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove everything that is ours, and the folder, if nothing else is in it."""
@@ -220,39 +238,3 @@ class Folder:
 
     def _state_path(self, number: int) -> Path:
         return self.chunk_path(number).with_suffix(".state")
-
-
-def describe_difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """Return what two jobs differ in, or "" if they are the same."""
-    differences = []
-    for name in dict.fromkeys([*before, *now]):
-        old, new = before.get(name) or "nothing", now.get(name) or "nothing"
-        if old != new:
-            old, new = _first_different_lines(old, new)
-            differences.append(f"{name} was {old}, now {new}")
-    return "; ".join(differences)
-
-
-def fingerprint(path: Path) -> str:
-    """Return the size of a file and a hash of its head, its tail and pieces between."""
-    size = path.stat().st_size
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for piece in range(PIECES):
-            file.seek(max(0, size - PIECE_BYTES) * piece // (PIECES - 1))
-            digest.update(file.read(PIECE_BYTES))
-    return f"{size} bytes, {digest.hexdigest()[:16]}"
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _first_different_lines(old: str, new: str) -> tuple[str, str]:
-    """Return what differs in two texts of many lines."""
-    if "\n" not in old + new:
-        return old, new
-    lines = [(a, b) for a, b in zip([*old.splitlines(), ""], [*new.splitlines(), ""], strict=False) if a != b]
-    return (repr(lines[0][0]), repr(lines[0][1])) if lines else (f"{len(old)} characters", f"{len(new)} characters")

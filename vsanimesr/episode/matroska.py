@@ -11,10 +11,12 @@ import zlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import MediaError
-from .media import Hdr
+
+if TYPE_CHECKING:
+    from .media import Hdr
 
 ROOM = "." * 300
 """What the name of the video's track must end in."""
@@ -25,6 +27,8 @@ PIXEL_WIDTH, PIXEL_HEIGHT = 0xB0, 0xBA
 DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 COLOUR, MAX_CLL, MAX_FALL, MASTERING, FIRST_OF_MASTERING = 0x55B0, 0x55BC, 0x55BD, 0x55D0, 0x55D1
 TYPE_VIDEO = 1
+UNKNOWN_SIZES = {(1 << 7 * width) - 1 for width in range(1, 9)}
+"""Of a segment that is written while it is sent."""
 
 
 class Element(NamedTuple):
@@ -57,6 +61,20 @@ def complete_video_track(path: Path, sample_aspect: Fraction | None, hdr: Hdr | 
             tracks[first.start : first.end] = struct.pack("<I", zlib.crc32(tracks[first.end :]))
         file.seek(at)
         file.write(tracks)
+
+
+def is_cut_off(path: Path) -> bool:
+    """Return whether a file of Matroska ends before it says so itself.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        header = _head(file.read(12), 0)
+        file.seek(header.end)
+        segment = _head(file.read(12), header.end)
+    is_live = segment.end - segment.start in UNKNOWN_SIZES
+    return not is_live and segment.end > path.stat().st_size
 
 
 def _complete(entry: bytes, sample_aspect: Fraction | None, hdr: Hdr | None) -> bytes:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MediaError
-from . import libav
+from . import libav, matroska
 
 if TYPE_CHECKING:
     import av
 
 UNSPECIFIED = 2
 """Code of H.273 for "not known", of matrix, primaries and transfer."""
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+"""Transfers of HDR video by their codes of H.273."""
 LOOKED_AT = 100
 """Frames that are decoded at each place to see whether the video is interlaced."""
 PLACES, LONG = (Fraction(0), Fraction(1, 3), Fraction(2, 3)), 60
@@ -33,6 +34,10 @@ DYNAMIC = {
     "dynamic_hdr_plus": "HDR10+",
 }
 """Names of dynamic HDR metadata by FFmpeg's names."""
+EXTENSION, PICTURE_CODING, REPEAT_FIRST_FIELD = b"\x00\x00\x01\xb5", 8, 0x02
+"""In MPEG-2: the start code of an extension, the number of the one of a picture, and a flag in its fourth byte."""
+CUT_OFF = "partial file"
+"""What FFmpeg says of an MP4 that is cut off. Of Matroska it does not always say it."""
 MASTERING = struct.Struct("=22i")
 ABSOLUTE = {"matroska", "mov"}
 """Containers whose times count from zero. In others, such as .vob and .ts, they count from where the file starts."""
@@ -49,6 +54,11 @@ class ColourTags:
     """0 limited, 1 full, as VapourSynth's `_Range`."""
     chroma_location: int | None = None
     """As VapourSynth's `_ChromaLocation`: 0 left, 1 centre, 2 top left, ..."""
+
+    @property
+    def hdr(self) -> str | None:
+        """The name of the transfer of HDR video; None for any other."""
+        return HDR_TRANSFERS.get(self.transfer or UNSPECIFIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,7 @@ class Fields:
     interlaced: int = 0
     """How many of them are flagged as interlaced."""
     repeated: int = 0
-    """How many of them are shown half as long again as the shortest: film on an NTSC DVD, by its flags."""
+    """How many of them repeat a field, by the flags of MPEG-2: film on an NTSC DVD."""
 
     @property
     def progressive(self) -> float | None:
@@ -158,6 +168,11 @@ def probe(path: Path) -> Media:
         duration = _duration(container, zero)
         fields, first = _look(container, video, duration)
         data = _side_data(video, first)
+        if _needs_dolby_vision(data.get("dovi_conf", b"")):
+            raise MediaError(
+                f"{path} is Dolby Vision without a picture for other players (profile 5): its colours cannot be read "
+                "here; use another release of it"
+            )
         return Media(
             path=path,
             container=container.format.name.partition(",")[0],
@@ -179,16 +194,19 @@ def probe(path: Path) -> Media:
         )
 
 
-def frame_times(path: Path) -> list[Fraction]:
+def frame_times(path: Path, tell: Callable[[str], None] = lambda _: None) -> list[Fraction]:
     """Return when each frame of the video is shown, in seconds from the container's zero, in the order of showing.
 
     They are the times of the packets; nothing is decoded. So of MPEG-2 whose fields are stored one by one there are two
     for each frame.
 
+    Args:
+        tell: called with what a user should know: the file ends before its end.
+
     Raises:
         MediaError: the file cannot be read, or a frame has no time.
     """
-    with libav.opened(path) as container, libav.reading(path):
+    with libav.opened(path) as container, libav.reading(path), libav.listening() as logs:
         video, zero = main_video(container, path), origin(container)
         unit = libav.fraction(video.time_base)
         # Not a list of packets: it would hold the whole video.
@@ -196,6 +214,11 @@ def frame_times(path: Path) -> list[Fraction]:
         times = sorted(tick * unit - zero for tick in ticks if tick is not None)
         if len(times) < len(ticks):
             raise MediaError(f"{path} has frames without a time; remux it with mkvmerge")
+        is_matroska = container.format.name.startswith("matroska")
+        if matroska.is_cut_off(path) if is_matroska else any(CUT_OFF in text for _, _, text in logs):
+            whole, end = _duration(container, zero), float(times[-1]) if times else 0
+            of = f" of {float(whole):.1f} s" if whole else ""
+            tell(f"{path.name} is cut off: its video ends at {end:.1f} s{of}. What is there is encoded")
         return times
 
 
@@ -270,29 +293,32 @@ def _look(
     """Decode frames at three places. Return hints of interlacing, and the first frame."""
     first, frames, interlaced, repeated = None, 0, 0, 0
     video.thread_type = "AUTO"
+    is_mpeg2 = video.codec_context.codec.canonical_name == "mpeg2video"
     for place in PLACES if duration and duration > LONG else PLACES[:1]:
-        if place:
-            container.seek(int((duration or 0) * place * libav.load().time_base) + (container.start_time or 0))
-        times = []
-        for frame in _decoded(container, video):
-            first = first or frame
-            frames += 1
-            interlaced += frame.interlaced_frame
-            times.append(frame.pts)
-        repeated += _count_repeated([time for time in times if time is not None])
+        with suppress(libav.load().FFmpegError):  # as many frames as can be decoded
+            if place:
+                container.seek(int((duration or 0) * place * libav.load().time_base) + (container.start_time or 0))
+            until = frames + LOOKED_AT
+            for packet in container.demux(video):
+                repeated += is_mpeg2 and _repeats_field(bytes(packet))
+                for frame in packet.decode():
+                    first = first or frame
+                    frames += 1
+                    interlaced += frame.interlaced_frame
+                if frames >= until:
+                    break
     return Fields(FIRST_FIELDS.get(video.codec_context.field_order), frames, interlaced, repeated), first
 
 
-def _decoded(container: av.container.InputContainer, video: av.VideoStream) -> Iterator[av.VideoFrame]:
-    """Decode the next `LOOKED_AT` frames, or as many as can be decoded."""
-    with suppress(libav.load().FFmpegError):
-        yield from islice(container.decode(video), LOOKED_AT)
-
-
-def _count_repeated(times: list[int]) -> int:
-    """Count frames that are shown 1.5 times as long as the shortest."""
-    lengths = [after - before for before, after in pairwise(times) if after > before]
-    return sum(1.4 < length / min(lengths) < 1.6 for length in lengths)
+def _repeats_field(picture: bytes) -> bool:
+    """Return whether a picture of MPEG-2 is flagged to repeat a field, in its picture coding extension (6.2.3.1)."""
+    at = picture.find(EXTENSION)
+    while at >= 0:
+        extension = picture[at + len(EXTENSION) : at + len(EXTENSION) + 4]
+        if len(extension) == 4 and extension[0] >> 4 == PICTURE_CODING:
+            return bool(extension[3] & REPEAT_FIRST_FIELD)
+        at = picture.find(EXTENSION, at + len(EXTENSION))
+    return False
 
 
 def _side_data(video: av.VideoStream, first: av.VideoFrame | None) -> dict[str, bytes]:
@@ -300,6 +326,15 @@ def _side_data(video: av.VideoStream, first: av.VideoFrame | None) -> dict[str, 
     data = {} if first is None else {each.type.name.lower(): bytes(each) for each in first.side_data.values()}
     data.update({str(name): content for name, content in video.codec_context.coded_side_data.items()})
     return data
+
+
+def _needs_dolby_vision(configuration: bytes) -> bool:
+    """Return whether the colours of a video are only known by its Dolby Vision metadata.
+
+    FFmpeg's structure has eight bytes: version (2), profile, level, three flags, and what other players show (0:
+    nothing).
+    """
+    return len(configuration) >= 8 and configuration[7] == 0
 
 
 def _hdr(data: Mapping[str, bytes]) -> Hdr | None:

@@ -138,7 +138,7 @@ def _later(start: Fraction, rest: Rest | None, out: Path, container: str) -> Fra
     if later:
         _log.warning(
             "%s: everything is shown %d ms later, because the source begins before zero, which .mkv cannot hold",
-            out.name,
+            out.name.removesuffix(".part"),
             round(later * 1000),
         )
     return later
@@ -149,7 +149,7 @@ def _created(out: Path, container: str) -> Iterator[av.container.OutputContainer
     """Create a file, which is finished when the block ends. It has no random numbers and no date."""
     av = libav.load()
     with libav.writing(out):
-        target = av.open(str(out), "w", format=FORMATS[container], container_options=OPTIONS[container])
+        target = av.open(str(out.absolute()), "w", format=FORMATS[container], container_options=OPTIONS[container])
     target.flags |= av.container.core.Flags.bitexact.value
     try:
         yield target

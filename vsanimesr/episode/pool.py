@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from ..errors import AnimeSRError, JobError
+from ..errors import AnimeSRError, JobError, OptionError
 from . import worker
 from .manifest import Record
 
@@ -23,8 +23,9 @@ POLL = 0.2  # seconds between two looks at how far the work is
 class Process:
     """A process for one call at a time. If it dies, the next call starts another."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, gpu: str | None = None) -> None:
         self._log = log
+        self._gpu = gpu
         self._executor: ProcessPoolExecutor | None = None
         self._pid: int | None = None
 
@@ -47,7 +48,7 @@ class Process:
             JobError: the process died.
         """
         try:
-            return self.submit(function, *arguments).result()
+            return _wait_for(self.submit(function, *arguments))
         except BrokenProcessPool:
             self.stop()
             raise JobError(f"{_DIED}, see {self._log}") from None
@@ -59,31 +60,58 @@ class Process:
         for child in multiprocessing.active_children():  # one that is dead is not among them: its number may be reused
             if child.pid == self._pid:
                 child.kill()
+                child.join(5)  # Windows keeps its files until it has ended
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._executor = None
 
     def _start(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        self._executor = ProcessPoolExecutor(1, context, worker.start, (str(self._log),))
+        self._executor = ProcessPoolExecutor(1, context, worker.start, (str(self._log), self._gpu))
         self._pid = None
         try:
             # Nothing is given to a process that could not be ended: it would finish a chunk before it listens.
-            self._pid = self._executor.submit(os.getpid).result()
+            self._pid = _wait_for(self._executor.submit(os.getpid))
         except BrokenProcessPool:
             self.stop()
             raise JobError(f"a worker process cannot start, see {self._log}") from None
         return self._executor
 
 
+def _wait_for[T](future: Future[T]) -> T:
+    """Return the result of a call. Windows hears Ctrl-C only between two waits."""
+    while not future.done():
+        wait([future], POLL)
+    return future.result()
+
+
 _DIED = "a worker process died (out of memory, or ended by the system or by someone)"
 
 
 class Pool:
-    """Several processes, of which each makes one chunk at a time."""
+    """Several processes, of which each makes one chunk at a time.
 
-    def __init__(self, workers: int, log: Path) -> None:
-        self.processes = [Process(log) for _ in range(workers)]
+    Args:
+        gpus: numbers of GPUs, one for each process; without them, `workers` processes see all.
+    """
+
+    def __init__(self, workers: int, log: Path, gpus: Sequence[int] = ()) -> None:
+        self.processes = (
+            [Process(log, gpu) for gpu in _visible(gpus)] if gpus else [Process(log) for _ in range(workers)]
+        )
         self._log = log
+
+    @property
+    def size(self) -> int:
+        """The number of chunks that are made at once."""
+        return len(self.processes)
+
+    def call[T](self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function in one of the processes, and wait for what it returns.
+
+        Raises:
+            JobError: the process died.
+        """
+        return self.processes[0].call(function, *arguments)
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +147,10 @@ class Pool:
                 if queue and failure is None and process not in [owner for owner, _ in busy.values()]:
                     number = queue.pop(0)
                     attempts[number] += 1
-                    busy[process.submit(worker.encode_chunk, folder, number)] = (process, number)
+                    try:
+                        busy[process.submit(worker.encode_chunk, folder, number)] = (process, number)
+                    except JobError as error:
+                        failure = (number, error)
             done, _ = wait(busy, POLL, FIRST_COMPLETED)
             for future in done:
                 process, number = busy.pop(future)
@@ -137,6 +168,22 @@ class Pool:
             poll([number for _, number in busy.values()])
         if failure is not None:
             raise ChunkError(*failure)
+
+
+def _visible(gpus: Sequence[int]) -> list[str]:
+    """Return what `CUDA_VISIBLE_DEVICES` says for these numbers, which count what this process sees.
+
+    Raises:
+        OptionError: it does not see so many.
+    """
+    seen = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    for gpu in gpus:
+        if seen and gpu >= len(seen):
+            raise OptionError(
+                f"--gpus: there is no GPU {gpu}, because CUDA_VISIBLE_DEVICES={','.join(seen)} shows {len(seen)}; use "
+                f"numbers from 0 to {len(seen) - 1}"
+            )
+    return [seen[gpu] if seen else str(gpu) for gpu in gpus]
 
 
 class ChunkError(JobError):

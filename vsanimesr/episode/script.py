@@ -23,7 +23,8 @@ NTSC = Fraction(30000, 1001)
 
 _HEAD = "import vapoursynth as vs\ncore = vs.core\n"
 _MATCH = """\
-matched = core.vivtc.VFM(clip, order=1)
+eight = core.resize.Point(clip, format=clip.format.replace(bits_per_sample=8).id)  # VFM looks at 8 bits only
+matched = core.vivtc.VFM(eight, order=1, clip2=clip)
 deinterlaced = core.bwdif.Bwdif(clip, field=1)
 clip = core.std.FrameEval(matched, lambda n, f: deinterlaced if f.props["_Combed"] else matched, prop_src=matched)
 """
@@ -99,7 +100,12 @@ class Script:
 
 
 def make_script(
-    video: Path, fields: Fields | None, rate: Fraction | None, arguments: Mapping[str, Sequence[str]]
+    video: Path,
+    fields: Fields | None,
+    rate: Fraction | None,
+    arguments: Mapping[str, Sequence[str]],
+    *,
+    track: int | None = None,
 ) -> Script:
     """Make the script for a video file.
 
@@ -107,13 +113,15 @@ def make_script(
         fields: what is done with its fields; None for a file that says it is progressive.
         rate: its frames a second. With `inverse-telecine`, frames are dropped only from 30000/1001.
         arguments: arguments of Upscale, as text.
+        track: index of the video among the streams, if it is not the first video: a cover may be.
 
     Raises:
         OptionError: an argument has a value that cannot be used.
         MissingDependencyError: a plugin that the script needs is not installed.
     """
     repeat = ", rff=True" if fields in {"inverse-telecine", "deinterlace"} else ""
-    text = f"{_HEAD}clip = core.bs.VideoSource({str(video.resolve())!r}{repeat})\n"
+    chosen = "" if track is None else f", track={track}"
+    text = f"{_HEAD}clip = core.bs.VideoSource({str(video.resolve())!r}{chosen}{repeat})\n"
     match fields:
         case "progressive":
             text += _PROGRESSIVE

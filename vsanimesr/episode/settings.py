@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import JobError
 from ..pixels import PixelFormat
-from .encoding import EncoderSettings, VideoFormat
+from .encoding import HIGHEST_RATE, EncoderSettings, VideoFormat
 from .media import UNSPECIFIED, ColourTags, Hdr, Mastering, Media
 
 PROPS = {
@@ -24,15 +24,16 @@ COMMON_SAMPLING = {(0, 0): "YUV444P", (1, 0): "YUV422P", (1, 1): "YUV420P"}
 ONLY_420 = {"svt-av1"}
 
 
-def default_format(encoder: str, format: Any) -> str:
+def default_format(encoder: str, format: Any, *, is_hdr: bool = False) -> str:
     """Return the name of the format in which a clip is encoded by default.
 
-    It has 10 bits, because 8 show bands; H.264 has 8, because few devices play more. Chroma stays as it is.
+    It has 10 bits, because 8 show bands. H.264 has 8, because few devices play more, but not HDR. Chroma stays as it
+    is.
 
     Args:
         format: VapourSynth's format of the source.
     """
-    bits = 8 if encoder == "x264" else 10
+    bits = 8 if encoder == "x264" and not is_hdr else 10
     family = int(format.color_family)
     if encoder in ONLY_420:
         return f"YUV420P{bits}"
@@ -65,10 +66,12 @@ def encoder_settings(
     return EncoderSettings(
         encoder=encoder,
         arguments=dict(arguments),
-        rate=Fraction(rate) if rate or media is None else media.frame_rate,
+        # Of a variable rate, readers may give one of a thousand, which no encoder takes.
+        rate=Fraction(rate) if 0 < rate <= HIGHEST_RATE or media is None else media.frame_rate,
         colours=ColourTags(**tags),
         sample_aspect=aspect,
-        hdr=media.hdr if media else None,
+        # A script may have made SDR of the source.
+        hdr=media.hdr if media and tags["transfer"] == media.colours.transfer else None,
     )
 
 

@@ -127,7 +127,8 @@ class Rest:
                     context = packet.stream.codec_context
                     start = packet.pts * libav.fraction(packet.time_base) - self._media.origin
                     # The muxer adds the delay of the codec, and says so in the track.
-                    delay = Fraction(context.initial_padding, context.sample_rate)
+                    rate = context.sample_rate
+                    delay = Fraction(context.initial_padding, rate) if rate else Fraction(0)
                     early = min(early, to_ticks(start, MILLISECOND) + to_ticks(delay, MILLISECOND))
                     waiting.discard(packet.stream_index)
                 if not waiting:

@@ -48,7 +48,15 @@ def verify(output: Path, display: Display) -> Finding:
         expected = [digest for _, _, digest in entries]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise JobError(f"{path} cannot be read ({error}); without it nothing can be compared") from None
-    found = decode_digests(output, [len(chunk) for chunk in chunks])
+    rate = Rate(sum(map(len, chunks)))
+    try:
+        found = decode_digests(
+            output,
+            [len(chunk) for chunk in chunks],
+            advance=lambda done: display.show(lambda: rate.describe(done)),
+        )
+    finally:
+        display.clear()
     different = [chunk for chunk, a, b in zip(chunks, expected, found, strict=True) if a != b]
     return Finding(sum(map(len, chunks)), len(chunks), len(chunks), different)
 

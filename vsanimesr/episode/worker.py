@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -19,11 +20,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import JobError
+from ..errors import AnimeSRError, JobError, last_line
+from ..identity import describe_difference, file_digest
 from ..installation import DISTRIBUTION
 from . import encoding, settings
 from .estimate import Sample, packet_sizes
-from .manifest import Folder, Manifest, Record, describe_difference, file_digest
+from .manifest import Folder, Manifest, Record
 from .script import PACKAGES, Script
 
 if TYPE_CHECKING:
@@ -32,9 +34,23 @@ if TYPE_CHECKING:
 MADE_BY = ("AnimeSRModel", "AnimeSRBackend", "AnimeSRPrecision")
 """Properties of frames that say what made them."""
 HELD = "AnimeSRHeld"
+SAID_BY = "Upscale: "
+"""How a message of Upscale in VapourSynth's log begins."""
 STATE_INTERVAL = 0.25  # seconds between two notes of how far a chunk is
 SAMPLE_FRAMES, SAMPLE_SECONDS, SAMPLE_LEAST = 48, 15.0, 3
 """A sample ends with this many frames, or after this time if it has the least number."""
+
+
+class UnfitError(JobError):
+    """This process would make other frames than the job has, or none: another one may be fit."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished chunk that is not entered yet."""
+
+    part: Path
+    record: Record
 
 
 @dataclass(frozen=True)
@@ -49,10 +65,18 @@ class Output:
     """Properties of the first frame."""
     made_by: str
     """Model, backend and precision, as the first frame tells; "" if it does not."""
+    notes: tuple[str, ...] = ()
+    """What Upscale said of the clip and of the backend."""
 
 
-def start(log: str) -> None:
-    """Prepare a process of its own for chunks: it ends with the one that started it, and what it prints is logged."""
+def start(log: str, gpu: str | None = None) -> None:
+    """Prepare a process of its own for chunks: it ends with the one that started it, and what it prints is logged.
+
+    Args:
+        gpu: the GPU that it sees, by its number or name for CUDA; None: all of them.
+    """
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # read when a library first looks for GPUs
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that shows the progress
     with open(log, "ab", buffering=0) as file:  # noqa: PTH123  # a path that may be gone is an error of the caller
         os.dup2(file.fileno(), 1)
@@ -74,16 +98,34 @@ def inspect(script: Script) -> Output:
     """
     import vapoursynth as vs
 
-    clip = script.open()
-    if clip.format is None or not clip.width:
-        raise JobError(f"{script.path}: output 0 changes its format or size; an encoder takes one of each")
+    with _notes() as notes:
+        clip = script.open()
+        if clip.format is None or not clip.width:
+            raise JobError(f"{script.path}: output 0 changes its format or size; an encoder takes one of each")
+        try:
+            with clip.get_frame(0) as frame:
+                props = {name: value for name, value in frame.props.items() if isinstance(value, int | str | bytes)}
+                made_by = _made_by(frame)
+        except vs.Error as error:
+            raise JobError(f"{script.path}: frame 0 cannot be made: {_cause(error)}") from None
+    return Output(encoding.VideoFormat.of(clip), len(clip), Fraction(clip.fps), props, made_by, tuple(notes))
+
+
+@contextmanager
+def _notes() -> Iterator[list[str]]:
+    """Collect what Upscale writes to VapourSynth's log."""
+    notes: list[str] = []
+    log, handler = logging.getLogger("vapoursynth"), logging.Handler()
+    handler.emit = lambda record: notes.append(record.getMessage())  # type: ignore[method-assign]
+    handler.addFilter(lambda record: record.getMessage().startswith(SAID_BY))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
     try:
-        with clip.get_frame(0) as frame:
-            props = {name: value for name, value in frame.props.items() if isinstance(value, int | str | bytes)}
-            made_by = _made_by(frame)
-    except vs.Error as error:
-        raise JobError(f"{script.path}: frame 0 cannot be made: {_last_line(error)}") from None
-    return Output(encoding.VideoFormat.of(clip), len(clip), Fraction(clip.fps), props, made_by)
+        yield notes
+    finally:
+        log.setLevel(level)
+        log.removeHandler(handler)
 
 
 def encode_chunk(folder_path: str, number: int) -> Record:
@@ -98,11 +140,41 @@ def encode_chunk(folder_path: str, number: int) -> Record:
     folder = Folder(Path(folder_path))
     if record := folder.read_record(number):
         return record
+    made = make_chunk(folder_path, number)
+    try:
+        folder.enter(number, made.part, made.record)
+    except OSError as error:
+        raise explain(error, folder) from None
+    finally:
+        with suppress(OSError):
+            made.part.unlink(missing_ok=True)
+    return made.record
+
+
+def make_chunk(folder_path: str, number: int) -> Made:
+    """Make a chunk, and leave it to the caller to enter it.
+
+    It stops if its file is removed meanwhile: nobody waits for it any more.
+
+    Args:
+        folder_path: the work folder.
+
+    Raises:
+        JobError: as from `encode_chunk`.
+    """
+    folder = Folder(Path(folder_path))
     manifest, clip = _open(folder_path)
     chunk = manifest.chunks[number]
     part = folder.part_path(number)
     began = time.monotonic()
-    frames = _Frames(clip, manifest, number, lambda done, held: folder.write_state(number, done, held))
+
+    def note(done: int, held: int) -> None:
+        if not part.exists():
+            raise JobError(f"{part} was removed, so the chunk is not wanted any more")
+        folder.write_state(number, done, held)
+
+    frames = _Frames(clip, manifest, number, note)
+    finished = False
     try:
         encoding.encode(iter(frames), *settings.from_json(manifest.encoder), part)
         count, digest = encoding.digest(part)
@@ -116,14 +188,14 @@ def encode_chunk(folder_path: str, number: int) -> Record:
             held=frames.held,
             seconds=time.monotonic() - began,
         )
-        part.replace(folder.chunk_path(number))
-        folder.write_record(number, record)
+        finished = True
     except OSError as error:
-        raise _explain(error, folder) from None
+        raise explain(error, folder) from None
     finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-    return record
+        if not finished:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+    return Made(part, record)
 
 
 def measure(folder_path: str, number: int) -> Sample:
@@ -138,10 +210,11 @@ def measure(folder_path: str, number: int) -> Sample:
     frames = _Frames(clip, manifest, number, lambda done, held: None)
     try:
         encoding.encode(frames.sample(), *settings.from_json(manifest.encoder), part)
+        encoding.digest(part)
         ended = time.monotonic()
         sizes = packet_sizes(part)
     except OSError as error:
-        raise _explain(error, folder) from None
+        raise explain(error, folder) from None
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -174,7 +247,7 @@ class _Frames:
             try:
                 frame = next(frames)
             except vs.Error as error:
-                raise JobError(f"frame {n} cannot be made: {_last_line(error)}") from None
+                raise JobError(f"frame {n} cannot be made: {_cause(error)}") from None
             self._look_at(frame, n)
             yield frame
             self.done += 1
@@ -195,7 +268,7 @@ class _Frames:
         self.first_at = self.first_at or time.monotonic()
         self.held += HELD in frame.props
         if (made_by := _made_by(frame)) != self._expected:
-            raise JobError(
+            raise UnfitError(
                 f"frame {n} was made by {made_by or 'no Upscale'}, and the job was begun with "
                 f"{self._expected or 'no Upscale'}; use the same model and backend, or begin anew with --restart"
             )
@@ -205,9 +278,12 @@ def _open(folder_path: str) -> tuple[Manifest, vapoursynth.VideoNode]:
     """Return the manifest of a job and output 0 of its script, which is kept open for the next chunk."""
     folder = Folder(Path(folder_path))
     manifest = folder.manifest
-    check_versions(manifest)
+    check_versions(manifest.identity)
     scenes = folder.scenes_path.absolute()  # scripts run in their own folders
-    return manifest, _open_script(str(scenes), manifest.to_json())
+    try:
+        return manifest, _open_script(str(scenes), manifest.to_json())
+    except AnimeSRError as error:  # where the job began it could be opened
+        raise UnfitError(str(error)) from None
 
 
 @lru_cache(maxsize=1)
@@ -225,31 +301,30 @@ def versions() -> dict[str, str]:
     return found | {name: str(plugins[name].version) for name in PACKAGES if name in plugins}
 
 
-def check_versions(manifest: Manifest) -> None:
-    """Check that this process has the versions of a job.
+def check_versions(identity: Mapping[str, str]) -> None:
+    """Check that this process has the versions of a job. Names that are no versions do not matter.
 
     Raises:
-        JobError: it has others.
+        UnfitError: it has others.
     """
     here = versions()
-    before = {name: manifest.identity[name] for name in manifest.identity.keys() & here.keys()}
+    before = {name: identity[name] for name in identity.keys() & here.keys()}
     if difference := describe_difference(before, {name: here[name] for name in before}):
-        raise JobError(f"this process has other versions than the job: {difference}; install the same ones")
+        raise UnfitError(f"this process has other versions than the job: {difference}; install the same ones")
 
 
 def _made_by(frame: vapoursynth.VideoFrame) -> str:
     return ", ".join(str(frame.props[name]) for name in MADE_BY if name in frame.props)
 
 
-def _last_line(error: Exception) -> str:
-    """Return the last line of an error, which may hold the traceback of a script; print all of it for the log."""
-    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    if len(lines) > 1:
-        print(error, file=sys.stderr, flush=True)
-    return lines[-1]
+def _cause(error: Exception) -> str:
+    """Return the last line of an error; print all of it for the log."""
+    print(error, file=sys.stderr, flush=True)
+    return last_line(error)
 
 
-def _explain(error: OSError, folder: Folder) -> JobError:
+def explain(error: OSError, folder: Folder) -> JobError:
+    """Return what an error of the file system means for the job."""
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     reason = "the disk is full" if full else error.strerror or str(error)
     return JobError(f"{folder.path}: {reason}")

@@ -31,19 +31,25 @@ class AnimeSR(nn.Module):
     Its state dict has the keys of the released files, prefix included.
 
     Args:
-        features, blocks: as in `shapes.Shape`.
+        features, blocks, fusion: as in `shapes.Shape`.
         multi_scale: False for the paper's ablation (its table 2): the same layers and parameters, all at full size.
 
     Raises:
-        ValueError: a scale has more blocks than the next finer one.
+        ValueError: as from `Shape`.
     """
 
     def __init__(
-        self, *, features: int = FEATURES, blocks: tuple[int, int, int] = BLOCKS, multi_scale: bool = True
+        self,
+        *,
+        features: int = FEATURES,
+        blocks: tuple[int, int, int] = BLOCKS,
+        fusion: int | None = None,
+        multi_scale: bool = True,
     ) -> None:
         super().__init__()
+        self.shape = Shape(features, blocks, fusion)
         self.features = features
-        self.recurrent_cell = _Cell(Shape(features, blocks), multi_scale)
+        self.recurrent_cell = _Cell(self.shape, multi_scale)
         self.bilinear: Tensor
         self.register_buffer("bilinear", _bilinear(), persistent=False)
 
@@ -85,7 +91,7 @@ class AnimeSR(nn.Module):
 def build_network(weights: Mapping[str, Tensor]) -> AnimeSR:
     """Build the multi-scale network that a state dict belongs to, and load the state dict."""
     shape = shape_of({key: tuple(tensor.shape) for key, tensor in weights.items()})
-    network = AnimeSR(features=shape.features, blocks=shape.blocks)
+    network = AnimeSR(features=shape.features, blocks=shape.blocks, fusion=shape.fusion)
     network.load_state_dict(weights)
     return network
 
@@ -95,7 +101,7 @@ class _Cell(nn.Module):
 
     def __init__(self, shape: Shape, multi_scale: bool) -> None:
         super().__init__()
-        features, blocks, state = shape.features, shape.blocks, shape.state_channels
+        features, blocks, fusion = shape.features, shape.blocks, shape.fusion_channels
         stride = 2 if multi_scale else 1
         self._blocks = blocks
         self._stride = stride
@@ -105,7 +111,7 @@ class _Cell(nn.Module):
         self.body_s1_first = nn.ModuleList(_Block(features) for _ in range(blocks[0]))
         self.body_s2_first = nn.ModuleList(_Block(features) for _ in range(blocks[1]))
         self.body_s4_first = nn.ModuleList(_Block(features) for _ in range(blocks[2]))
-        self.fusion = nn.Sequential(_conv(3 * features, 2 * state), _lrelu(), _conv(2 * state, state))
+        self.fusion = nn.Sequential(_conv(3 * features, fusion), _lrelu(), _conv(fusion, shape.state_channels))
 
     def forward(self, window: Tensor, sr: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         full = self._first(window, sr, hidden)

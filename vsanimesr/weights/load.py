@@ -1,4 +1,4 @@
-"""Loads the weights of the network: the released ones by name, or a `.pth` or `.safetensors` file.
+"""Loads the weights of the network: those of a model by its name, or a `.pth` or `.safetensors` file.
 
 Nothing in a file is run, and every tensor is checked against the network.
 """
@@ -61,7 +61,7 @@ class WeightsFile:
         Raises:
             WeightsError: as from `load`.
         """
-        if any(self.digest == release.sha256 for release in RELEASES.values()):
+        if any(self.digest == release.sha256 and not release.shipped for release in RELEASES.values()):
             return RELEASED_SHAPE
         return shape_of({key: weight.shape for key, weight in self.load().items()})
 
@@ -70,12 +70,14 @@ def read_weights(model: str) -> WeightsFile:
     """Find and read the weights of the network (docs/paper-and-release.md, 1.8).
 
     Args:
-        model: `v1` or `v2`, which are fetched once, kept in the cache folder and verified each time; or the path of a
-            `.pth` file (a state dict, or `params_ema` or `params` of a trainer's checkpoint) or of a `.safetensors`
-            file. Tensors must be float32; in `.safetensors` also float16 or bfloat16.
+        model: name of a model (`RELEASES`), whose file is verified each time: `v1` and `v2` are fetched once and kept
+            in the cache folder, others are shipped with this package; or the path of a `.pth` file (a state dict, or
+            `params_ema` or `params` of a trainer's checkpoint) or of a `.safetensors` file. Tensors must be float32; in
+            `.safetensors` also float16 or bfloat16.
 
     Raises:
-        WeightsError: the file is missing or too large; or released weights are missing and cannot be fetched.
+        WeightsError: the file is missing or too large; released weights are missing and cannot be fetched; or shipped
+            ones are missing or damaged.
     """
     if model in MODEL_NAMES:
         name, data = read_released(model)

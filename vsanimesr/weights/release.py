@@ -1,7 +1,8 @@
-"""The released weights, and the search for local copies of them.
+"""The weights that have a name, and the search for local copies of them.
 
-Copies are searched in the folder that `ANIMESR_WEIGHTS` names, then in the cache folder. Missing ones are fetched into
-the cache. A copy is verified each time it is read, on the same bytes that are returned.
+The released weights of AnimeSR are fetched. Copies are searched in the folder that `ANIMESR_WEIGHTS` names, then in the
+cache folder. Missing ones are fetched into the cache. Weights of our own are shipped: they are files of this package,
+read from nowhere else. All are verified each time they are read, on the same bytes that are returned.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..files import read_at_most
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A file of released weights (docs/paper-and-release.md, 1.8)."""
+    """A file of weights under a name: a released one (docs/paper-and-release.md, 1.8), or one that is shipped."""
 
     model: str
     file: str
@@ -25,6 +26,15 @@ class Release:
     sha256: str
     aliases: tuple[str, ...] = ()
     """Other names under which the same file is published."""
+    recipe: str = ""
+    """Of shipped weights: what they were made of, and how. Empty for weights that are fetched."""
+    licence: str = ""
+    """Of shipped weights: their licence."""
+
+    @property
+    def shipped(self) -> bool:
+        """Whether the file is a part of this package."""
+        return bool(self.recipe)
 
 
 RELEASES = {
@@ -45,7 +55,12 @@ RELEASES = {
         ),
     )
 }
-MODEL_NAMES = tuple(RELEASES)
+"""The one table of models. Every list of names, check and error follows from it. To ship weights, put the file into
+`SHIPPED_FOLDER` and describe it here."""
+
+MODEL_NAMES = RELEASES.keys()
+
+SHIPPED_FOLDER = Path(__file__).parent / "shipped"
 
 
 @dataclass(frozen=True)
@@ -57,15 +72,17 @@ class LocalCopy:
     fault: str = ""
     """Reason why the copy cannot be used; empty if it is valid."""
     read_only: bool = False
-    """The copy is in the folder that `ANIMESR_WEIGHTS` names, where nothing is ever written."""
+    """The copy is in the folder that `ANIMESR_WEIGHTS` names, or in this package, where nothing is ever written."""
 
 
 def find_copy(release: Release) -> LocalCopy | None:
-    """Find the copy of a release to use, valid or not; None if there is none.
+    """Find the copy of a release to use, valid or not; None if there is none. Nothing replaces shipped weights.
 
     Raises:
         WeightsError: `ANIMESR_WEIGHTS` names no folder.
     """
+    if release.shipped:
+        return check_copy(release, SHIPPED_FOLDER / release.file, read_only=True)
     folder = paths.user_weights_folder()
     if folder is not None:
         for name in (release.file, *release.aliases):

@@ -10,7 +10,7 @@ from random import Random
 
 from PIL import Image
 
-from . import rooms, views
+from . import hidden_views, rooms, views
 from .svg import HEIGHT, WIDTH, Point, box, disc, document, fade, path, polygon, rasterize
 
 
@@ -63,15 +63,22 @@ def stripes(rng: Random) -> Iterator[str]:
 
 
 PLACES: dict[str, Callable[[Random], Iterator[str]]] = {
+    "attic": hidden_views.attic,
     "classroom": rooms.classroom,
+    "garden": hidden_views.garden,
+    "harbour": hidden_views.harbour,
     "hills": views.hills,
     "kitchen": rooms.kitchen,
+    "library": hidden_views.library,
     "night": views.night,
     "petals": petals,
     "rooftop": views.rooftop,
     "shout": shout,
+    "snow": hidden_views.snow,
+    "station": hidden_views.station,
     "street": views.street,
     "stripes": stripes,
+    "waves": hidden_views.waves,
 }
 PICTURE_HEIGHT = 1440
 """Height of a picture: four times the clip's, so that close-ups show no pixels."""

@@ -19,16 +19,16 @@ from PIL import Image
 from .scene import HEIGHT, WIDTH, Drawing, Pose, Scene
 
 UNIT = 2
-"""Pixels of a clip per unit of its scene: 1280x720, the size of the painted art."""
+"""Pixels of a clip per unit of its scene: usually 1280x720, the size of the painted art."""
 OVERSAMPLING = 2
 PLACING = Image.Resampling.BICUBIC
 HALVING = Image.Resampling.HAMMING
 """As sharp as bicubic, without the halos of bicubic and Lanczos next to ink."""
 
 
-def paste(canvas: Image.Image, picture: Image.Image, pose: Pose) -> None:
-    """Composite a picture onto a canvas that shows a whole scene. Its pixels need not be square."""
-    across, down = canvas.width / WIDTH, canvas.height / HEIGHT
+def paste(canvas: Image.Image, picture: Image.Image, pose: Pose, units: tuple[float, float] = (WIDTH, HEIGHT)) -> None:
+    """Composite a picture onto a canvas that shows a whole scene of so many units. Its pixels need not be square."""
+    across, down = canvas.width / units[0], canvas.height / units[1]
     wide, high = across * pose.height / picture.height, down * pose.height / picture.height
     left = across * pose.x - wide * picture.width / 2
     top = down * pose.y - high * picture.height / 2
@@ -53,7 +53,7 @@ def render_frames(scene: Scene, count: int, art: Path) -> Iterator[Image.Image]:
         DrawingError: art is missing.
     """
     painted: dict[Drawing, Image.Image] = {}
-    size = (WIDTH * UNIT, HEIGHT * UNIT)
+    size = (scene.size[0] * UNIT, scene.size[1] * UNIT)
     previous, picture = None, Image.new("RGB", size)
     for n in range(count):
         if previous != (previous := scene.frame(n)):
@@ -61,7 +61,7 @@ def render_frames(scene: Scene, count: int, art: Path) -> Iterator[Image.Image]:
             for drawing, pose in previous:
                 if drawing not in painted:
                     painted[drawing] = drawing.paint(art)
-                paste(canvas, painted[drawing], pose)
+                paste(canvas, painted[drawing], pose, scene.size)
             picture = canvas.convert("RGB").resize(size, HALVING)
         yield picture
 

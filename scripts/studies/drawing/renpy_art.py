@@ -1,12 +1,11 @@
 """Painted backgrounds, and an inked, shaded character with four expressions in each of two dresses.
 
 The art of The Question, Ren'Py's demo game, (c) Tom Rothamel and contributors, Expat licence, from the Debian package
-renpy-thequestion. apt-get fetches the package, so the user's mirror and keys apply.
+renpy-thequestion.
 """
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from PIL import Image
 
 from scripts.fetch_data import is_intact
 
+from ..debian import PackageError, fetch_package
 from .scene import DrawingError
 
 PACKAGE = "renpy-thequestion"
@@ -68,27 +68,6 @@ def background(name: str) -> Painted:
 CAMPUS = Painted("gui/main_menu.png")
 
 
-def run_tool(problem: str, command: list[str], folder: Path) -> None:
-    """Run a Debian tool in a folder. Raises DrawingError: the problem and the tool's message."""
-    try:
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    except OSError as error:
-        raise DrawingError(f"{problem}: {command[0]} cannot be run ({error.strerror})") from error
-    if result.returncode != 0:
-        raise DrawingError(f"{problem}: {command[0]} failed:\n{result.stderr.strip()}")
-
-
-def fetch_package(folder: Path) -> Path:
-    """Fetch and unpack the package in an empty folder. Return the folder of the game. Raises DrawingError."""
-    problem = f"the Debian package {PACKAGE} could not be fetched"
-    run_tool(problem, ["apt-get", "download", PACKAGE], folder)
-    packages = sorted(folder.glob("*.deb"))
-    if not packages:
-        raise DrawingError(f"{problem}: apt-get left no package")
-    run_tool(problem, ["dpkg-deb", "-x", packages[0].name, "unpacked"], folder)
-    return folder / "unpacked" / INSIDE
-
-
 def fetch(art: Path) -> None:
     """Verify the pictures in `art`. Fetch those that are missing or damaged.
 
@@ -105,8 +84,8 @@ def fetch(art: Path) -> None:
     )
     with tempfile.TemporaryDirectory(dir=art) as name:
         try:
-            game = fetch_package(Path(name))
-        except DrawingError as error:
+            game = fetch_package(PACKAGE, Path(name)) / INSIDE
+        except PackageError as error:
             raise DrawingError(f"{error}\n{remedy}") from error
         for file, sha256 in missing.items():
             if not is_intact(game / file, sha256):

@@ -1,7 +1,7 @@
 """A scene: layers of drawings. Each layer moves on its own, as under the camera of an animation stand.
 
-Positions and sizes are fractional, in units of a picture that is 640 wide and 360 high. Time is in frames. A scene does
-not depend on the number of frames in the clip: a shorter clip is the beginning of a longer one.
+Positions and sizes are fractional, in units of a picture that is usually 640 wide and 360 high. Time is in frames. A
+scene does not depend on the number of frames in the clip: a shorter clip is the beginning of a longer one.
 """
 
 from __future__ import annotations
@@ -102,6 +102,8 @@ class Scene:
 
     name: str
     layers: tuple[Layer, ...]
+    size: tuple[int, int] = (WIDTH, HEIGHT)
+    """Width and height in units."""
 
     def frame(self, n: int) -> tuple[tuple[Drawing, Pose], ...]:
         """Return the visible drawings and their poses in frame n. Equal results mean equal frames."""

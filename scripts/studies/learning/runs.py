@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FAST = (
-    *("precision=bf16", "channels_last=true", "workers=1", "frame_cache=2000", "sampling.strides=[1,2]"),
+    *("precision=bf16", "channels_last=true", "workers=1", "sampling.strides=[1,2]"),
     *("optimiser.schedule=cosine", "ema=0.99"),
 )
 

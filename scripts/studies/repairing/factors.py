@@ -16,6 +16,7 @@ from trainer.degradation.scaling import downscale
 from trainer.lbo import scenes as lbo_scenes
 from trainer.lbo.episode import find_windows
 from trainer.lbo.factor import measure
+from trainer.lbo.pairs import describe_pseudo_hq
 from trainer.lbo.rescaling import FACTORS, Rescaling
 from trainer.lbo.scenes import Scene
 from trainer.losses.metrics import Lpips, psnr
@@ -43,8 +44,9 @@ def render_scenes(episode: Path, base: Path, folder: Path) -> list[Scene]:
         base: folder of the run whose network upscales.
         folder: where the pictures are written.
     """
-    clip = require_clip(episode, "episode")
-    return lbo_scenes.render_scenes(clip, find_windows(clip), Rescaling(load_network(str(base))), folder)
+    clip, network = require_clip(episode, "episode"), load_network(str(base))
+    made_of = describe_pseudo_hq(clip, network)
+    return lbo_scenes.render_scenes(clip, find_windows(clip), Rescaling(network), folder, made_of)
 
 
 def measure_factors(scenes: Sequence[Scene], clips: Sequence[Clip], lpips: Lpips) -> list[FactorScore]:

@@ -87,32 +87,35 @@ class UnpairedPictures:
         return clean, real
 
 
-def train_or_load(load_pictures: Callable[[], UnpairedPictures], file: Path, steps: int) -> NNOnly:
+def train_or_load(
+    load_pictures: Callable[[], UnpairedPictures], file: Path, steps: int, *, seed: int = 0, bf16: bool = True
+) -> NNOnly:
     """Load the network from `file`, or train and save it if there is no file.
 
     Args:
         load_pictures: is called if the network is trained.
+        bf16: compute in bfloat16, which is slow on processors without it.
     """
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     network = NNOnly().to(memory_format=torch.channels_last)
     if file.is_file():
         network.load_state_dict(load_file(file))
     else:
-        _train(network, load_pictures(), steps)
+        _train(network, load_pictures(), steps, seed=seed, bf16=bf16)
         write_atomic(file, save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
     return network.requires_grad_(False).eval()
 
 
-def _train(network: NNOnly, pictures: UnpairedPictures, steps: int) -> None:
+def _train(network: NNOnly, pictures: UnpairedPictures, steps: int, *, seed: int, bf16: bool) -> None:
     discriminator = MultiScaleDiscriminator(layers=(2,)).to(memory_format=torch.channels_last)
     perceptual_loss = PerceptualLoss(Perceptual(weight=1.0), read_vgg("auto"))
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     optimiser, d_optimiser = (
         torch.optim.Adam(module.parameters(), RATE, betas=(0.5, 0.99)) for module in (network, discriminator)
     )
     for step in range(1, steps + 1):
         clean, real = (each.contiguous(memory_format=torch.channels_last) for each in pictures.sample(generator))
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             # 1. The network: same colours, similar features, and high frequencies that look real.
             discriminator.requires_grad_(False)
             fake = network(clean).float()

@@ -11,7 +11,7 @@ from trainer.degradation.learned.operator import NARROW_FEATURES
 
 from ..commands import train
 
-FAST = ("precision=bf16", "channels_last=true", "frame_cache=2500", "optimiser.schedule=cosine", "optimiser.rate=0.001")
+FAST = ("precision=bf16", "channels_last=true", "optimiser.schedule=cosine", "optimiser.rate=0.001")
 NETWORK = (
     *(*FAST, "workers=1", "ema=0.99", "sampling.strides=[1,2]", "optimiser.clip=0.1"),
     *("network.features=32", "network.blocks=[3,2,1]", "sampling.size=128"),

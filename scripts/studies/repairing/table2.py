@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trainer.core.train import run_training
 from trainer.data.clips import Clip, find_clips
-from trainer.data.frame_cache import cache_frames
+from trainer.data.pool import pack_clips
 from trainer.data.uint8 import to_float
 from trainer.losses.metrics import Lpips
 from trainer.settings import override
@@ -38,14 +38,19 @@ OPERATOR_ALONE = (
 
 
 class NetworkOperator:
-    """A network as an operator after scaling down."""
+    """A network as an operator after scaling down.
 
-    def __init__(self, network: nn.Module) -> None:
+    Args:
+        bf16: compute in bfloat16, which is slow on processors without it.
+    """
+
+    def __init__(self, network: nn.Module, *, bf16: bool = True) -> None:
         self._network = network.to(memory_format=torch.channels_last)
+        self._bf16 = bf16
 
     @torch.inference_mode()
     def __call__(self, clip: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
             degraded: Tensor = self._network(clip.contiguous(memory_format=torch.channels_last))
         return degraded.float().contiguous()
 
@@ -54,7 +59,7 @@ def finetune_with_nn_only(out: Path, network: nn.Module, more: Sequence[str]) ->
     """Finetune the base network with an NN-only network as the whole degradation."""
     assignments = [f"data={out / 'hq'}", f"start={out / 'base'}", *runs.FINETUNE, *OPERATOR_ALONE, *more]
     settings = override(preset("vsr-final", "paper"), assignments)
-    clips = cache_frames(find_clips(out / "hq"), settings.frame_cache * 1_000_000)
+    clips = pack_clips(find_clips(out / "hq"), settings.memory)
     operators = [NetworkOperator(network)]
     samples = DegradedClips(clips, settings.sampling, settings.degradation, settings.seed, operators)
     run_training(samples, settings, out / f"final-{NN_ONLY}", [NN_ONLY])

@@ -63,7 +63,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--work", type=Path, default=Path("out/seams"), help="clips and runs are kept here: %(default)s"
     )
-    parser.add_argument("--models", nargs="+", default=MODEL_NAMES, choices=MODEL_NAMES, help="default: all")
+    parser.add_argument("--models", nargs="+", default=list(MODEL_NAMES), choices=MODEL_NAMES, help="default: all")
     parser.add_argument("--groups", nargs="+", default=GROUPS, choices=GROUPS, help="default: both")
     parser.add_argument("--preroll", type=int, default=PREROLL, help="of the part cut; default: %(default)s")
     parser.add_argument("--kept", action="store_true", help="run nothing: only measure what is kept already")

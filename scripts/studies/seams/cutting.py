@@ -199,19 +199,3 @@ def _gain(frame: Picture, uncut: Picture, reference: NDArray[Any]) -> float:
     """Return by how many dB a frame is nearer to a reference than the uncut one is."""
     reference = reference.astype(np.float32)
     return compute_psnr(frame, reference, peak=255) - compute_psnr(uncut, reference, peak=255)
-
-
-def expected_cost(length: int, extra: int, mean_scene: float) -> float:
-    """Return the share of steps that segments add, for scenes whose lengths are exponentially distributed.
-
-    A scene has a seam `length` frames behind its anchor, and one at each multiple of `length` behind that
-    (docs/design.md, 2). Of what a scene has more than `length` frames, which is a mean scene again, each frame is a
-    multiple of `length` with a probability of 1 / `length`.
-
-    Args:
-        length: frames of a segment.
-        extra: steps of warm-up and pre-roll at each seam.
-        mean_scene: frames of a scene, on average.
-    """
-    seams = np.exp(-length / mean_scene) * (1 + mean_scene / length)
-    return float(extra * seams / mean_scene)

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 
 from scripts.benchmarks.table import Table
+from vsanimesr.bench.report import expected_cost
 
 from .clips import RATE
-from .cutting import AFTER, AREAS, WARMUPS, Crossing, Seam, expected_cost
+from .cutting import AFTER, AREAS, WARMUPS, Crossing, Seam
 from .settling import BEGINNING, Settling
 from .steps import Standing
 

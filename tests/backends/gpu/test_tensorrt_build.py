@@ -98,9 +98,10 @@ def test_the_network_has_the_tensors_of_the_graph(size: tuple[int, int] | None, 
     del network, trt_builder
 
 
-def test_an_engine_for_any_size_of_a_network_of_another_size(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [Shape(16, (2, 1, 0), 40), Shape(11, (1, 1, 1), 7)])
+def test_an_engine_for_any_size_of_a_network_of_another_size(shape: Shape, tmp_path: Path) -> None:
     """The profile needs the channels of this network's hidden state: TensorRT refuses any other number."""
-    tensors = {key: np.full(shape, 0.01, np.float32) for key, shape in Shape(16, (2, 1, 0)).tensors().items()}
+    tensors = {key: np.full(sides, 0.01, np.float32) for key, sides in shape.tensors().items()}
     save_file(tensors, tmp_path / "small.safetensors")
 
     weights = read_weights(str(tmp_path / "small.safetensors"))

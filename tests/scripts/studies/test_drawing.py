@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -21,10 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scripts.studies.drawing import __main__ as study
-from scripts.studies.drawing import characters, people, places, render, renpy_art, shows, svg
+from scripts.studies.drawing import characters, hidden_shows, people, places, render, renpy_art, shows, svg
+from scripts.studies.drawing.hidden_shows import HiddenShow
 from scripts.studies.drawing.scene import LENGTH, Drawing, DrawingError, Layer, Pose, Scene
 from scripts.studies.drawing.shows import Show
-from tests.scripts.sandbox import executable
+from tests.scripts.studies import archive
 from trainer.data.clips import find_clips
 
 
@@ -235,14 +235,18 @@ def test_no_reader_sees_an_incomplete_clip(tmp_path: Path) -> None:
 # The shows
 
 PARTS = {"train": shows.TRAIN, "held-out": shows.HELD_OUT}
-ALL = [(show, each) for part in PARTS.values() for show in part for each in show.scenes]
+HIDDEN = [(show, each) for show in hidden_shows.HIDDEN for each in (*show.episode, *show.held_out)]
+ALL: list[tuple[Show | HiddenShow, Scene]] = [
+    *((show, each) for part in PARTS.values() for show in part for each in show.scenes),
+    *HIDDEN,
+]
 HEIGHTS = {"question/bg": 720, "question/main_menu": 720, "question/sylvie": 700, "place": 1440}
 
 
 def test_there_are_24_train_scenes_and_8_held_out() -> None:
     assert [len(shows.scenes(part)) for part in PARTS.values()] == [24, 8]
     names = [scene.name for _, scene in ALL]
-    assert len(set(names)) == 32
+    assert len(set(names)) == 32 + len(HIDDEN)
     assert all(scene.name.startswith(f"{show.name}-") for show, scene in ALL)
 
 
@@ -255,6 +259,42 @@ def test_the_quick_scenes_are_from_all_shows() -> None:
 
 def sheets(part: tuple[Show, ...]) -> set[str]:
     return {drawing.sheet for scene in shows.scenes(part) for drawing in scene.drawings()}
+
+
+def test_a_hidden_show_has_an_episode_and_scenes_of_its_own() -> None:
+    assert [(len(show.episode), len(show.held_out)) for show in hidden_shows.HIDDEN] == [(6, 4)] * 3
+    for show in hidden_shows.HIDDEN:
+        frames = [[scene.frame(n) for n in range(LENGTH)] for scene in (*show.episode, *show.held_out)]
+        assert all(not any(frame in other for frame in own) for own, other in permutations(frames, 2))
+
+
+def test_no_sheet_and_no_style_of_a_hidden_show_is_in_another_one() -> None:
+    opened = sheets(shows.TRAIN) | sheets(shows.HELD_OUT)
+    hidden = [
+        {drawing.sheet for scene in (*show.episode, *show.held_out) for drawing in scene.drawings()}
+        for show in hidden_shows.HIDDEN
+    ]
+    for own, other in permutations([opened, *hidden], 2):
+        assert not own & other
+    styles = [{sheet.split("/")[0] for sheet in own} & set(people.SHA256) for own in (opened, *hidden)]
+    assert styles == [{"adventurer", "toon-head", "open-peeps"}, {"lorelei"}, {"micah"}, {"personas"}]
+
+
+def test_hidden_shows_are_drawn_only_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(study, "prepare", lambda art: None)
+    monkeypatch.setattr(render, "write", lambda scene, count, folder, art: drawn.append(f"{folder.name}/{scene.name}"))
+
+    assert study.main([str(tmp_path)]) == 0
+    assert {name.split("/")[0] for name in drawn} == {"train", "held-out"}
+    drawn.clear()
+    assert study.main([str(tmp_path), "--hidden"]) == 0
+
+    expected = {f"hidden-episodes/{scene.name}" for show in hidden_shows.HIDDEN for scene in show.episode}
+    expected |= {f"hidden-scenes/{scene.name}" for show in hidden_shows.HIDDEN for scene in show.held_out}
+    assert set(drawn) == expected
 
 
 def test_held_out_sheets_do_not_occur_in_training() -> None:
@@ -271,7 +311,7 @@ def test_no_illustrator_of_heads_works_for_both() -> None:
 
 
 def test_all_art_is_used() -> None:
-    used = sheets(shows.TRAIN) | sheets(shows.HELD_OUT)
+    used = {drawing.sheet for _, scene in ALL for drawing in scene.drawings()}
     assert {name for name in used if name.startswith("place/")} == {f"place/{name}" for name in places.PLACES}
     assert {name for name in used if name.startswith("question/")} == {
         renpy_art.Painted(file).sheet for file in renpy_art.SHA256
@@ -345,7 +385,7 @@ def test_every_person_has_five_faces() -> None:
     pytest.importorskip("dicebear", reason="the extra learn is not installed")
     constants = [value for name, value in vars(characters).items() if name.isupper()]
     persons = [value for value in constants if isinstance(value[0], people.Person)]
-    assert len(persons) == 12
+    assert len(persons) == 21
     for drawings in persons:
         heads = [people.draw_head(d.style, {"seed": d.name, **dict(d.look), **dict(d.face)}) for d in drawings]
         assert len(set(heads)) == len(heads) == 5
@@ -388,18 +428,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
     monkeypatch.setattr(renpy_art, "SHA256", hashes)
 
     def offer(**replacements: str) -> Path:
-        content = tmp_path / "content"
+        content = archive.offer(tmp_path, monkeypatch, renpy_art.PACKAGE, **replacements)
         for name, data in PICTURES.items():
             (content / renpy_art.INSIDE / name).parent.mkdir(parents=True, exist_ok=True)
             (content / renpy_art.INSIDE / name).write_bytes(data)
-        commands = {
-            "apt-get": f'echo "$@" >> {tmp_path}/log; touch {renpy_art.PACKAGE}_8_all.deb',
-            "dpkg-deb": f'[ "$1 $2 $3" = "-x {renpy_art.PACKAGE}_8_all.deb unpacked" ] && cp -r {content} unpacked',
-        }
-        commands |= {key.replace("_", "-"): value for key, value in replacements.items()}
-        for name, command in commands.items():
-            executable(tmp_path / "bin" / name, command)
-        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
         return content / str(renpy_art.INSIDE)
 
     return offer

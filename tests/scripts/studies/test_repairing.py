@@ -22,6 +22,7 @@ from scripts.studies.repairing import degradation_distance, episodes, factors, n
 from scripts.studies.repairing.degradation_distance import AREA, BICUBIC, SETTINGS, Halving, Setting
 from scripts.studies.repairing.factors import FactorScore
 from scripts.studies.repairing.synthetic_faults import FAULTS, REACH, SyntheticFault, add_ringing
+from tests.scripts.studies.measures import MeanDifference
 from trainer.core import checkpoints
 from trainer.data.clips import Clip, find_clips, open_clip
 from trainer.data.samples import Samples
@@ -47,23 +48,6 @@ def clips(tmp_path: Path) -> Path:
     for number, show in enumerate(shows):
         (path / f"shapes-{number}").rename(path / f"{show}-{number}")
     return path
-
-
-class MeanDifference(Lpips):
-    """The mean absolute difference, in place of LPIPS."""
-
-    def __init__(self) -> None:
-        nn.Module.__init__(self)  # without the weights of LPIPS
-        self.parameter = nn.Parameter(torch.zeros(1))  # has the device
-
-    def forward(self, sr: Tensor, hq: Tensor) -> Tensor:
-        return self.distance(self.features(sr), self.features(hq))
-
-    def features(self, frames: Tensor) -> Sequence[Tensor]:
-        return [frames]
-
-    def distance(self, sr: Sequence[Tensor], hq: Sequence[Tensor]) -> Tensor:
-        return (sr[0] - hq[0]).abs().mean((1, 2, 3))
 
 
 def test_every_other_clip_is_hq_and_the_others_are_episodes_only(clips: Path, tmp_path: Path) -> None:
@@ -236,7 +220,7 @@ def test_the_runs_differ_only_in_their_operators(monkeypatch: pytest.MonkeyPatch
     assert pool.lbo_pool == (str(tmp_path / "lbo-tape"), str(tmp_path / "lbo-rip"))
     plain = {"stage": "vsr-gan", "lbo_pool": (), "degradation": basic.degradation}
     assert one.model_copy(update=plain) == pool.model_copy(update=plain) == basic
-    down = one.degradation.down.model_copy(update={"lbo": 0.0, "lbo_mode": "after_down"})
+    down = one.degradation.down.model_copy(update={"lbo": 0.0, "lbo_mode": "after_down", "lbo_choice": "clip"})
     assert one.degradation.model_copy(update={"down": down}) == basic.degradation
     assert (basic.losses.gan, basic.losses.perceptual.weight) == (0, 0)
 
@@ -252,6 +236,7 @@ def test_nn_only_has_the_papers_size_and_is_initially_the_identity() -> None:
 def test_nn_only_learns_from_unpaired_pictures(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks that the weights change, not that the result is good."""
     monkeypatch.setattr(nn_only, "SIZE", 32)
+    monkeypatch.setattr(nn_only, "BATCH", 1)
     episodes.write_data(clips, tmp_path)
     videos = [episodes.episode_file(tmp_path, fault) for fault in FAULTS[:2]]
     pictures = nn_only.UnpairedPictures.load(tmp_path / "hq", videos)
@@ -311,7 +296,6 @@ def test_nn_only_trains_a_network(clips: Path, tmp_path: Path) -> None:
         "workers=0",
         "sampling.size=64",
         "steps=1",
-        "frame_cache=10",
     )
     train("vsr-l1", "paper", f"data={tmp_path / 'hq'}", *runs.BASE, *tiny, "-o", str(tmp_path / "base"))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scripts.studies.drawing.scene import Layer, Pose, Scene
 from scripts.studies.seams import cutting, runs, settling, strips, tables
 from scripts.studies.seams.clips import SOURCES, Clip, decode, encode, make_travelling
-from scripts.studies.seams.cutting import WARMUPS, expected_cost
+from scripts.studies.seams.cutting import WARMUPS
 from scripts.studies.seams.runs import Runner, Step, choose_starts, make_hold, make_restart, make_scene
 from scripts.studies.seams.steps import (
     BLOCK,
@@ -25,6 +25,7 @@ from scripts.studies.seams.steps import (
     measure,
     stand,
 )
+from vsanimesr.bench.report import expected_cost
 from vsanimesr.options import Options
 
 WIDTH, HEIGHT = 48, 40

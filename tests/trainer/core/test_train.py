@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import os
 import re
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +22,10 @@ import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file
 
+from tests.trainer.degradation.learned.operators import save_random_operator
 from trainer.cli import main
 from trainer.core import checkpoints
 from trainer.core.records import METRICS_FILE
@@ -29,8 +33,11 @@ from trainer.data.toy_clips import FRAMES, write_toy_clips
 from trainer.degradation import codec
 from trainer.errors import CheckpointError, ClipError, CodecError, DivergedError, SettingError, TrainerError
 from trainer.losses.discriminator import MultiScaleDiscriminator
+from trainer.losses.vgg.weights import read_vgg
+from trainer.origin import digest_tensors, parse_origin, read_origin
 from trainer.settings import override
 from trainer.vsr.config import VSRConfig, preset
+from trainer.vsr.export import export
 from trainer.vsr.train import train
 
 SMALL = (
@@ -49,7 +56,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small(clips: Path) -> Callable[..., VSRConfig]:
     def settings(*assignments: str, stage: str = "vsr-l1") -> VSRConfig:
-        return override(preset(stage, "debug"), [*SMALL, f"data={clips}", *assignments])
+        return override(preset(stage, "debug"), [*SMALL, f"data={clips}", "start=random", *assignments])
 
     return settings
 
@@ -83,20 +90,27 @@ def same_but_settings(a: Path, b: Path) -> bool:
     return same(*states)
 
 
-def test_debug_trains_both_stages_on_its_own_clips(tmp_path: Path) -> None:
-    assert main(["debug", "-o", str(tmp_path)]) == 0
+def test_debug_trains_every_stage_on_its_own_clips_and_does_so_again(tmp_path: Path) -> None:
+    small = ("sampling.size=64", "sampling.frames=2", "discriminator.layers=[1]", "batch=1", "records.preview=2")
+    gan = {"l1", "gan", "d_real", "d_fake"}
+    stages = {"vsr-l1": {"l1"}, "vsr-gan": gan, "lbo/lbo-l1": {"l1"}, "lbo/lbo-gan": gan, "vsr-final": gan}
 
-    for stage, losses in (("vsr-l1", {"l1"}), ("vsr-gan", {"l1", "gan", "d_real", "d_fake"})):
-        run = tmp_path / stage
-        assert [row["step"] for row in rows(run)] == [*range(1, 11)]
-        assert all(losses < row.keys() and all(map(math.isfinite, row.values())) for row in rows(run))
-        assert [path.name for path in checkpoints.paths_in(run)] == ["checkpoint-00000005.pt", "checkpoint-00000010.pt"]
-        with Image.open(run / "previews" / "step-00000010.png") as strip:
-            assert strip.size == (3 * 96, 96)
-        resolved = VSRConfig.model_validate_json((run / "settings.json").read_text())
-        assert resolved == checkpoints.read_config(run, newest(run), VSRConfig)
-        assert resolved.stage == stage
-    assert resolved.start == str(tmp_path / "vsr-l1")
+    assert main(["debug", "-o", str(tmp_path), *small, "steps=2"]) == 0
+
+    for stage, losses in stages.items():
+        assert [row["step"] for row in rows(tmp_path / stage)] == [*range(1, 11 if "lbo" in stage else 3)]
+        assert all(losses < row.keys() and all(map(math.isfinite, row.values())) for row in rows(tmp_path / stage))
+    run = tmp_path / "vsr-gan"
+    with Image.open(run / "previews" / "step-00000002.png") as strip:
+        assert strip.size == (3 * 64, 64)
+    resolved = VSRConfig.model_validate_json((run / "settings.json").read_text())
+    assert resolved == checkpoints.read_config(run, newest(run), VSRConfig)
+    assert (resolved.stage, resolved.start) == ("vsr-gan", str(tmp_path / "vsr-l1"))
+    final = checkpoints.read_config(run, newest(tmp_path / "vsr-final"), VSRConfig)
+    assert (final.workers, final.lbo_pool) == (1, (str(tmp_path / "lbo"),))
+    assert main(["debug", "-o", str(tmp_path), *small, "steps=1", "workers=0"]) == 0
+    for stage in ("vsr-l1", "vsr-gan", "vsr-final"):
+        assert newest(tmp_path / stage)["step"] == 1
 
 
 @pytest.mark.parametrize("stage", ["vsr-l1", "vsr-gan"])
@@ -182,6 +196,27 @@ def test_a_long_gradient_is_clipped(small: Callable[..., VSRConfig], tmp_path: P
     assert norms[2] == pytest.approx(0.001, rel=1e-3)
 
 
+def test_a_batch_in_parts_has_the_gradients_of_the_whole(small: Callable[..., VSRConfig], tmp_path: Path) -> None:
+    """After one step, Adam's first moments are a tenth of the gradients. The discriminator's norms are kept too."""
+    common = ("steps=1", "batch=4", "optimiser.rate=1e-9", "optimiser.discriminator_rate=1e-9")
+    found = {}
+    for parts in (1, 2, 4):
+        train(small(*common, f"parts={parts}", stage="vsr-gan"), tmp_path / str(parts))
+        state = newest(tmp_path / str(parts))
+        moments = [state[name]["state"][0]["exp_avg"] for name in ("optimiser", "discriminator_optimiser")]
+        found[parts] = [*moments, *(each for key, each in state["discriminator"].items() if key.endswith("_u"))]
+        assert rows(tmp_path / str(parts))[0] == pytest.approx(rows(tmp_path / "1")[0], rel=1e-4)
+
+    for parts in (2, 4):
+        for each, expected in zip(found[parts], found[1], strict=True):
+            assert (each - expected).norm() <= 1e-4 * expected.norm()
+
+
+def test_parts_must_divide_the_batch(small: Callable[..., VSRConfig]) -> None:
+    with pytest.raises(SettingError, match=r"parts=3 does not divide batch=4; set a number that does"):
+        small("batch=4", "parts=3")
+
+
 def test_the_discriminator_sees_hq_frames_as_real_and_output_frames_as_fake(
     small: Callable[..., VSRConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +243,32 @@ def test_the_number_of_workers_changes_no_result(small: Callable[..., VSRConfig]
 
     assert rows(tmp_path / "2") == rows(tmp_path / "0")
     assert same_but_settings(tmp_path / "2", tmp_path / "0")
+
+
+@pytest.mark.parametrize("stage", ["vsr-l1", "vsr-final"])
+def test_degraded_on_the_device_a_run_is_the_same_with_any_workers_and_after_a_stop(
+    stage: str, small: Callable[..., VSRConfig], tmp_path: Path
+) -> None:
+    pool = [save_random_operator(tmp_path / f"lbo{n}", halves=False, seed=n) for n in range(2)]
+    common: tuple[str, ...] = ("degrade_on=device", "records.log=2")
+    common += (f"lbo_pool={json.dumps(list(map(str, pool)))}",) if stage == "vsr-final" else ()
+    train(small("steps=4", "workers=0", *common, stage=stage), tmp_path / "whole")
+    train(small("steps=3", "workers=1", *common, stage=stage), tmp_path / "parts")
+    train(small("steps=4", "workers=0", *common, stage=stage), tmp_path / "parts")
+
+    assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
+    assert same_but_settings(tmp_path / "parts", tmp_path / "whole")
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("degrade", "encode"))]
+
+
+def test_where_clips_are_degraded_changes_a_run_by_rounding_only(
+    small: Callable[..., VSRConfig], tmp_path: Path
+) -> None:
+    for place in ("workers", "device"):
+        train(small("steps=3", f"degrade_on={place}"), tmp_path / place)
+
+    for workers, device in zip(rows(tmp_path / "workers"), rows(tmp_path / "device"), strict=True):
+        assert device["l1"] == pytest.approx(workers["l1"], rel=1e-3)
 
 
 @pytest.mark.parametrize("option", ["precision=bf16", "channels_last=true", "recompute=true"])
@@ -279,12 +340,12 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) ->
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("number", "place"), [(signal.SIGTERM, "workers"), (signal.SIGINT, "device")])
 def test_a_stopped_run_saves_exits_with_0_and_resumes_to_the_same_bits(
-    number: signal.Signals, small: Callable[..., VSRConfig], clips: Path, tmp_path: Path
+    number: signal.Signals, place: str, small: Callable[..., VSRConfig], clips: Path, tmp_path: Path
 ) -> None:
-    run, whole = tmp_path / "run", tmp_path / "whole"
-    process = start("vsr-l1", "debug", *SMALL, f"data={clips}", "steps=100000", "workers=1", "-o", str(run))
+    run, whole, degrade_on = tmp_path / "run", tmp_path / "whole", f"degrade_on={place}"
+    process = start("vsr-l1", "debug", *SMALL, f"data={clips}", "steps=100000", "workers=1", degrade_on, "-o", str(run))
     wait_until(lambda: (run / METRICS_FILE).exists(), process)
 
     os.killpg(process.pid, number)  # as terminals and schedulers do
@@ -295,8 +356,8 @@ def test_a_stopped_run_saves_exits_with_0_and_resumes_to_the_same_bits(
     reached = newest(run)["step"]
     assert f"stopped after step {reached} as requested; the same command resumes the run" in output
     assert rows(run)[-1]["step"] == reached < 100000
-    train(small(f"steps={reached + 2}"), run)
-    train(small(f"steps={reached + 2}"), whole)
+    train(small(f"steps={reached + 2}", degrade_on), run)
+    train(small(f"steps={reached + 2}", degrade_on), whole)
     assert rows(run) == rows(whole)
 
 
@@ -323,7 +384,7 @@ def test_two_processes_have_the_gradients_of_one_with_twice_the_batch(
     """After one step, Adam's first moment is a tenth of the gradient."""
     for ranks, batch in ((2, 1), (1, 2)):
         run = ("-o", str(tmp_path / str(ranks)), f"batch={batch}", "steps=1", f"data={clips}")
-        process = start("vsr-gan", "debug", *SMALL, *run, ranks=ranks)
+        process = start("vsr-gan", "debug", *SMALL, "start=random", *run, ranks=ranks)
         output, _ = process.communicate(timeout=120)
         assert process.returncode == 0, output
 
@@ -406,14 +467,17 @@ def _damage_inside(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_image_found_in_training_is_named_and_ends_the_job(workers: int, clips: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("workers", "place"), [(0, "workers"), (1, "device")])
+def test_a_damaged_image_found_in_training_is_named_and_ends_the_job(
+    workers: int, place: str, clips: Path, tmp_path: Path
+) -> None:
     data = tmp_path / "data"
     shutil.copytree(clips, data)
     for path in data.glob("*/*.png"):
         _damage_inside(path)
 
-    process = start("vsr-l1", "debug", *SMALL, f"data={data}", f"workers={workers}", "-o", str(tmp_path / "run"))
+    where = (f"data={data}", f"workers={workers}", f"degrade_on={place}", "-o", str(tmp_path / "run"))
+    process = start("vsr-l1", "debug", *SMALL, *where)
     output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 1
@@ -443,23 +507,116 @@ def test_a_resume_with_other_settings_or_clips_is_refused(
     other = copy_damaged(clips, tmp_path / "other", lambda path: path.parent.rename(path.parent.parent / "shapes-9"))
     moved = copy_damaged(clips, tmp_path / "moved", lambda path: path)
 
-    with pytest.raises(CheckpointError, match="was trained with batch=2, now 3"):
+    with pytest.raises(CheckpointError, match="was trained otherwise: batch was 2, now 3"):
         train(small("steps=2", "batch=3"), tmp_path / "run")
-    with pytest.raises(CheckpointError, match=r"other clips than .* holds .the first: shapes-1"):
+    renamed = r"clip shapes-1 was 17 frames, \w+, now nothing; clip shapes-9 was nothing, now 17 frames"
+    with pytest.raises(CheckpointError, match=renamed):
         train(small("steps=2", f"data={other}"), tmp_path / "run")
     assert (tmp_path / "run" / "settings.json").read_bytes() == settings
     train(small("steps=2", f"data={moved}"), tmp_path / "run")
     assert newest(tmp_path / "run")["step"] == 2
 
 
+def test_a_gan_without_a_start_is_refused_unless_it_is_said_so(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["vsr-gan", "debug", *SMALL, f"data={clips}", "steps=1", "-o", str(tmp_path / "run")]
+
+    assert main(command) == 1
+
+    assert "start is not set, and vsr-gan would train a GAN from random weights; name" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert main([*command, "start=random"]) == 0
+
+
+def _change_frame(clips: Path) -> None:
+    with Image.open(clips / "shapes-1" / "00000008.png") as picture:
+        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(clips / "shapes-1" / "00000008.png")
+
+
+def test_hq_of_other_content_under_the_same_names_is_refused(
+    clips: Path, small: Callable[..., VSRConfig], tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(clips, tmp_path / "data"))
+    train(small(f"data={data}", "steps=1"), tmp_path / "run")
+    _change_frame(data)
+
+    message = r"run was trained otherwise: clip shapes-1 was 17 frames, \w+, now 17 frames, \w+\. Set and put"
+    with pytest.raises(CheckpointError, match=message):
+        train(small(f"data={data}", "steps=2"), tmp_path / "run")
+
+    train(small(f"data={data}", "steps=2"), tmp_path / "run", renew=True)
+    train(small(f"data={data}", "steps=2"), tmp_path / "new")
+    assert same(newest(tmp_path / "run"), newest(tmp_path / "new"))
+    assert rows(tmp_path / "run") == rows(tmp_path / "new")
+
+
+def test_a_start_of_other_content_is_refused_and_one_that_was_moved_is_not(
+    small: Callable[..., VSRConfig], tmp_path: Path
+) -> None:
+    first, run = tmp_path / "first", tmp_path / "run"
+    train(small("steps=1"), first)
+    train(small("steps=1", f"start={first}"), run)
+    moved = Path(shutil.copytree(first, tmp_path / "moved"))
+    train(small("steps=2", f"start={moved}"), run)
+    train(small("steps=2"), first)
+
+    with pytest.raises(CheckpointError, match=r"run was trained otherwise: start was \w+ and \w+, now \w+ and \w+"):
+        train(small("steps=3", f"start={first}"), run)
+
+
+def test_a_run_is_not_resumed_by_another_number_of_processes(
+    small: Callable[..., VSRConfig], clips: Path, tmp_path: Path
+) -> None:
+    train(small("steps=1"), tmp_path)
+    paths = checkpoints.paths_in(tmp_path)
+    state = checkpoints.read(paths[-1])
+    state["sources"]["processes"] = "4"
+    torch.save(state, paths[-1])
+
+    with pytest.raises(CheckpointError, match="processes was 4, now 1"):
+        train(small("steps=2"), tmp_path)
+
+
+def test_a_run_of_other_code_is_refused(
+    small: Callable[..., VSRConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(small("steps=1"), tmp_path)
+    monkeypatch.setattr("trainer.core.run.FORMAT", "new")
+
+    with pytest.raises(CheckpointError, match=r"was trained otherwise: format was \d+, now new"):
+        train(small("steps=2"), tmp_path)
+
+
+def test_the_folder_of_a_run_says_what_it_learns_from(small: Callable[..., VSRConfig], tmp_path: Path) -> None:
+    train(small("steps=1"), tmp_path)
+
+    origin = read_origin(tmp_path)
+
+    assert origin == checkpoints.sources_of(newest(tmp_path))
+    assert origin["clip shapes-0"].startswith("17 frames, ")
+    assert (origin["start"], origin["VGG"], origin["operators"]) == ("random", "", "0")
+
+
+def test_the_run_and_its_export_say_which_vgg_was_used(small: Callable[..., VSRConfig], tmp_path: Path) -> None:
+    vgg = ("losses.perceptual.weight=0.1", "losses.perceptual.weights=lpips-vgg16")
+    train(small("steps=1", *vgg, stage="vsr-gan"), tmp_path / "run")
+    export(tmp_path / "run", tmp_path / "model.safetensors")
+
+    used = f"VGG16, {digest_tensors(read_vgg('lpips-vgg16').tensors)}"
+    assert read_origin(tmp_path / "run")["VGG"] == used
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        assert parse_origin(file.metadata()["origin"])["VGG"] == used
+
+
 def test_a_resume_with_features_of_another_network_is_refused(small: Callable[..., VSRConfig], tmp_path: Path) -> None:
     train(small("steps=1"), tmp_path)
     (path,) = checkpoints.paths_in(tmp_path)
     state = checkpoints.read(path)
-    state["sources"]["vgg"] = "VGG19"
+    state["sources"]["VGG"] = "VGG19"
     torch.save(state, path)
 
-    with pytest.raises(CheckpointError, match=r"was trained with features of VGG19, and losses\.perceptual\.weights="):
+    with pytest.raises(CheckpointError, match="was trained otherwise: VGG was VGG19, now nothing"):
         train(small("steps=2"), tmp_path)
 
 

@@ -186,3 +186,24 @@ def test_a_video_with_timestamps_out_of_order_is_refused(tmp_path: Path) -> None
 
     with pytest.raises(ClipError, match=r"e\.avi has .* frames whose times are out of order; encode it anew"):
         list(clip.stream(16, 16))
+
+
+def test_a_clip_is_known_by_the_content_of_its_files_and_not_by_their_names(tmp_path: Path) -> None:
+    for folder, frames in (("a/x", (1, 2)), ("b/y", (1, 2)), ("c/x", (2, 1)), ("d/x", (1,))):
+        (tmp_path / folder).mkdir(parents=True)
+        for n, colour in enumerate(frames):
+            Image.new("RGB", (8, 8), (colour, 0, 0)).save(tmp_path / folder / f"{folder[0]}{n}.png")
+
+    one, same, swapped, shorter = (find_clips(tmp_path / name)[0].digest() for name in "abcd")
+
+    assert one == same
+    assert len({one, swapped, shorter}) == 3
+
+
+def test_two_clips_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "x" / "0.png")
+    write_video(tmp_path / "x.mkv", 3)
+
+    with pytest.raises(ClipError, match="holds two clips of the name 'x'; rename one of them"):
+        find_clips(tmp_path)

@@ -31,7 +31,7 @@ def without_codec(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_codec")
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("preset", ["clean", "paper", "release"])  # without analogue faults
 def test_the_order_is_blur_noise_downscaling_8_bits(preset: str) -> None:
     settings = PRESETS[preset]
     clip, parameters = cartoon_clip(7), sample(settings, 4, 7)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainer.lbo.episodes import write_toy_episode
 from tests.trainer.lbo.networks import Bilinear, save_debug_network, save_network
 from tests.trainer.lbo.toy_pairs import write_pairs
-from trainer.data.toy_clips import write_toy_clips
+from trainer.data.toy_clips import write_toy_clips, write_toy_episode
 
 
 @pytest.fixture(scope="package")
@@ -33,7 +32,9 @@ def pairs_copy(pairs: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="package")
 def episode(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_toy_episode(tmp_path_factory.mktemp("episode") / "old")
+    path = tmp_path_factory.mktemp("episode") / "old"
+    write_toy_episode(path)
+    return path
 
 
 @pytest.fixture(scope="package")

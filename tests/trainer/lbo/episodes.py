@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image
 
 from trainer.data.clips import Episode, Frame, open_clip
-from trainer.data.toy_clips import write_toy_clips
 from trainer.lbo.episode import HEIGHT as ANALYSIS_HEIGHT
 from trainer.lbo.episode import WIDTH as ANALYSIS_WIDTH
 from trainer.lbo.episode import FrameStats, measure_frames
@@ -50,16 +49,6 @@ def write_video(path: Path, frames: Sequence[Frame], codec: str = "ffv1", **opti
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
         container.mux(stream.encode(None))
     return open_episode(path)
-
-
-def write_toy_episode(path: Path) -> Path:
-    """Write an episode of two shots of 17 frames as a folder of images."""
-    write_toy_clips(path.parent / "clips")
-    path.mkdir()
-    for number, file in enumerate(sorted(path.parent.glob("clips/*/*.png"))):
-        with Image.open(file) as picture:
-            picture.resize((96, 80)).save(path / f"{number:08}.png")
-    return path
 
 
 SHOT_LENGTHS = (30, 25, 40, 12, 33)

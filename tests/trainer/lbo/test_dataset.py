@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.trainer.lbo.toy_pairs import degrade_toy
+from trainer.degradation.settings import PRESETS, Modes
 from trainer.lbo import folder
 from trainer.lbo.config import preset
 from trainer.lbo.dataset import Pairs
@@ -31,7 +32,7 @@ def test_input_and_target_show_the_same_place(
     pairs: Path, seed: int, epoch: int, index: int, halves: bool, flip: bool
 ) -> None:
     sample = Pairs(pairs, size=64, halves=halves, seed=seed, flip=flip)[epoch, index]
-    again = Pairs(pairs, size=64, halves=halves, seed=seed, flip=flip, cache_size=10**6)[epoch, index]
+    again = Pairs(pairs, size=64, halves=halves, seed=seed, flip=flip, memory=1)[epoch, index]
 
     assert torch.equal(sample.input, again.input)
     assert torch.equal(sample.target, again.target)
@@ -40,9 +41,27 @@ def test_input_and_target_show_the_same_place(
     assert (sample.input.shape, sample.input.dtype) == ((1, 3, side, side), torch.float32)
     if halves:
         assert (degrade_toy(sample.input) - sample.target / 255).abs().max() < 2 / 255
-    else:  # halved by one of two modes
+    else:
         blue = 0.7 * sample.input[:, 2] + 0.1
         assert (blue - sample.target[:, 2] / 255).abs().mean() < 0.02
+
+
+def test_pairs_are_halved_in_the_mix_of_use(pairs: Path) -> None:
+    mixed = Pairs(pairs, size=64, halves=False, seed=0)
+    mean, cubic = (
+        Pairs(pairs, size=64, halves=False, seed=0, modes=Modes(area=1 - share, bilinear=0, bicubic=share))
+        for share in (0.0, 1.0)
+    )
+    places = [(epoch, index) for epoch in range(20) for index in range(0, 24, 2)]
+    kinds = [
+        (torch.equal(mixed[each].input, mean[each].input), torch.equal(mixed[each].input, cubic[each].input))
+        for each in places
+    ]
+
+    assert all(is_mean != is_cubic for is_mean, is_cubic in kinds)
+    use = PRESETS["paper"].down.modes
+    share = use.bicubic / (use.area + use.bilinear + use.bicubic)
+    assert sum(is_cubic for _, is_cubic in kinds) / len(kinds) == pytest.approx(share, abs=0.08)
 
 
 def is_ramp(lq: torch.Tensor, axis: int) -> bool:
@@ -58,7 +77,7 @@ def test_the_setting_flip_reaches_the_samples(flip: bool, tmp_path: Path, monkey
         (kind / "ramp").mkdir(parents=True)
         Image.fromarray(frame).save(kind / "ramp" / "00000000.png")
     datasets: list[Pairs] = []
-    monkeypatch.setattr("trainer.lbo.train.run_training", lambda pairs, _settings, _path: datasets.append(pairs))
+    monkeypatch.setattr("trainer.lbo.train.run_training", lambda pairs, *_, **__: datasets.append(pairs))
 
     train_operator(override(preset("lbo-l1", "debug"), [f"data={tmp_path}", f"flip={str(flip).lower()}"]), tmp_path)
 
@@ -71,6 +90,7 @@ def test_samples_differ_and_cover_the_frames(pairs: Path) -> None:
     data = Pairs(pairs, size=64, halves=True, seed=0)
 
     assert len(data) == 24
-    assert data.lengths() == {f"shapes-{n}": 8 for n in range(3)}
+    assert [text.partition(",")[0] for text in data.digests().values()] == ["8 frames"] * 3
+    assert len(set(data.digests().values())) == 3
     crops = {data[epoch, 3].input.numpy().tobytes() for epoch in range(20)}
     assert len(crops) > 15

@@ -1,13 +1,15 @@
-"""Measures of a factor, and the suggested factor."""
+"""Measures of a factor, and the file of a choice."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from trainer.lbo.factor import Measure, measure, suggest_factor
-from trainer.lbo.rescaling import FACTORS
+from trainer.lbo.factor import FactorChoice, Measure, Suggestion, measure, read_choice
+from trainer.lbo.folder import CHOICE_FILE
 
 
 def flat_areas(noise: float = 0, blur: float = 0) -> Image.Image:
@@ -39,9 +41,32 @@ def test_a_picture_of_one_colour_has_measures_of_0() -> None:
     assert measure([Image.new("RGB", (64, 64), "grey")]) == Measure(0, 0)
 
 
-def test_the_suggested_factor_has_few_artefacts_and_is_sharp() -> None:
-    sharpness = dict(zip(FACTORS, (1, 1, 0.98, 0.97, 0.95, 0.9, 0.6, 0.3), strict=True))
-    artefacts = dict(zip(FACTORS, (4, 3.6, 3, 2, 1.2, 0.4, 0.35, 0.3), strict=True))
+def test_a_choice_keeps_its_suggestion(tmp_path: Path) -> None:
+    suggestion = Suggestion(factor=0.6, confidence="medium", runner_up=1.0, about_as_good=(0.6, 1.0))
+    choice = FactorChoice(factor=0.7, by="page", model="v2", suggestion=suggestion, origin={"format": "2"})
 
-    assert suggest_factor({f: Measure(sharpness[f], artefacts[f]) for f in FACTORS}) == 0.5
-    assert suggest_factor({f: Measure(sharpness[f], 1) for f in FACTORS}) == 1  # artefacts are the same everywhere
+    choice.save(tmp_path)
+
+    assert read_choice(tmp_path) == choice
+
+
+def test_a_choice_of_the_first_format_is_read_for_its_origin(tmp_path: Path) -> None:
+    (tmp_path / CHOICE_FILE).write_text(
+        '{"factor": 0.9, "by": "suggestion", "model": "v2", "suggested": 0.9, "origin": {"format": "1"}, '
+        '"hints": [{"factor": 0.9, "sharpness": 0.5, "artefacts": 1.0}]}'
+    )
+
+    choice = read_choice(tmp_path)
+
+    assert choice is not None
+    assert (choice.factor, choice.suggestion, choice.origin) == (0.9, None, {"format": "1"})
+
+
+def test_a_suggestion_is_told_in_words() -> None:
+    sure = Suggestion(factor=1.0, confidence="high", runner_up=0.9, about_as_good=(1.0, 1.0))
+    unsure = Suggestion(factor=0.6, confidence="low", runner_up=1.0, about_as_good=(0.5, 1.0))
+
+    assert sure.describe() == "x1 is suggested with high confidence; the next best is x0.9"
+    assert unsure.describe() == (
+        "x0.6 is suggested with low confidence; the next best is x1; x0.5 to x1 may be as good"
+    )

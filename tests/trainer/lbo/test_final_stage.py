@@ -15,8 +15,10 @@ from trainer.core.records import METRICS_FILE
 from trainer.data.clips import find_clips
 from trainer.degradation.learned.degrader import Degrader
 from trainer.degradation.learned.operator import Operator
+from trainer.degradation.learned.pool import OPERATOR_FILE, pairs_folder, read_pool, save_operator
 from trainer.degradation.settings import LBO_PRESETS, Degradation
 from trainer.errors import CheckpointError, OperatorError, SettingError
+from trainer.origin import write_origin
 from trainer.settings import override
 from trainer.vsr.config import VSRConfig, preset
 from trainer.vsr.dataset import DegradedClips, Sampling
@@ -30,7 +32,7 @@ def read_losses(run: Path) -> list[str]:
 
 def tiny_config(clips: Path, pool: list[Path], *assignments: str) -> VSRConfig:
     tiny = ("network.features=4", "discriminator.features=2", "discriminator.layers=[2,1]", "sampling.size=32")
-    more = ("sampling.frames=3", "records.log=1", "records.preview=0", "steps=2", f"data={clips}")
+    more = ("sampling.frames=3", "records.log=1", "records.preview=0", "steps=2", f"data={clips}", "start=random")
     return override(
         preset("vsr-final", "debug"), [*tiny, *more, f"lbo_pool=[{','.join(map(str, pool))}]", *assignments]
     )
@@ -51,8 +53,22 @@ def test_it_degrades_by_the_pool(clips: Path, tmp_path: Path) -> None:
     assert (down.factors, down.lbo, down.lbo_mode) == ((2, 2), 0.5, "replace")
     shutil.rmtree(tmp_path / "1")
     save_random_operator(tmp_path / "1", halves=False, seed=9)
-    with pytest.raises(CheckpointError, match="was trained with other operators than lbo_pool holds now"):
+    with pytest.raises(CheckpointError, match=r"was trained otherwise: operator 2 was \w+, now"):
         train(tiny_config(clips, pool, "steps=3"), tmp_path / "run")
+
+
+def test_an_operator_beside_other_pairs_than_its_own_is_refused(clips: Path, tmp_path: Path) -> None:
+    operator = Operator(halves=False, features=4)
+    write_origin(pairs_folder(tmp_path), {"factor": "0.5"})
+    save_operator(tmp_path / OPERATOR_FILE, operator, {"stage": "lbo-gan", "pairs: factor": "0.5"})
+    assert len(read_pool([str(tmp_path)], "after_down")) == 1
+
+    write_origin(pairs_folder(tmp_path), {"factor": "0.8"})
+
+    message = r"trained on other pairs than are there now: factor was 0\.5, now 0\.8; .* trainer lbo train "
+    with pytest.raises(OperatorError, match=message):
+        train(tiny_config(clips, [tmp_path]), tmp_path / "run")
+    assert len(read_pool([str(tmp_path / OPERATOR_FILE)], "after_down")) == 1  # a file has no pairs beside it
 
 
 @pytest.mark.parametrize("halves", [False, True])

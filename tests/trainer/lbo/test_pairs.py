@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -15,15 +16,20 @@ import pytest
 from PIL import Image
 
 from tests.trainer.lbo.episodes import open_episode
+from tests.trainer.lbo.networks import save_network
 from trainer.cli import main
 from trainer.data.clips import Frame
 from trainer.errors import CheckpointError, PairError
 from trainer.lbo import folder
-from trainer.lbo.factor import FactorHint, Measure, read_choice, suggest_factor
-from trainer.lbo.pairs import WINDOW_LENGTH, make_pairs
+from trainer.lbo.dataset import Pairs
+from trainer.lbo.factor import FactorHint, Suggestion, read_choice
+from trainer.lbo.pairs import WINDOW_LENGTH, count_missing, make_pairs
 from trainer.lbo.rescaling import FACTORS, Rescaling
 from trainer.lbo.scenes import Scene
+from trainer.lbo.suggestion import MEASURED
+from trainer.origin import ORIGIN_FILE
 from trainer.vsr.weights import load_network
+from vsanimesr.network.torch_network import AnimeSR
 
 
 def names(path: Path) -> list[str]:
@@ -40,7 +46,7 @@ def test_pairs_are_frames_of_the_episode_and_their_pseudo_hq(episode: Path, mode
 
     assert main(["lbo", "pairs", str(episode), "-o", str(out), "--model", model, "--factor", "0.5"]) == 0
 
-    firsts = [window["first"] for window in json.loads((out / folder.WINDOWS_FILE).read_text())]
+    firsts = [window["first"] for window in json.loads((out / folder.WINDOWS_FILE).read_text())["windows"]]
     assert names(folder.lq(out)) == names(folder.hq(out)) == [f"{first:06}" for first in firsts]
     assert {first // 17 for first in firsts} == {0, 1}  # both shots
     frames = read_frames(episode)
@@ -73,39 +79,47 @@ def test_the_recurrence_warms_up_on_the_frame_before_a_pair(episode: Path, debug
     assert not all(np.array_equal(a, b) for a, b in zip(found, cold, strict=True))
 
 
-def test_the_suggestion_compares_all_factors_and_is_kept(episode: Path, model: str, tmp_path: Path) -> None:
-    choice = make_pairs(open_episode(episode), tmp_path, model=model, count=2, pick_factor=None)
-
-    assert choice.by == "suggestion"
-    assert (
-        choice.factor
-        == choice.suggested
-        == suggest_factor({hint.factor: Measure(hint.sharpness, hint.artefacts) for hint in choice.hints})
-    )
-    assert tuple(hint.factor for hint in choice.hints) == FACTORS
-    for scene in folder.scenes(tmp_path).iterdir():
-        assert names(scene) == sorted(["lq.png", *(f"x{factor:.1f}.png" for factor in FACTORS)])
-        with Image.open(scene / "lq.png") as lq, Image.open(scene / "x0.3.png") as hq:
-            assert (lq.size, hq.size) == ((96, 80), (192, 160))
-
-
-def test_the_user_sees_the_scenes_and_chooses_once(
+def test_the_suggestion_is_taken_told_and_kept(
     episode: Path, model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    suggestions: list[float] = []
+    caplog.set_level(logging.INFO)
+    choice = make_pairs(open_episode(episode), tmp_path, model=model, count=2, pick_factor=None)
 
-    def pick_factor(scenes: Sequence[Scene], hints: Sequence[FactorHint], suggested: float) -> float:
+    assert choice.suggestion is not None
+    assert (choice.by, choice.factor) == ("suggestion", choice.suggestion.factor)
+    assert read_choice(tmp_path) == choice
+    assert choice.suggestion.describe() in caplog.messages
+    assert any(f"not with {model}" in line for line in caplog.messages)  # another network than it was measured with
+    assert tuple(hint.factor for hint in choice.hints) == FACTORS
+
+
+def test_missing_pairs_are_counted(episode: Path, model: str, tmp_path: Path) -> None:
+    assert count_missing(tmp_path, 200) == 200
+    make_pairs(open_episode(episode), tmp_path, model=model, count=2, factor=0.5, pick_factor=None)
+    assert count_missing(tmp_path, 200) == 0
+    shutil.rmtree(next(iter(sorted((tmp_path / "pairs" / "hq").iterdir()))))
+    assert count_missing(tmp_path, 200) == 1
+
+
+def test_the_user_sees_the_scenes_and_chooses_once(episode: Path, model: str, tmp_path: Path) -> None:
+    shown: list[Suggestion] = []
+
+    def pick_factor(scenes: Sequence[Scene], hints: Sequence[FactorHint], suggestion: Suggestion) -> float:
         assert [set(scene.pseudo_hq) for scene in scenes] == [set(FACTORS)] * len(scenes)
         assert all(file.is_file() for scene in scenes for file in (scene.lq, *scene.pseudo_hq.values()))
-        assert suggested in {hint.factor for hint in hints}
-        suggestions.append(suggested)
+        assert tuple(hint.factor for hint in hints) == FACTORS
+        shown.append(suggestion)
         return 0.7
 
     for _ in range(2):
         choice = make_pairs(open_episode(episode), tmp_path, model=model, count=2, pick_factor=pick_factor)
         assert (choice.factor, choice.by) == (0.7, "page")
 
-    assert len(suggestions) == 1
+    assert shown == [choice.suggestion]
+    for scene in folder.scenes(tmp_path).glob("0*"):
+        assert names(scene) == sorted(["lq.png", *(f"x{factor:.1f}.png" for factor in FACTORS)])
+        with Image.open(scene / "lq.png") as lq, Image.open(scene / "x0.3.png") as hq:
+            assert (lq.size, hq.size) == ((96, 80), (192, 160))
 
 
 def test_existing_pairs_are_kept_and_another_factor_replaces_them(episode: Path, model: str, tmp_path: Path) -> None:
@@ -117,7 +131,7 @@ def test_existing_pairs_are_kept_and_another_factor_replaces_them(episode: Path,
     make(factor=0.5)
     first = times()
     shutil.rmtree(sorted(folder.hq(tmp_path).iterdir())[0])
-    make()  # with the factor chosen before
+    make(factor=0.5)
     second = times()
     make(factor=0.8)
     third = times()
@@ -129,6 +143,87 @@ def test_existing_pairs_are_kept_and_another_factor_replaces_them(episode: Path,
     choice = read_choice(tmp_path)
     assert choice is not None
     assert choice.factor == 0.8
+
+
+def read_all(path: Path) -> dict[str, bytes]:
+    """Return what the folder of an operator holds."""
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+@pytest.mark.parametrize("factor", [0.5, None])
+def test_pairs_of_something_else_are_made_again(
+    factor: float | None,
+    episode: Path,
+    model: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("trainer.lbo.scenes.FACTORS", MEASURED)
+    random_model = save_network(AnimeSR(features=2, blocks=(1, 0, 0)), tmp_path / "random.safetensors")
+    caplog.set_level(logging.INFO)
+    other = Path(shutil.copytree(episode, tmp_path / "other"))
+    with Image.open(other / "00000007.png") as picture:
+        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other / "00000007.png")
+    make = partial(make_pairs, pick_factor=None, count=1)
+    for number, (path, upscaler) in enumerate([(episode, random_model), (other, random_model), (other, model)]):
+        make(open_episode(path), tmp_path / "out", model=upscaler, factor=factor)
+        make(open_episode(path), tmp_path / f"new-{number}", model=upscaler, factor=factor)
+
+        assert read_all(tmp_path / "out") == read_all(tmp_path / f"new-{number}")
+    assert "pairs is made again: episode was 34 frames, " in caplog.text
+    assert "pairs is made again: model was " in caplog.text
+
+
+def test_pairs_of_other_code_are_made_again(
+    episode: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = partial(make_pairs, open_episode(episode), tmp_path, model=model, count=1, factor=0.5, pick_factor=None)
+
+    def times() -> list[int]:
+        return [file.stat().st_mtime_ns for file in sorted([*tmp_path.glob("pairs/*/*/*.png"), *tmp_path.glob("w*")])]
+
+    make()
+    before = times()
+    make()
+    assert times() == before
+    monkeypatch.setattr("trainer.lbo.pairs.FORMAT", "new")
+    make()
+    assert not set(before) & set(times())
+
+
+def test_clips_are_added_and_removed_with_another_count(episode: Path, model: str, tmp_path: Path) -> None:
+    make = partial(make_pairs, open_episode(episode), tmp_path, model=model, factor=0.5, pick_factor=None)
+    make(count=1)
+    (first,) = folder.hq(tmp_path).iterdir()
+    before = {file: file.stat().st_mtime_ns for file in first.iterdir()}
+
+    make(count=2)
+
+    assert len(names(folder.hq(tmp_path))) == len(names(folder.lq(tmp_path))) == 2
+    assert before == {file: file.stat().st_mtime_ns for file in before}
+    make(count=1)
+    assert names(folder.hq(tmp_path)) == names(folder.lq(tmp_path)) == [first.name]
+
+
+def test_a_factor_that_was_an_argument_is_not_taken_for_a_choice(
+    episode: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.lbo.scenes.FACTORS", MEASURED)
+    make = partial(make_pairs, open_episode(episode), tmp_path, model=model, count=1)
+    make(factor=0.4, pick_factor=None)
+    assert make(pick_factor=None).by == "suggestion"
+    assert make(pick_factor=lambda *_: 0.7).factor == 0.7
+    assert make(pick_factor=None).by == "suggestion"
+
+
+def test_incomplete_pairs_are_not_trained_on(episode: Path, model: str, tmp_path: Path) -> None:
+    make_pairs(open_episode(episode), tmp_path, model=model, count=2, factor=0.5, pick_factor=None)
+    for part in (folder.hq(tmp_path), folder.lq(tmp_path)):
+        shutil.rmtree(sorted(part.iterdir())[0])
+
+    with pytest.raises(PairError, match="holds 1 of 2 pairs; start lbo pairs again to make the others"):
+        Pairs(tmp_path, size=64, halves=False, seed=0)
 
 
 def test_an_interruption_leaves_no_incomplete_clip(
@@ -150,10 +245,10 @@ def test_an_interruption_leaves_no_incomplete_clip(
 
     make_pairs(open_episode(episode), tmp_path, model=model, count=2, factor=0.5, pick_factor=None)
 
-    clips = list(tmp_path.glob("pairs/*/*"))
+    clips = list(tmp_path.glob("pairs/[hl]q/*"))
     assert len(clips) == 4
     assert all(len(names(clip)) == WINDOW_LENGTH - 1 for clip in clips)
-    assert names(tmp_path / "pairs") == ["hq", "lq"]
+    assert names(tmp_path / "pairs") == ["hq", "lq", ORIGIN_FILE]
 
 
 def _make_still(path: Path) -> None:
@@ -209,13 +304,10 @@ def test_unsuitable_arguments_are_refused(
     assert re.search(f"^error: .*{re.escape(message)}", capsys.readouterr().err, re.MULTILINE)
 
 
-def test_damaged_files_in_the_folder_are_an_error(episode: Path, model: str, tmp_path: Path) -> None:
-    for name in (folder.CHOICE_FILE, folder.WINDOWS_FILE):
-        out = tmp_path / name
-        out.mkdir()
-        (out / name).write_text("{")
-        with pytest.raises(PairError, match=f"{name} (is damaged|cannot be read)"):
-            make_pairs(open_episode(episode), out, model=model, count=2, pick_factor=None)
+def test_a_damaged_choice_is_an_error(episode: Path, model: str, tmp_path: Path) -> None:
+    (tmp_path / folder.CHOICE_FILE).write_text("{")
+    with pytest.raises(PairError, match=f"{folder.CHOICE_FILE} cannot be read"):
+        make_pairs(open_episode(episode), tmp_path, model=model, count=2, pick_factor=None)
 
 
 def test_a_missing_model_is_an_error_before_anything_is_made(episode: Path, tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ from safetensors.torch import load_file
 from trainer.cli import main
 from trainer.core import checkpoints
 from trainer.degradation.learned.degrader import Degrader
-from trainer.degradation.learned.pool import OPERATOR_FILE, read_operator
+from trainer.degradation.learned.pool import OPERATOR_FILE, read_operator, read_operator_origin
 from trainer.errors import PairError, TrainerError
 from trainer.lbo import folder
 from trainer.lbo import train as lbo_train
 from trainer.lbo.config import STAGES, OperatorConfig, preset
 from trainer.lbo.dataset import Pairs
 from trainer.lbo.train import train_operator
+from trainer.origin import write_origin
 from trainer.settings import override
 
 TINY = ("records.preview=0", "size=64")
@@ -118,7 +119,7 @@ def test_both_stages_train_resume_and_write_the_operator(pairs_copy: Path, capsy
     assert main(["lbo", "train", str(pairs_copy), "debug", *TINY]) == 0
     assert (pairs_copy / OPERATOR_FILE).read_bytes() == before
     assert main(["lbo", "train", str(pairs_copy), "debug", *TINY, "batch=3"]) == 1
-    assert "was trained with batch=2, now 3" in capsys.readouterr().err
+    assert "was trained otherwise: batch was 2, now 3" in capsys.readouterr().err
 
 
 def test_the_second_stage_starts_from_the_first(pairs_copy: Path) -> None:
@@ -127,6 +128,72 @@ def test_the_second_stage_starts_from_the_first(pairs_copy: Path) -> None:
 
     first, second = (read_last(pairs_copy, stage)["network"] for stage in STAGES)
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_all_stages_are_checked_before_the_first(pairs_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(pairs_copy.rglob("*"))
+    for wrong, message in (
+        (["size=128", "discriminator.layers=[3,3,3]"], "half of size=64 is too small for discriminator.layers"),
+        (["start=nowhere.pth"], "start='nowhere.pth'"),
+        (["losses.perceptual.weight=1", "losses.perceptual.weights=nothing"], "losses.perceptual.weights='nothing'"),
+        (["size=160"], "size=160 is larger"),
+    ):
+        assert main(["lbo", "train", str(pairs_copy), "debug", *TINY, *wrong]) == 1
+        assert message in capsys.readouterr().err
+        assert sorted(pairs_copy.rglob("*")) == before
+    only_gan = ["size=64", "discriminator.layers=[1]", "steps=1", "workers=0", "losses.perceptual.weights=nothing"]
+    assert main(["lbo", "train", str(pairs_copy), "paper", *only_gan]) == 1  # it has no perceptual loss in the first
+    assert "losses.perceptual.weights='nothing'" in capsys.readouterr().err
+    assert sorted(pairs_copy.rglob("*")) == before
+
+
+def test_training_one_stage_again_keeps_the_operator_of_a_later_one(
+    pairs_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["lbo", "train", str(pairs_copy), "debug", *TINY]) == 0
+    before = (pairs_copy / OPERATOR_FILE).read_bytes()
+
+    assert main(["lbo", "train", str(pairs_copy), "debug", *TINY, "--stage", "lbo-l1", "steps=11"]) == 0
+
+    assert (pairs_copy / OPERATOR_FILE).read_bytes() == before
+    assert main(["lbo", "train", str(pairs_copy), "debug", *TINY, "steps=12"]) == 1
+    assert "lbo-gan was trained from lbo-l1, which has more steps to train now" in capsys.readouterr().err
+    assert read_last(pairs_copy, "lbo-l1")["step"] == 11
+    assert main(["lbo", "train", str(pairs_copy), "debug", *TINY, "steps=11"]) == 1
+    assert "lbo-gan was trained otherwise: start was " in capsys.readouterr().err
+    assert main(["lbo", "train", str(pairs_copy), "debug", *TINY, "steps=11", "--renew"]) == 0
+    assert (pairs_copy / OPERATOR_FILE).read_bytes() != before
+    assert read_operator_origin(pairs_copy)["steps"] == "11"
+
+
+def test_an_operator_says_what_it_was_made_of(pairs_copy: Path) -> None:
+    write_origin(folder.pairs(pairs_copy), {"episode": "mine", "clips": "3"})
+    assert main(["lbo", "train", str(pairs_copy), "debug", *TINY]) == 0
+
+    origin = read_operator_origin(pairs_copy)
+
+    assert origin["stage"] == "lbo-gan"
+    assert origin["steps"] == "10"
+    assert origin["pairs: episode"] == "mine"
+    assert origin["clips"].startswith("3, ")
+    assert origin["losses.gan"] == "1"
+    assert not {"workers", "data", "start: name"} & origin.keys()
+
+
+def test_other_pairs_are_refused_and_trained_on_if_asked_for(
+    pairs_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["lbo", "train", str(pairs_copy), "debug", *TINY]) == 0
+    before = (pairs_copy / OPERATOR_FILE).read_bytes()
+    file = folder.hq(pairs_copy) / "shapes-1" / "00000003.png"
+    Image.new("RGB", (128, 128)).save(file)
+
+    assert main(["lbo", "train", str(pairs_copy), "debug", *TINY]) == 1
+
+    assert "lbo-l1 was trained otherwise: clip shapes-1 was 8 frames, " in capsys.readouterr().err
+    assert (pairs_copy / OPERATOR_FILE).read_bytes() == before
+    assert main(["lbo", "train", str(pairs_copy), "debug", *TINY, "--renew"]) == 0
+    assert (pairs_copy / OPERATOR_FILE).read_bytes() != before
 
 
 def test_weights_of_another_shape_are_refused(pairs_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,11 +205,12 @@ def test_weights_of_another_shape_are_refused(pairs_copy: Path, capsys: pytest.C
 
 
 def test_no_operator_is_written_after_a_request_to_stop(pairs_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train_half(settings: OperatorConfig, run: Path) -> None:
+    def train_half(settings: OperatorConfig, run: Path, **_: object) -> None:
         train_operator(settings.model_copy(update={"steps": 5}), run)
 
     monkeypatch.setattr(lbo_train, "train_operator", train_half)
 
+    (pairs_copy / OPERATOR_FILE).write_bytes(b"an older one")
     assert not lbo_train.train_stages(pairs_copy, tiny_config)
 
     assert sorted(path.name for path in pairs_copy.iterdir()) == ["lbo-l1", "pairs"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from trainer.core.config import PRESETS, Optimiser
+from trainer.core.config import PRESETS, SHORT_RUN, Optimiser, lasting
 from trainer.degradation.settings import PRESETS as DEGRADATIONS
 from trainer.errors import SettingError
 from trainer.settings import override
-from trainer.vsr.config import STAGES, VSRConfig, preset
+from trainer.vsr.config import STAGES, VSRConfig, configure, preset
 
 
 @pytest.mark.parametrize("name", ["paper", "release"])
@@ -28,6 +28,40 @@ def test_both_stages_have_the_numbers_of_the_paper(name: str) -> None:
     assert (second.discriminator.features, second.discriminator.layers) == (64, (3, 3, 3))
 
 
+@pytest.mark.parametrize(
+    ("name", "stage", "assignments", "weights"),
+    [
+        ("paper", "vsr-gan", (), (1, 1)),
+        ("finetune", "vsr-final", (), (0.02, 0.1)),
+        ("paper", "vsr-gan", (f"steps={SHORT_RUN}",), (0.02, 0.1)),
+        ("finetune", "vsr-gan", (f"steps={SHORT_RUN + 500}",), (1, 1)),
+        ("paper", "vsr-gan", ("steps=500", "losses.gan=1"), (0.02, 1)),
+        ("paper", "vsr-gan", ("losses.perceptual.weight=0.02", "steps=500"), (0.02, 0.1)),
+        ("release", "vsr-final", ("losses.perceptual.weight=0.5", "losses.gan=0.6", "steps=500"), (0.5, 0.6)),
+        ("paper", "vsr-l1", ("steps=500",), (0, 0)),
+        ("finetune", "vsr-l1", (), (0, 0)),
+        ("debug", "vsr-gan", (), (0, 1)),
+    ],
+)
+def test_short_runs_have_their_own_weights_unless_the_user_gives_some(
+    name: str, stage: str, assignments: tuple[str, ...], weights: tuple[float, float], caplog: pytest.LogCaptureFixture
+) -> None:
+    """docs/reports/learning.md."""
+    with caplog.at_level("INFO"):
+        settings = configure(preset(stage, name), assignments)
+
+    assert (settings.losses.perceptual.weight, settings.losses.gan) == weights
+    names = {"losses.perceptual.weight", "losses.gan"} if all(weights) else set()
+    for each in names:
+        assert (f"{each}=" in caplog.text) != any(text.startswith(each) for text in assignments)
+
+
+def test_the_settings_of_a_preset_that_is_printed_are_those_that_are_taken() -> None:
+    for stage in STAGES:
+        for name in PRESETS:
+            assert configure(preset(stage, name), ()) == preset(stage, name)
+
+
 def test_only_the_release_sharpens_and_only_in_its_first_stage() -> None:
     assert [(stage, name) for stage in STAGES for name in PRESETS if preset(stage, name).losses.sharpen] == [
         ("vsr-l1", "release")
@@ -37,7 +71,7 @@ def test_only_the_release_sharpens_and_only_in_its_first_stage() -> None:
 def test_a_misspelt_preset_gets_a_suggestion() -> None:
     with pytest.raises(SettingError, match="'papper' is not a preset; did you mean 'paper'"):
         preset("vsr-l1", "papper")
-    with pytest.raises(SettingError, match="there are paper, release, debug"):
+    with pytest.raises(SettingError, match="there are finetune, paper, release, debug"):
         preset("vsr-l1", "zzz")
 
 
@@ -52,6 +86,8 @@ def test_a_misspelt_preset_gets_a_suggestion() -> None:
         ("precision=bf32", "'fp32', 'bf16' or 'fp16'"),
         ("network.blocks=[2,3,1]", r"use for example \[5, 3, 2\]"),
         ("network.blocks=[2,1]", "network.blocks"),
+        ("network.fusion=0", "network.fusion"),
+        ("network.fusion=1.5", "network.fusion"),
         ("ema=1", "ema=1"),
         ("records.keep=0", "records.keep=0"),
     ],
@@ -98,3 +134,32 @@ def test_settings_are_read_back_from_json() -> None:
 )
 def test_a_text_setting_keeps_its_text(assignment: str, data: str) -> None:
     assert override(preset("vsr-l1", "paper"), [assignment]).data == data
+
+
+@pytest.mark.parametrize(
+    ("name", "advised"), [("paper", "1, which fits .*=after_down"), ("release", "0.5, .*=replace")]
+)
+def test_the_advised_share_of_a_pool_fits_its_mode(name: str, advised: str) -> None:
+    with pytest.raises(SettingError, match=rf"degradation\.down\.lbo=0 never uses it; set that to {advised}"):
+        override(preset("vsr-l1", name), ["lbo_pool=[a]"])
+
+
+def test_workers_are_a_number_or_auto() -> None:
+    for name in ("paper", "debug"):  # the one has text as default, the other a number
+        for value in (0, 12, "auto"):
+            settings = override(preset("vsr-l1", name), [f"workers={value}"])
+            assert settings.workers == value
+            assert VSRConfig.model_validate_json(settings.model_dump_json()) == settings
+        for wrong in ("-1", "257", "1.5", "all", "true"):
+            with pytest.raises(SettingError, match=r"workers=.* is refused: .*write auto, or a number from 0 to 256"):
+                override(preset("vsr-l1", name), [f"workers={wrong}"])
+
+
+def test_the_width_of_the_fusion_is_part_of_the_network_and_of_what_a_run_names() -> None:
+    base = override(preset("vsr-l1", "paper"), ["network.features=12"])
+    narrow, usual = (override(base, [f"network.fusion={count}"]) for count in (20, 120))
+
+    assert narrow.build_network().recurrent_cell.fusion[0].out_channels == 20
+    assert lasting(narrow)["network.fusion"] == "20"
+    assert lasting(narrow) != lasting(base)
+    assert (usual, lasting(usual)["network.fusion"]) == (base, "null")  # the same network, so the same run

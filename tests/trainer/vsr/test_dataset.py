@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,14 +15,17 @@ from hypothesis import strategies as st
 from numpy.random import SeedSequence
 from torch.utils.data import DataLoader
 
+from tests.trainer.degradation.learned.operators import random_operator
 from trainer.core.loader import ShuffledSampler
 from trainer.data.augment import flip, sample_flips
 from trainer.data.clips import Clip, Frame
 from trainer.data.samples import Position, Sample
+from trainer.data.uint8 import to_float
+from trainer.degradation.learned.degrader import Degrader
 from trainer.degradation.settings import PRESETS
 from trainer.errors import ClipError, SettingError
 from trainer.settings import override
-from trainer.vsr.dataset import DegradedClips, Sampling, _sample_window
+from trainer.vsr.dataset import DegradedClips, DrawnClips, Sampling, _sample_window
 
 SMALL = Sampling(frames=3, size=32)
 
@@ -43,6 +47,9 @@ class GridClip:
 
     def check(self) -> tuple[int, int]:
         return self._size[1], self._size[0]
+
+    def digest(self) -> str:
+        return f"{self.name} {self._size}"
 
 
 CLIPS: list[Clip] = [GridClip("a", 9), GridClip("b", 5), GridClip("c", 30)]
@@ -210,3 +217,64 @@ def test_clips_that_are_too_short_or_too_small_are_named() -> None:
     for assignment in ("size=20", "size=8", "frames=0", "strides=[]", "strides=[0]"):
         with pytest.raises(SettingError, match=assignment.partition("=")[0]):
             override(SMALL, [assignment])
+
+
+POOL = [Degrader(random_operator(halves=False, features=2, seed=seed)) for seed in range(3)]
+
+
+def chosen(data: DrawnClips, step: int, count: int = 12) -> list[set[int | None]]:
+    """Return the operators of each of some clips of a step."""
+    drawn = [data.draw((0, index), step) for index in range(count)]
+    return [{stage.lbo for stage in each.sample.stages} for each in drawn]
+
+
+def with_pool(choice: str, seed: int = 0) -> DrawnClips:
+    degradation = override(PRESETS["paper"], ["down.lbo=1", f"down.lbo_choice={choice}"])
+    return DrawnClips(CLIPS, SMALL, degradation, seed, POOL)
+
+
+def test_one_operator_is_chosen_for_all_clips_of_a_step() -> None:
+    data = with_pool("iteration")
+
+    steps = [chosen(data, step, 4) for step in range(60)]
+
+    assert all(each == [each[0]] * 4 and len(each[0]) == 1 for each in steps)
+    counts = Counter(operator for each in steps for operator in each[0])
+    assert {*counts} == {0, 1, 2}
+    assert all(count >= 10 for count in counts.values())
+    assert [chosen(with_pool("iteration"), step, 1) for step in (40, 41)] == [each[:1] for each in steps[40:42]]
+    assert [chosen(with_pool("iteration", seed=1), step, 1) for step in range(60)] != [each[:1] for each in steps]
+
+
+def test_one_operator_is_chosen_for_each_clip_whatever_the_step() -> None:
+    data = with_pool("clip")
+
+    assert len({operator for each in chosen(data, 0, 40) for operator in each}) == 3
+    assert chosen(data, 0) == chosen(data, 7)
+
+
+def test_the_choice_of_a_step_changes_nothing_else_in_its_samples() -> None:
+    by_step, by_clip = with_pool("iteration"), with_pool("clip")
+    for index in range(8):
+        a, b = (each.draw((3, index), 5) for each in (by_step, by_clip))
+        assert torch.equal(a.hq, b.hq)
+        assert torch.equal(a.words, b.words)
+        assert replace(a.sample, stages=()) == replace(b.sample, stages=())
+        assert [(stage.factor, stage.mode) for stage in a.sample.stages] == [
+            (stage.factor, stage.mode) for stage in b.sample.stages
+        ]
+
+
+def test_a_drawn_batch_has_the_samples_of_the_same_positions() -> None:
+    data = DrawnClips(CLIPS, SMALL, PRESETS["paper"], 0)
+    positions = [(1, 3), (0, 20), (1, 9)]
+
+    target, jobs = data.finish_on(torch.device("cpu"))(data.collate([data.draw(each, 0) for each in positions]))
+
+    for n, position in enumerate(positions):
+        expected = data[position]
+        frames, failures = jobs[n]()
+        assert torch.equal(target[n], expected.target)
+        assert failures == expected.failures
+        close = (to_float(frames) - expected.input).abs() < 1.5 / 255  # a value between two levels is seldom
+        assert close.float().mean() > 0.98

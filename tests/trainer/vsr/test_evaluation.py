@@ -43,6 +43,9 @@ class ShapesClip:
     def check(self) -> tuple[int, int]:
         return 100, 100
 
+    def digest(self) -> str:
+        return self.name
+
 
 class Distance(torch.nn.Module):
     """Stands in for LPIPS, and counts the frames it gets."""
@@ -74,6 +77,20 @@ def test_each_clip_is_scored_for_each_upscaler() -> None:
     ]
     assert found == score([ShapesClip("a"), ShapesClip("b", frames=3)])
     assert found != score([ShapesClip("a"), ShapesClip("b", frames=3)], seed=1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_scores_on_a_gpu_are_those_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    expected = score([ShapesClip("a")])
+    networks, distance = {"net": network().cuda()}, Distance().cuda()
+
+    found = list(score_clips(networks, [ShapesClip("a")], CLEAN, distance))  # type: ignore[arg-type]
+
+    for one, other in zip(found, expected, strict=True):
+        assert one.psnr_y == pytest.approx(other.psnr_y, abs=0.001)
+        assert one.lpips == pytest.approx(other.lpips, rel=1e-4)
 
 
 def test_psnr_of_hardly_degraded_frames_is_that_of_bicubic() -> None:

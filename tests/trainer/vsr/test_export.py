@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 import vapoursynth as vs
+from safetensors import safe_open
 from torch import Tensor
 
 from scripts.studies.arrays import make_clip
@@ -84,7 +87,9 @@ def test_the_filter_returns_the_frames_of_the_trainer(suffix: str, run: Path, tm
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime", "torch"])
-@pytest.mark.parametrize("shape", [Network(features=12, blocks=(3, 2, 1)), Network(features=80, blocks=(2, 0, 0))])
+@pytest.mark.parametrize(
+    "shape", [Network(features=12, blocks=(3, 2, 1), fusion=30), Network(features=80, blocks=(2, 0, 0))]
+)
 def test_networks_of_other_shapes_upscale(shape: Network, backend: str, tmp_path: Path) -> None:
     torch.manual_seed(4)
     small = AnimeSR(**shape.model_dump())
@@ -108,6 +113,20 @@ def test_raw_weights_are_those_of_the_last_step(run: Path, tmp_path: Path) -> No
 
     written = load_weights(str(tmp_path / "raw.safetensors"))
     assert all(np.array_equal(written[name], value.numpy()) for name, value in network(1).state_dict().items())
+
+
+def test_an_exported_file_says_what_it_was_made_of(run: Path, tmp_path: Path) -> None:
+    for name in ("a.safetensors", "a.pth", "a.onnx"):
+        export(run, tmp_path / name)
+
+    with safe_open(tmp_path / "a.safetensors", "pt") as file:
+        origin = file.metadata()["origin"]
+    assert (tmp_path / "a.pth.origin.json").read_text() == origin
+    (prop,) = onnx.load(tmp_path / "a.onnx").metadata_props
+    assert (prop.key, prop.value) == ("origin", origin)
+    found = json.loads(origin)
+    assert (found["stage"], found["steps"], found["weights"], found["batch"]) == ("vsr-l1", "3", "ema", "4")
+    assert not {"data", "start", "workers"} & found.keys()
 
 
 @pytest.mark.parametrize("size", [None, (WIDTH, HEIGHT)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -18,26 +19,46 @@ from torch import Tensor
 from vsanimesr.files import write_atomic
 
 from ...errors import OperatorError
+from ...origin import METADATA_KEY, Origin, differences, parse_origin, read_origin
 from ..settings import LboMode
 from .operator import COLOURS, LBO_SCALE, Operator
 
 OPERATOR_FILE = "operator.safetensors"
 """Name of the operator's file in a folder of `lbo train`."""
+PAIRS_PREFIX = "pairs: "
+"""Beginning of the names, in the origin of an operator, that tell what its pairs were made of."""
 RELEASE_KEY = "params"
 """Key of the weights in the release's files (docs/paper-and-release.md, 3.4)."""
 
 
-def save_operator(path: Path, operator: Operator) -> None:
+def pairs_folder(path: Path) -> Path:
+    """Return the folder of the pairs in the folder of an operator."""
+    return path / "pairs"
+
+
+def save_operator(path: Path, operator: Operator, origin: Origin | None = None) -> None:
     """Write an operator.
+
+    Args:
+        origin: what it was made of, which is written into the file.
 
     Raises:
         OperatorError: the file cannot be written.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in operator.state_dict().items()}
     try:
-        write_atomic(path, save_safetensors(weights))
+        write_atomic(path, save_safetensors(weights, {METADATA_KEY: json.dumps(origin)} if origin else None))
     except OSError as error:
         raise OperatorError(f"{path} cannot be written ({error.strerror or error}); name another folder") from error
+
+
+def read_operator_origin(path: Path) -> Origin:
+    """Return what the operator in a folder of `lbo train` was made of; nothing if there is none, or it does not say."""
+    try:
+        with safetensors.safe_open(path / OPERATOR_FILE, "pt") as file:
+            return parse_origin((file.metadata() or {}).get(METADATA_KEY, "{}"))
+    except (OSError, ValueError, safetensors.SafetensorError):
+        return {}
 
 
 def read_operator(path: Path) -> Operator:
@@ -72,8 +93,11 @@ def read_pool(paths: Sequence[str], mode: LboMode) -> list[Operator]:
         mode: use of the operators. All of them must be trained for it.
 
     Raises:
-        OperatorError: an operator cannot be read, or is trained for the other mode.
+        OperatorError: an operator cannot be read, is trained for the other mode, or is in the folder of other pairs
+            than it was trained on.
     """
+    for path in paths:
+        _require_own_pairs(Path(path).expanduser())
     pool = [read_operator(Path(path).expanduser()) for path in paths]
     for path, operator in zip(paths, pool, strict=True):
         if operator.halves != (mode == "replace"):
@@ -83,6 +107,21 @@ def read_pool(paths: Sequence[str], mode: LboMode) -> list[Operator]:
                 f"{mode}; set the mode, or train it with operator.halves={str(not operator.halves).lower()}"
             )
     return pool
+
+
+def _require_own_pairs(path: Path) -> None:
+    """Refuse the operator in a folder whose pairs were made again since."""
+    before = {
+        name.removeprefix(PAIRS_PREFIX): text
+        for name, text in read_operator_origin(path).items()
+        if name.startswith(PAIRS_PREFIX)
+    }
+    now = read_origin(pairs_folder(path))
+    if before and now and (difference := differences(before, now)):
+        raise OperatorError(
+            f"lbo_pool: the operator in {path} was trained on other pairs than are there now: {difference}; train it "
+            f"again: python -m trainer lbo train {path}"
+        )
 
 
 def fingerprint(operator: Operator) -> str:

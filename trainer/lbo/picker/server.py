@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ...errors import PickerError
-from ..factor import FactorHint
+from ..factor import FactorHint, Suggestion
 from ..scenes import Scene
 
 HOST = "127.0.0.1"
@@ -41,7 +41,7 @@ class _PickerState:
 
     scenes: Sequence[Scene]
     hints: Sequence[FactorHint]
-    suggested: float
+    suggestion: Suggestion
     # A secret part of the address. Other users of this machine and other web pages do not know it.
     token: str = field(default_factory=partial(secrets.token_urlsafe, 16))
     answered: threading.Event = field(default_factory=threading.Event)
@@ -51,14 +51,14 @@ class _PickerState:
         return {
             "scenes": [scene.name for scene in self.scenes],
             "hints": [hint.model_dump() for hint in self.hints],
-            "suggested": self.suggested,
+            "suggestion": self.suggestion.model_dump() | {"text": self.suggestion.describe()},
         }
 
 
 def serve_picker(
     scenes: Sequence[Scene],
     hints: Sequence[FactorHint],
-    suggested: float,
+    suggestion: Suggestion,
     *,
     announce: Callable[[str], object],
     port: int = 0,
@@ -68,7 +68,7 @@ def serve_picker(
 
     Args:
         hints: measures of each factor on offer.
-        suggested: the factor that is selected at first.
+        suggestion: the factor that is selected at first, and how sure it is.
         announce: called with the address of the page.
         port: port to serve on; 0 for a free one.
         browse: open a browser.
@@ -79,7 +79,7 @@ def serve_picker(
     Raises:
         PickerError: the port is in use.
     """
-    state = _PickerState(scenes, hints, suggested)
+    state = _PickerState(scenes, hints, suggestion)
     try:
         server = ThreadingHTTPServer((HOST, port), partial(_Handler, state))
     except (OSError, OverflowError) as error:

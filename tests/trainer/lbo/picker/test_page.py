@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -11,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.browser import needs_chromium, start_chromium, watch_page
 from tests.trainer.lbo.picker.test_server import Client, until
-from trainer.lbo.factor import FactorHint
+from trainer.lbo.factor import FactorHint, Suggestion
 from trainer.lbo.picker.server import serve_picker
 from trainer.lbo.rescaling import FACTORS
 from trainer.lbo.scenes import Scene
 
-CHROMIUM = shutil.which("chromium")
-DISABLED = ("gpu", "quic", "background-networking", "component-update", "sync")
 HINTS = [FactorHint(factor=factor, sharpness=factor, artefacts=factor**2) for factor in FACTORS]
+SUGGESTION = Suggestion(factor=0.5, confidence="medium", runner_up=0.6, about_as_good=(0.5, 0.6))
 SIZE = 240, 180
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+pytestmark = needs_chromium
 
 
 def draw_grid(width: int, height: int, number: int, scene: int) -> Image.Image:
@@ -49,13 +48,8 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[Scene]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in DISABLED)],
-        )
+    with start_chromium() as browser:
         yield browser
-        browser.close()
 
 
 class OpenPage:
@@ -107,16 +101,9 @@ class OpenPage:
 def shown(browser: Browser, scenes: list[Scene]) -> Iterator[OpenPage]:
     """The page at the size of a small laptop. Requests to other hosts and errors in the console fail the test."""
     addresses: list[str] = []
-    requests: list[str] = []
-    errors: list[str] = []
-    with ThreadPoolExecutor(1) as pool:
-        choice = pool.submit(serve_picker, scenes, HINTS, 0.5, announce=addresses.append, browse=False)
+    with ThreadPoolExecutor(1) as pool, watch_page(browser, 1280, 800) as (page, requests):
+        choice = pool.submit(serve_picker, scenes, HINTS, SUGGESTION, announce=addresses.append, browse=False)
         until(lambda: bool(addresses))
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(10_000)
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
         try:
             page.goto(addresses[0])
             shown = OpenPage(page, choice)
@@ -125,16 +112,16 @@ def shown(browser: Browser, scenes: list[Scene]) -> Iterator[OpenPage]:
         finally:
             with suppress(OSError):  # the server has ended
                 Client(addresses[0], choice).choose({"factor": 1.0})
-            page.close()
     assert requests
     assert all(url.startswith((addresses[0], "data:,")) for url in requests)
-    assert not errors
 
 
 def test_factors_have_hints_and_the_suggested_one_is_selected(shown: OpenPage) -> None:
     labels = [button.get_attribute("aria-label") for button in shown.page.locator(".pane button").all()]
 
-    assert labels == [f"Factor {factor:.1f}{', suggested' if factor == 0.5 else ''}" for factor in FACTORS]
+    notes = {0.5: ", suggested", 0.6: ", next best"}
+    assert labels == [f"Factor {factor:.1f}{notes.get(factor, '')}" for factor in FACTORS]
+    assert shown.page.locator("#suggestion").inner_text() == SUGGESTION.describe()
     assert shown.selected() == "Factor 0.5, suggested"
     assert shown.page.locator("#use").inner_text() == "Use \u00d70.5"
     assert [shown.at(pane)[2] for pane in range(len(FACTORS))] == [20 * number for number in range(len(FACTORS))]

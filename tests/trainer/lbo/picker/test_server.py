@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from trainer.errors import PickerError
-from trainer.lbo.factor import FactorHint
+from trainer.lbo.factor import FactorHint, Suggestion
 from trainer.lbo.picker.server import serve_picker
 from trainer.lbo.scenes import Scene
 
@@ -28,6 +28,7 @@ type Headers = Mapping[str, str]
 
 NO_HEADERS: Headers = {}
 HINTS = [FactorHint(factor=factor, sharpness=factor, artefacts=2 * factor) for factor in FACTORS]
+SUGGESTION = Suggestion(factor=0.5, confidence="low", runner_up=0.3, about_as_good=(0.3, 0.5))
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ class Client:
 def client(scenes: list[Scene]) -> Iterator[Client]:
     addresses: list[str] = []
     with ThreadPoolExecutor(1) as pool:
-        choice = pool.submit(serve_picker, scenes, HINTS, 0.5, announce=addresses.append, browse=False)
+        choice = pool.submit(serve_picker, scenes, HINTS, SUGGESTION, announce=addresses.append, browse=False)
         until(lambda: bool(addresses))
         client = Client(addresses[0], choice)
         yield client
@@ -122,7 +123,10 @@ def test_page_pictures_and_description(client: Client, scenes: list[Scene]) -> N
     described: dict[str, Any] = json.loads(client.request("scenes.json")[2])
     assert described["scenes"] == ["scene-0", "scene-1"]
     assert [hint["factor"] for hint in described["hints"]] == list(FACTORS)
-    assert described["suggested"] == 0.5
+    assert described["suggestion"] == {
+        **{"factor": 0.5, "confidence": "low", "runner_up": 0.3, "about_as_good": [0.3, 0.5]},
+        "text": "x0.5 is suggested with low confidence; the next best is x0.3; x0.3 to x0.5 may be as good",
+    }
 
 
 @pytest.mark.parametrize(
@@ -188,13 +192,13 @@ def test_a_port_in_use_is_an_error(scenes: list[Scene]) -> None:
         with pytest.raises(
             PickerError, match=rf"^--port {port} cannot be used \(Address already in use\); use another port"
         ):
-            serve_picker(scenes, HINTS, 0.5, announce=lambda _: None, port=port, browse=False)
+            serve_picker(scenes, HINTS, SUGGESTION, announce=lambda _: None, port=port, browse=False)
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_an_invalid_port_is_an_error(port: int, scenes: list[Scene]) -> None:
     with pytest.raises(PickerError, match=rf"^--port {port} cannot be used \(.*0-65535.*\); use another port"):
-        serve_picker(scenes, HINTS, 0.5, announce=lambda _: None, port=port, browse=False)
+        serve_picker(scenes, HINTS, SUGGESTION, announce=lambda _: None, port=port, browse=False)
 
 
 def test_ctrl_c_ends_the_server(scenes: list[Scene], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +211,7 @@ def test_ctrl_c_ends_the_server(scenes: list[Scene], monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("webbrowser.open", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        serve_picker(scenes, HINTS, 0.5, announce=lambda _: None)
+        serve_picker(scenes, HINTS, SUGGESTION, announce=lambda _: None)
 
     assert len(opened) == 1
     until(lambda: threading.active_count() == before)

@@ -3,9 +3,9 @@
 const ZOOM_STEP = 1.25;
 const [MIN_SCALE, MAX_SCALE] = [0.1, 16];
 
-const { scenes, hints, suggested } = await (await fetch("scenes.json")).json();
+const { scenes, hints, suggestion } = await (await fetch("scenes.json")).json();
 const view = { x: 0, y: 0, scale: 1 }; // picture pixel in the middle of a pane, screen pixels per picture pixel
-const state = { scene: 0, factor: suggested, showSource: false, loads: 0 };
+const state = { scene: 0, factor: suggestion.factor, showSource: false, loads: 0 };
 const element = (id) => document.getElementById(id);
 const panes = hints.map(addPane);
 let source = null;
@@ -16,13 +16,13 @@ function addPane(hint) {
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", "img");
   const button = document.createElement("button");
+  const note = { [suggestion.runner_up]: "next best", [suggestion.factor]: "suggested" }[hint.factor] || "";
   button.append(
-    label(`\u00d7${hint.factor.toFixed(1)}`, hint.factor === suggested ? "suggested" : ""),
+    label(`\u00d7${hint.factor.toFixed(1)}`, note),
     bar("sharpness", hint), figure(`sharpness ${hint.sharpness.toFixed(2)}`),
     bar("artefacts", hint), figure(`artefacts ${hint.artefacts.toFixed(2)}`),
   );
-  button.setAttribute("aria-label",
-    `Factor ${hint.factor.toFixed(1)}${hint.factor === suggested ? ", suggested" : ""}`);
+  button.setAttribute("aria-label", `Factor ${hint.factor.toFixed(1)}${note && ", "}${note}`);
   button.onclick = () => choose(hint.factor);
   canvas.onclick = () => { if (!dragged) choose(hint.factor); };
   box.append(canvas, button);
@@ -217,4 +217,5 @@ element("zoom-out").onclick = () => zoomAround(1 / ZOOM_STEP, 0, 0);
 element("fit").onclick = fit;
 element("source").onclick = () => showSource(!state.showSource);
 element("use").onclick = sendChoice;
+element("suggestion").textContent = suggestion.text;
 await show(0);

@@ -1,0 +1,235 @@
+"""Show what `python -m trainer recipe` gains at its defaults, in a night on two cores.
+
+    python -m scripts.studies.drawing            # draws train clips; needs the extra learn
+    python -m scripts.studies.drawing --hidden   # draws the hidden shows
+    python -m scripts.studies.recipe .data/drawn
+
+Three hidden shows have an episode each, with faults of their own. The episodes are given to recipe as LQ. Networks are
+scored on held-out scenes of the shows, whose HQ only this study reads. The parts:
+
+    variants    recipe with all episodes and with each one; without operators; with the factors that are best by hidden
+                HQ; with wide operators; with NN-only in place of operators
+    scales      multi-scale against single-scale: the same parameters and steps, basic operators only
+
+Only what reductions.py names is smaller than by default. Runs resume, and finished ones are kept: start it again until
+it has finished. With --budget it stops in time. Two cores are done sooner if each works off a seed of its own, by
+OMP_NUM_THREADS=1 and --seed. Writes results.md and pictures into the folder after each seed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from pathlib import Path
+from subprocess import CalledProcessError
+
+import numpy as np
+import torch
+
+from trainer.errors import TrainerError
+from trainer.losses.metrics import Lpips
+from trainer.losses.vgg.lpips_vgg16 import read_lpips_vgg16
+from trainer.vsr.evaluation import BICUBIC
+from trainer.vsr.weights import load_network
+from vsanimesr.network.torch_network import AnimeSR
+
+from ..commands import make_parser, parse_parts
+from ..ledger import Job, Ledger, digest_code, work_off
+from ..repairing import nn_only, table2
+from . import best_factor, layout, nn_only_stage, pictures
+from .best_factor import read_factors
+from .episodes import Data
+from .hidden_faults import FAULTS, HiddenFault
+from .layout import Layout
+from .orders import Scores
+from .reductions import FULL, QUICK, Reductions
+from .runs import BASIC, MULTI, NN_ONLY, POOL, POOL_BEST, POOL_WIDE, SINGLE, Runs, single
+from .scores import MEASURES, Judge, to_arrays
+from .tables import Order, Results, factor_table, order_table, score_table
+
+VARIANTS, SCALES = "variants", "scales"
+BASE = "base"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the study."""
+    parser = make_parser("recipe", __doc__ or "")
+    parser.add_argument("clips", type=Path, help="a folder with the folders train, hidden-episodes and hidden-scenes")
+    parser.add_argument("-o", "--out", type=Path, default=Path("out", "recipe"), help="default: %(default)s")
+    parser.add_argument("--budget", type=float, metavar="MINUTES", help="begin no run that would take longer than this")
+    parser.add_argument("--seed", type=int, help="work off this seed only; other processes may be at other ones")
+    parser.add_argument("--quick", action="store_true", help="two steps of everything: for a trial run")
+    options = parse_parts(parser, (VARIANTS, SCALES), arguments)
+    out = options.out / "quick" if options.quick else options.out
+    study = Study.create(options.clips, out, QUICK if options.quick else FULL, FAULTS)
+    try:
+        done = study.work(options.part, options.budget and 60 * options.budget, options.seed)
+    except (TrainerError, CalledProcessError) as error:
+        _say(str(error))
+        return 1
+    study.report(options.part)
+    _say("the study has finished" if done else "run it again to go on")
+    return 0
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs, scores and report of some episodes."""
+
+    layout: Layout
+    data: Data
+    faults: Sequence[HiddenFault]
+    reductions: Reductions
+
+    @classmethod
+    def create(cls, clips: Path, out: Path, reductions: Reductions, faults: Sequence[HiddenFault]) -> Study:
+        """Return the study of a folder, in the precision of this processor. Its data is written if it is missing."""
+        folders = Layout(out, choose_precision())
+        data = Data(clips, folders.data, reductions.clip_frames, reductions.clips, reductions.size)
+        data.write(faults)
+        return cls(folders, data, faults, reductions)
+
+    @property
+    def runs(self) -> Runs:
+        return Runs(self.layout, self.data, self.faults, self.reductions, _load_lpips)
+
+    @cached_property
+    def judge(self) -> Judge:
+        return Judge(self.data, self.faults, self.layout.scores, _load_lpips, self.reductions.scored_every)
+
+    def jobs(self, parts: Sequence[str], only: int | None = None) -> list[Job]:
+        """Return the jobs of all seeds or of one, seed by seed: a part of the study is worth something."""
+        runs, jobs = self.runs, list(self.runs.prepare())
+        for seed in range(self.reductions.seeds) if only is None else [only]:
+            own: list[Job] = []
+            if VARIANTS in parts:
+                own += runs.variants(seed)
+            if SCALES in parts:
+                own += [runs.scale(name, seed) for name in (SINGLE, MULTI) if (name, seed) != (MULTI, 0)]
+            jobs += [*own, *self._score_jobs(self._sources(parts, seed), seed)]
+        return jobs
+
+    def work(self, parts: Sequence[str], budget: float | None, only: int | None = None) -> bool:
+        """Run what is not done. Return whether all is done now. Raises TrainerError."""
+        return work_off(
+            self.jobs(parts, only),
+            Ledger(self.layout.ledger, digest_code(best_factor, nn_only_stage, nn_only, table2)),
+            budget,
+            _say,
+        )
+
+    def report(self, parts: Sequence[str]) -> None:
+        """Write the tables and pictures of all seeds that have been scored, and print the tables."""
+        seeds = [seed for seed in range(self.reductions.seeds) if self._is_scored(parts, seed)]
+        if not seeds:
+            return
+        text = [_conditions(self, len(seeds)), *map(str, self._tables(parts, seeds))]
+        (self.layout.out / "results.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+        print("\n\n".join(text))
+
+    def _tables(self, parts: Sequence[str], seeds: Sequence[int]) -> Iterable[object]:
+        singles = [single(fault) for fault in self.faults]
+        if VARIANTS in parts:
+            results = self._results(seeds, [NN_ONLY, BASIC, *singles, POOL, POOL_BEST, POOL_WIDE], with_base=True)
+            yield score_table("Repairing held-out scenes", results)
+            yield order_table("Orders of the paper's table 2", results, paper_orders(singles))
+            yield order_table("Other orders", results, OTHER_ORDERS)
+            yield factor_table(read_factors(self.layout.factors), self._suggested(seeds))
+            pictures.plot(results, self.layout.out / "scores.png")
+            shown = {name: self._load(name, seeds[0]) for name in (BASIC, POOL)}
+            networks = {BASE: load_network(str(self.runs.base)), **shown}
+            page = pictures.draw_scenes(self.data, {fault.name: fault for fault in self.faults}, networks)
+            page.save(self.layout.out / "scenes.png")
+        if SCALES in parts:
+            results = self._results(seeds, [SINGLE, MULTI], with_base=False)
+            yield score_table("Multi-scale and single-scale", results)
+            yield order_table("Order of the paper's ablation", results, [(SINGLE, MULTI)])
+
+    def _results(self, seeds: Sequence[int], names: Sequence[str], *, with_base: bool) -> Results:
+        results: dict[str, dict[str, dict[str, Scores]]] = {}
+        if with_base:
+            scores = self.judge.score(load_network(str(self.runs.base)))
+            results = {BICUBIC: to_arrays(scores, bicubic=True), BASE: to_arrays(scores)}
+        for name in names:
+            own = [to_arrays(self.judge.score(self._load(name, seed))) for seed in seeds]
+            results[name] = {
+                measure: {
+                    fault.name: np.concatenate([each[measure][fault.name] for each in own]) for fault in self.faults
+                }
+                for measure in MEASURES
+            }
+        return results
+
+    def _sources(self, parts: Sequence[str], seed: int) -> dict[str, Path]:
+        variants = self.runs.networks(seed) if VARIANTS in parts else {}
+        return (
+            variants
+            | (self.runs.scales(seed) if SCALES in parts else {})
+            | ({BASE: self.runs.base} if not seed else {})
+        )
+
+    def _load(self, name: str, seed: int) -> AnimeSR:
+        return load_network(str({**self.runs.networks(seed), **self.runs.scales(seed)}[name]))
+
+    def _is_scored(self, parts: Sequence[str], seed: int) -> bool:
+        sources = self._sources(parts, seed).values()
+        return all(path.exists() for path in sources) and all(
+            self.judge.is_scored(load_network(str(path))) for path in sources
+        )
+
+    def _score_jobs(self, sources: dict[str, Path], seed: int) -> Iterable[Job]:
+        for name, path in sources.items():
+            run = partial(self._score, path)
+            made_of = (str(self.reductions.scored_every), *self.judge.scenes.values())
+            estimate = self.runs.costs.score
+            yield Job(f"scores of {name} {seed}", estimate, made_of, (path,), path, run, self._has_scores)
+
+    def _score(self, path: Path) -> None:
+        self.judge.score(load_network(str(path)))
+
+    def _has_scores(self, path: Path) -> bool:
+        return self.judge.is_scored(load_network(str(path)))
+
+    def _suggested(self, seeds: Sequence[int]) -> dict[str, list[float]]:
+        return {
+            fault.name: [layout.chosen_factor(layout.operator(self.layout.run(POOL, seed), number)) for seed in seeds]
+            for number, fault in enumerate(self.faults, 1)
+        }
+
+
+def paper_orders(singles: Sequence[str]) -> list[Order]:
+    """Return the orders of the paper's table 2: NN-only, basic operators, each single one, the pool."""
+    return [(NN_ONLY, BASIC), *((BASIC, name) for name in singles), *((name, POOL) for name in singles), (BASIC, POOL)]
+
+
+OTHER_ORDERS: list[Order] = [(BICUBIC, POOL), (BASE, POOL), (BASE, BASIC), (POOL, POOL_BEST), (POOL, POOL_WIDE)]
+
+
+def choose_precision() -> str:
+    """Return bf16 where the processor computes it, else fp32: where it is emulated, it takes a hundred times as long.
+
+    What runs are made of includes it, and so do the names of their folders.
+    """
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
+
+
+def _conditions(study: Study, seeds: int) -> str:
+    return (
+        f"{seeds} of {study.reductions.seeds} seeds, {study.layout.precision}. Reduced, and everything else as recipe "
+        f"has it:\n\n{study.reductions.describe()}"
+    )
+
+
+@cache
+def _load_lpips() -> Lpips:
+    return Lpips(read_lpips_vgg16())
+
+
+def _say(text: str) -> None:
+    print(f"recipe: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Distillation: a small network, the student, learns to give the pictures of a large one, its teacher."""
