@@ -70,18 +70,23 @@ class Optimiser(Settings):
     paper. A recurrent network now and then gets a gradient that is hundreds of times as long as usual. With a high
     learning rate, such a gradient undoes thousands of steps."""
     schedule: Literal["constant", "halved", "cosine"] = "constant"
-    """Course of the learning rates. `constant`: as in the paper. `halved`: half the rate from the middle of the run on,
-    as the release does for operators. `cosine`: falls to zero at the last step; good for short runs."""
+    """Course of the learning rates after the warm-up. `constant`: as in the paper. `halved`: half the rate from the
+    middle of the run on, as the release does for operators. `cosine`: falls to zero at the last step; good for short
+    runs."""
+    warm_up: Annotated[int, Field(ge=0)] = 0
+    """Number of steps at the start in which the learning rates rise to their full height. Adam's first steps move each
+    weight by the whole rate, whatever its gradient, which can make a trained recurrent network unstable."""
 
     def rate_factor(self, step: int, steps: int) -> float:
-        """Return the factor by which the schedule multiplies the learning rates at a step."""
+        """Return the factor by which warm-up and schedule multiply the learning rates at a step."""
+        warm = min(1.0, (step + 1) / (self.warm_up + 1))
         match self.schedule:
             case "constant":
-                return 1.0
+                return warm
             case "halved":
-                return 1.0 if 2 * step < steps else 0.5
+                return warm if 2 * step < steps else warm / 2
             case "cosine":
-                return 0.5 * (1 + cos(pi * step / steps))
+                return warm * 0.5 * (1 + cos(pi * step / steps))
 
 
 class Records(Settings):

@@ -28,15 +28,14 @@ from vsanimesr import paths
 from vsanimesr.files import file_lock, write_atomic
 from vsanimesr.machine import cores
 from vsanimesr.network.shapes import SCALE, SR_CHANNELS
-from vsanimesr.network.torch_network import AnimeSR
 from vsanimesr.progress import count, format_bytes, show_progress
 
 from ..data.samples import Position, Sample
 from ..data.uint8 import UINT8_MAX, round_to_8_bits
 from ..errors import CheckpointError
 from ..origin import Origin, digest_texts
-from ..vsr.recurrence import StateRecurrence
 from .samples import MixedClips
+from .teacher import TeacherRun
 
 _log = logging.getLogger(__name__)
 
@@ -102,13 +101,14 @@ class Answers:
 
     Args:
         samples: the clips.
+        teacher: on the device that computes them.
         origin: what answers are made of: clips, teacher and settings.
         seed: of the order.
     """
 
-    def __init__(self, samples: MixedClips, teacher: AnimeSR, origin: Origin, seed: int) -> None:
+    def __init__(self, samples: MixedClips, teacher: TeacherRun, origin: Origin, seed: int) -> None:
         self._samples = samples
-        self._run = StateRecurrence(teacher)
+        self._run = teacher
         self._seed = seed
         self._key = digest_texts([FORMAT, *(f"{name}={text}" for name, text in sorted(origin.items()))])
         self._origin = origin
@@ -170,12 +170,11 @@ class Answers:
             path.unlink()
         return None
 
-    @torch.no_grad()
     def _answer(self, number: int, threads: ThreadPoolExecutor) -> Path:
         """Let the teacher answer the samples of a block, and write its file."""
         positions = [self._position(BLOCK * number + n) for n in range(BLOCK)]
         inputs = list(threads.map(lambda position: self._samples[position].input, positions))
-        device = next(self._run.parameters()).device
+        device = next(self._run.recurrence.parameters()).device
         states = [self._run(each[None].to(device))[0].half().cpu() for each in inputs]
         small = round_to_8_bits(torch.stack(inputs), truncate=False).movedim(-1, -3).contiguous()
         data = save_safetensors({INPUT: small, STATES: torch.stack(states).contiguous()})
@@ -198,5 +197,5 @@ class Answers:
     def _size(self) -> int:
         """Bytes of a file, to about a percent."""
         frames, _, height, width = self._first.shape
-        channels = SR_CHANNELS + self._run.network.features
+        channels = SR_CHANNELS + self._run.recurrence.network.features
         return BLOCK * frames * height * width * (3 + 2 * channels)

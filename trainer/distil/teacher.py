@@ -24,6 +24,27 @@ STILL = 1e-3
 """Smallest deviation of a channel of the hidden state that counts: one that never changes teaches nothing."""
 
 
+class TeacherRun:
+    """A teacher over clips, in the precision and memory layout of the training.
+
+    Args:
+        network: the teacher. It is changed: to the layout, and to need no gradients.
+    """
+
+    def __init__(self, settings: DistilConfig, network: AnimeSR) -> None:
+        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        network = network.requires_grad_(False).eval().to(memory_format=layout)
+        self.recurrence = StateRecurrence(network, layout=layout)
+        self._dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(settings.precision)
+
+    @torch.no_grad()
+    def __call__(self, lr: Tensor) -> Tensor:
+        """Return the states after each frame. See `StateRecurrence`."""
+        with torch.autocast(lr.device.type, self._dtype, enabled=self._dtype is not None):
+            states: Tensor = self.recurrence(lr)
+        return states
+
+
 class Teacher:
     """A network whose states are learned.
 
@@ -34,17 +55,16 @@ class Teacher:
     def __init__(self, settings: DistilConfig, network: AnimeSR, student: Student) -> None:
         self._settings = settings
         self._student = student
-        self._run = StateRecurrence(network.requires_grad_(False).eval())
+        self._run = TeacherRun(settings, network)
 
     def sources(self) -> Origin:
         """Return the weights of the teacher, and how the student was cut."""
-        return {"teacher": digest_tensors(self._run.network.state_dict()), "cut": self._student.digest}
+        return {"teacher": digest_tensors(self._run.recurrence.network.state_dict()), "cut": self._student.digest}
 
     def to(self, device: torch.device) -> object:
         """Move the network to a device."""
-        return self._run.to(device)
+        return self._run.recurrence.to(device)
 
-    @torch.no_grad()
     def teach(self, batch: Batch) -> Batch:
         """Return a batch whose target is the part of the teacher's states that the student has.
 

@@ -23,7 +23,7 @@ from ..vsr.weights import load_network
 from .answers import Answers
 from .samples import MixedClips, TeacherScorer, degradations
 from .student import CUT, WEIGHTS_FILE, Student, copy_student, cut_student, read_student
-from .teacher import Teacher
+from .teacher import Teacher, TeacherRun
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,9 @@ def distil(settings: DistilConfig, folder: Path, *, renew: bool = False) -> None
     taught: Samples = samples
     if trains and (kept := settings.distillation.kept):
         network.to(require_device(settings))
-        answers = Answers(samples, network, _answer_origin(settings, samples, weights), settings.seed)
+        answers = Answers(
+            samples, TeacherRun(settings, network), _answer_origin(settings, samples, weights), settings.seed
+        )
         taught = answers.open(kept, student.hidden)
     if not settings.start:
         settings = settings.model_copy(update={"start": str(folder / WEIGHTS_FILE)})
@@ -75,13 +77,14 @@ def distil(settings: DistilConfig, folder: Path, *, renew: bool = False) -> None
 
 
 def _answer_origin(settings: DistilConfig, samples: MixedClips, teacher: str) -> Origin:
-    """Return what answers are made of: neither the student nor how it is trained."""
+    """Return what answers are made of: neither the student nor how it is trained, but the precision."""
     groups = {"seed": settings, "sampling": settings, "degradation": settings, "mix": settings.distillation}
     origin: Origin = {}
     for name, group in groups.items():
         others = set(type(group).model_fields) - {name}
         origin |= settings_origin(group, others)
-    return origin | {f"clip {name}": text for name, text in samples.digests().items()} | {TEACHER: teacher}
+    origin |= {f"clip {name}": text for name, text in samples.digests().items()}
+    return origin | {"precision": settings.precision, TEACHER: teacher}
 
 
 def load_teacher(settings: DistilConfig) -> AnimeSR:

@@ -252,7 +252,7 @@ def distil_preset(teacher: str, name: str) -> DistilConfig:
         "network": Network(features=32, fusion=112),
         "sampling": Sampling(frames=15, size=256),
         "losses": Losses(perceptual=Perceptual(weight=0.01)),
-        "optimiser": Optimiser(rate=5e-4, clip=0.1, schedule="cosine"),
+        "optimiser": Optimiser(rate=5e-4, clip=0.1, schedule="cosine", warm_up=200),
         "steps": 20_000,
         "validation": Validation(every=500),
         "records": Records(save=500),

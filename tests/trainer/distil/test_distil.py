@@ -23,7 +23,7 @@ from trainer.degradation.settings import PRESETS
 from trainer.distil import answers
 from trainer.distil.samples import MixedClips, TeacherScorer
 from trainer.distil.student import FILE, WEIGHTS_FILE, Student
-from trainer.distil.teacher import Teacher
+from trainer.distil.teacher import Teacher, TeacherRun
 from trainer.distil.train import distil
 from trainer.errors import CheckpointError, SettingError
 from trainer.settings import override
@@ -248,7 +248,7 @@ def test_answers_are_the_teachers(small: Callable[..., DistilConfig], cache: Pat
     samples = MixedClips(find_clips(Path(settings.data)), settings)
     kept = (1, 4, 8)
 
-    answered = answers.Answers(samples, network, {"of": "test"}, 0).open(5, kept)
+    answered = answers.Answers(samples, TeacherRun(settings, network), {"of": "test"}, 0).open(5, kept)
 
     assert len(answered) == 5
     assert len(answer_files(cache)) == 3
@@ -269,6 +269,17 @@ def test_answers_are_the_teachers(small: Callable[..., DistilConfig], cache: Pat
     assert len(seen) == 5
 
 
+def test_the_teacher_runs_in_the_precision_of_the_training(small: Callable[..., DistilConfig]) -> None:
+    lr = torch.rand(1, 3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    exact, coarse = (
+        TeacherRun(settings, load_network(settings.teacher))(lr)
+        for settings in (small(), small("precision=bf16", "channels_last=true"))
+    )
+
+    assert exact.dtype == coarse.dtype == torch.float32
+    assert 1e-4 < (exact - coarse).abs().mean() / exact.abs().mean() < 0.05
+
+
 def test_answers_are_used_again_by_what_they_are_made_of(
     small: Callable[..., DistilConfig], cache: Path, tmp_path: Path
 ) -> None:
@@ -282,7 +293,7 @@ def test_answers_are_used_again_by_what_they_are_made_of(
     distil(small("steps=1", "distillation.kept=6"), tmp_path / "more")
     assert answer_files(cache).items() > before.items()
 
-    for number, change in enumerate(("seed=1", "sampling.reverse=false", "distillation.mix.dvd=0")):
+    for number, change in enumerate(("seed=1", "sampling.reverse=false", "distillation.mix.dvd=0", "precision=bf16")):
         count = len(answer_files(cache))
         distil(small("steps=1", kept, change), tmp_path / f"other{number}")
         assert len(answer_files(cache)) == count + 2

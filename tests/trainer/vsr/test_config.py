@@ -115,6 +115,15 @@ def test_a_cosine_goes_from_the_full_rate_to_zero() -> None:
     assert {Optimiser().rate_factor(step, 100) for step in range(101)} == {1.0}
 
 
+def test_the_rate_rises_in_the_warm_up_and_then_follows_the_schedule() -> None:
+    def rates(**values: object) -> list[float]:
+        return [Optimiser.model_validate(values).rate_factor(step, 8) for step in range(8)]
+
+    assert rates(warm_up=3) == [0.25, 0.5, 0.75, 1, 1, 1, 1, 1]
+    assert rates(warm_up=3, schedule="halved") == [0.25, 0.5, 0.75, 1, 0.5, 0.5, 0.5, 0.5]
+    assert rates(warm_up=3, schedule="cosine")[3:] == rates(schedule="cosine")[3:]
+
+
 def test_settings_are_read_back_from_json() -> None:
     settings = override(preset("vsr-gan", "release"), ["network.features=12", "start=v2"])
 
