@@ -1,4 +1,4 @@
-"""Progress: lines, and figures in words. `tests/cli/test_upscale.py` has more of it."""
+"""Progress: lines, and figures in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,29 @@ import types
 import pytest
 
 from vsanimesr import progress
-from vsanimesr.progress import Display, Rate, format_rate
+from vsanimesr.progress import Display, Rate, format_bytes, format_rate, format_time
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.2, "1 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (3569, "59 min"),
+        (3599, "1 h"),
+        (7800, "2 h 10 min"),
+        (86399, "1 day"),
+        (2 * 86400 + 3 * 3600, "2 days 3 h"),
+    ],
+)
+def test_times(seconds: float, text: str) -> None:
+    assert format_time(seconds) == text
+
+
+def test_sizes() -> None:
+    assert [format_bytes(size) for size in (4.1e9, 12e6, 1500, 3)] == ["4.1 GB", "12.0 MB", "1.5 kB", "3 bytes"]
 
 
 @pytest.mark.parametrize(

@@ -155,12 +155,17 @@ def format_rate(rate: float) -> str:
 
 
 def format_time(seconds: float) -> str:
-    """Return a time as `45 s`, `12 min` or `2 h 10 min`."""
+    """Return a time with two units at most, rounded: `45 s`, `12 min`, `2 h 10 min`, `3 days 4 h`."""
     if seconds < 59.5:
         return f"{max(seconds, 0.51):.0f} s" if seconds else "0 s"
     minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return count(days, "day") + (f" {hours} h" if hours else "")
 
 
 def format_bytes(count: float) -> str:

@@ -19,7 +19,6 @@ from vsanimesr.episode import job, muxing
 from vsanimesr.episode.manifest import Folder
 from vsanimesr.episode.request import Request
 from vsanimesr.episode.script import upscale_arguments
-from vsanimesr.progress import format_bytes, format_rate, format_time
 
 __all__ = ["inline"]
 pytestmark = needs_episodes
@@ -331,19 +330,6 @@ def test_a_terminal_shows_one_line_that_changes(vfr: Path, tmp_path: Path) -> No
     assert re.search(r"\r\d+/48 frames, ([\d.]+ frames/s, (\d+ s left|finishing)|starting), \d/3 scenes", text), text
     assert "new.mkv: 48 frames, 3 scenes, 7 held frames skipped\r\n" in text
     assert text.endswith("\r\x1b[K")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (0.2, "1 s"), (59.4, "59 s"), (59.6, "1 min"), (3599, "1 h 0 min"), (7800, "2 h 10 min")],
-)
-def test_times(seconds: float, text: str) -> None:
-    assert format_time(seconds) == text
-
-
-def test_figures() -> None:
-    assert [format_rate(rate) for rate in (123.4, 9.96, 9.94, 0.123)] == ["123", "10", "9.9", "0.12"]
-    assert [format_bytes(size) for size in (4.1e9, 12e6, 1500, 3)] == ["4.1 GB", "12.0 MB", "1.5 kB", "3 bytes"]
 
 
 @pytest.mark.usefixtures("inline")

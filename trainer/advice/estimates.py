@@ -10,11 +10,12 @@ from pathlib import Path
 
 from vsanimesr.machine import cores
 from vsanimesr.network.torch_network import AnimeSR
+from vsanimesr.progress import format_time
 
 from ..bench.plan import time_stage
 from ..core import checkpoints
 from ..core.config import RunConfig, lasting
-from ..core.forecast import clock, duration
+from ..core.forecast import clock
 from ..data.clips import Episode
 from ..lbo.pairs import WINDOW_LENGTH
 from ..lbo.rescaling import FACTORS, Rescaling
@@ -48,8 +49,8 @@ def log_estimates(estimates: Sequence[Estimate]) -> None:
         return
     total = sum(each.seconds for each in estimates)
     for each in estimates:
-        _log.info("%s: about %s for %s", each.name, duration(each.seconds), each.of)
-    _log.info("all of it: about %s, ends about %s", duration(total), clock(total))
+        _log.info("%s: about %s for %s", each.name, format_time(each.seconds), each.of)
+    _log.info("all of it: about %s, ends about %s", format_time(total), clock(total))
 
 
 def estimate_training(

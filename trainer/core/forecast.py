@@ -6,13 +6,14 @@ import logging
 import time
 from datetime import datetime, timedelta
 
+from vsanimesr.progress import format_time
+
 _log = logging.getLogger(__name__)
 
 SKIPPED = 2
 """First steps, which start processes and choose kernels: they tell nothing of the others."""
 AFTER = (15.0, 600.0)
 """Seconds of steps after which a forecast is logged. The later one is more exact."""
-MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 class Forecast:
@@ -47,21 +48,7 @@ def forecast(seconds: float, steps: int, now: datetime | None = None) -> str:
     Args:
         seconds: of a step.
     """
-    return f"about {duration(seconds * steps)} for {steps:,} steps, ends about {clock(seconds * steps, now)}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in words, with two units at most."""
-    if seconds < MINUTE:
-        return f"{max(round(seconds), 1)} s"
-    if seconds < HOUR:
-        return f"{round(seconds / MINUTE)} min"
-    if seconds < DAY:
-        hours, minutes = divmod(round(seconds / MINUTE), MINUTE)
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(round(seconds / HOUR), DAY // HOUR)
-    whole = f"{days} day{'s' if days > 1 else ''}"
-    return f"{whole} {hours} h" if hours else whole
+    return f"about {format_time(seconds * steps)} for {steps:,} steps, ends about {clock(seconds * steps, now)}"
 
 
 def clock(seconds: float, now: datetime | None = None) -> str:

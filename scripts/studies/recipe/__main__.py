@@ -13,7 +13,10 @@ scored on held-out scenes of the shows, whose HQ only this study reads. The part
 
 Only what reductions.py names is smaller than by default. Runs resume, and finished ones are kept: start it again until
 it has finished. With --budget it stops in time. Two cores are done sooner if each works off a seed of its own, by
-OMP_NUM_THREADS=1 and --seed. Writes results.md and pictures into the folder after each seed.
+OMP_NUM_THREADS=1 and --seed.
+
+Of each finished seed, seeds/seed-N.json holds all that the report needs. Those of another machine count too: their
+seeds are not trained again. Writes results.md and pictures into the folder after each call.
 """
 
 from __future__ import annotations
@@ -25,15 +28,14 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from subprocess import CalledProcessError
 
-import numpy as np
 import torch
 
 from trainer.errors import TrainerError
 from trainer.losses.metrics import Lpips
 from trainer.losses.vgg.lpips_vgg16 import read_lpips_vgg16
+from trainer.origin import digest_texts
 from trainer.vsr.evaluation import BICUBIC
 from trainer.vsr.weights import load_network
-from vsanimesr.network.torch_network import AnimeSR
 
 from ..commands import make_parser, parse_parts
 from ..ledger import Job, Ledger, digest_code, work_off
@@ -43,13 +45,13 @@ from .best_factor import read_factors
 from .episodes import Data
 from .hidden_faults import FAULTS, HiddenFault
 from .layout import Layout
-from .orders import Scores
 from .reductions import FULL, QUICK, Reductions
 from .runs import BASIC, MULTI, NN_ONLY, POOL, POOL_BEST, POOL_WIDE, SINGLE, Runs, single
-from .scores import MEASURES, Judge, to_arrays
-from .tables import Order, Results, factor_table, order_table, score_table
+from .scores import FORMAT, Judge, to_arrays
+from .seeds import Seed, read_seeds, to_results, to_rows
+from .tables import Order, factor_table, order_table, score_table
 
-VARIANTS, SCALES = "variants", "scales"
+PARTS = VARIANTS, SCALES = "variants", "scales"
 BASE = "base"
 
 
@@ -61,15 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--budget", type=float, metavar="MINUTES", help="begin no run that would take longer than this")
     parser.add_argument("--seed", type=int, help="work off this seed only; other processes may be at other ones")
     parser.add_argument("--quick", action="store_true", help="two steps of everything: for a trial run")
-    options = parse_parts(parser, (VARIANTS, SCALES), arguments)
+    options = parse_parts(parser, PARTS, arguments)
     out = options.out / "quick" if options.quick else options.out
     study = Study.create(options.clips, out, QUICK if options.quick else FULL, FAULTS)
     try:
-        done = study.work(options.part, options.budget and 60 * options.budget, options.seed)
+        budget = None if options.budget is None else 60 * options.budget
+        done = study.work(options.part, budget, options.seed)
+        study.keep()
+        study.report(options.part)
     except (TrainerError, CalledProcessError) as error:
         _say(str(error))
         return 1
-    study.report(options.part)
     _say("the study has finished" if done else "run it again to go on")
     return 0
 
@@ -100,15 +104,17 @@ class Study:
         return Judge(self.data, self.faults, self.layout.scores, _load_lpips, self.reductions.scored_every)
 
     def jobs(self, parts: Sequence[str], only: int | None = None) -> list[Job]:
-        """Return the jobs of all seeds or of one, seed by seed: a part of the study is worth something."""
+        """Return the jobs of all seeds that are not finished, or of one, seed by seed: a part of the study is worth
+        something."""
         runs, jobs = self.runs, list(self.runs.prepare())
         for seed in range(self.reductions.seeds) if only is None else [only]:
-            own: list[Job] = []
-            if VARIANTS in parts:
-                own += runs.variants(seed)
-            if SCALES in parts:
-                own += [runs.scale(name, seed) for name in (SINGLE, MULTI) if (name, seed) != (MULTI, 0)]
-            jobs += [*own, *self._score_jobs(self._sources(parts, seed), seed)]
+            missing = [part for part in parts if not self._is_kept(part, seed)]
+            if VARIANTS in missing:
+                jobs += runs.variants(seed)
+            if SCALES in missing:
+                jobs += [runs.scale(name, seed) for name in (SINGLE, MULTI) if (name, seed) != (MULTI, 0)]
+            if missing:
+                jobs += self._score_jobs(self._sources(missing, seed), seed)
         return jobs
 
     def work(self, parts: Sequence[str], budget: float | None, only: int | None = None) -> bool:
@@ -120,61 +126,80 @@ class Study:
             _say,
         )
 
+    def keep(self) -> None:
+        """Write the files of seeds that are finished, in part or whole."""
+        for number in range(self.reductions.seeds):
+            done = [part for part in PARTS if self._is_scored(part, number)]
+            if not all(self._is_kept(part, number) for part in done):
+                self._seed(done, number).write(self.layout.seeds)
+
     def report(self, parts: Sequence[str]) -> None:
-        """Write the tables and pictures of all seeds that have been scored, and print the tables."""
-        seeds = [seed for seed in range(self.reductions.seeds) if self._is_scored(parts, seed)]
+        """Write the tables and pictures of all finished seeds, and print the tables. Raises PairError."""
+        seeds = self._read_seeds(parts)
         if not seeds:
             return
-        text = [_conditions(self, len(seeds)), *map(str, self._tables(parts, seeds))]
+        text = [_conditions(self, seeds), *map(str, self._tables(parts, seeds))]
         (self.layout.out / "results.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
         print("\n\n".join(text))
 
-    def _tables(self, parts: Sequence[str], seeds: Sequence[int]) -> Iterable[object]:
+    def _read_seeds(self, parts: Sequence[str]) -> list[Seed]:
+        return read_seeds(self.layout.seeds, self._made_of, self._sources(parts, 0))
+
+    def _is_kept(self, part: str, number: int) -> bool:
+        return number in {seed.number for seed in self._read_seeds([part])}
+
+    def _tables(self, parts: Sequence[str], seeds: Sequence[Seed]) -> Iterable[object]:
         singles = [single(fault) for fault in self.faults]
         if VARIANTS in parts:
-            results = self._results(seeds, [NN_ONLY, BASIC, *singles, POOL, POOL_BEST, POOL_WIDE], with_base=True)
+            names = [BICUBIC, BASE, NN_ONLY, BASIC, *singles, POOL, POOL_BEST, POOL_WIDE]
+            results = to_results(seeds, names)
             yield score_table("Repairing held-out scenes", results)
             yield order_table("Orders of the paper's table 2", results, paper_orders(singles))
             yield order_table("Other orders", results, OTHER_ORDERS)
-            yield factor_table(read_factors(self.layout.factors), self._suggested(seeds))
+            yield factor_table([(seed.factors, seed.suggested) for seed in seeds])
             pictures.plot(results, self.layout.out / "scores.png")
-            shown = {name: self._load(name, seeds[0]) for name in (BASIC, POOL)}
-            networks = {BASE: load_network(str(self.runs.base)), **shown}
-            page = pictures.draw_scenes(self.data, {fault.name: fault for fault in self.faults}, networks)
-            page.save(self.layout.out / "scenes.png")
+            self._draw_scenes(seeds)
         if SCALES in parts:
-            results = self._results(seeds, [SINGLE, MULTI], with_base=False)
+            results = to_results(seeds, [SINGLE, MULTI])
             yield score_table("Multi-scale and single-scale", results)
             yield order_table("Order of the paper's ablation", results, [(SINGLE, MULTI)])
 
-    def _results(self, seeds: Sequence[int], names: Sequence[str], *, with_base: bool) -> Results:
-        results: dict[str, dict[str, dict[str, Scores]]] = {}
-        if with_base:
-            scores = self.judge.score(load_network(str(self.runs.base)))
-            results = {BICUBIC: to_arrays(scores, bicubic=True), BASE: to_arrays(scores)}
-        for name in names:
-            own = [to_arrays(self.judge.score(self._load(name, seed))) for seed in seeds]
-            results[name] = {
-                measure: {
-                    fault.name: np.concatenate([each[measure][fault.name] for each in own]) for fault in self.faults
-                }
-                for measure in MEASURES
+    def _draw_scenes(self, seeds: Sequence[Seed]) -> None:
+        """Draw networks of the first seed that was trained here."""
+        for seed in seeds:
+            own = {BASE: self.runs.base, **self.runs.networks(seed.number)}
+            if all(path.exists() for path in own.values()):
+                networks = {name: load_network(str(own[name])) for name in (BASE, BASIC, POOL)}
+                page = pictures.draw_scenes(self.data, {fault.name: fault for fault in self.faults}, networks)
+                page.save(self.layout.out / "scenes.png")
+                return
+
+    @cached_property
+    def _made_of(self) -> dict[str, str]:
+        """What all seeds of a report share."""
+        scenes = {f"scenes of {name}": digest for name, digest in self.judge.scenes.items()}
+        return {"reductions": digest_texts([self.reductions.describe()]), "version of the scores": FORMAT, **scenes}
+
+    def _seed(self, parts: Sequence[str], number: int) -> Seed:
+        base = self.judge.score(load_network(str(self.runs.base)))
+        rows = {BICUBIC: to_rows(to_arrays(base, bicubic=True))}
+        for name, path in self._sources(parts, number).items():
+            rows[name] = to_rows(to_arrays(self.judge.score(load_network(str(path)))))
+        suggested, factors = {}, {}
+        if VARIANTS in parts:
+            pool, factors = self.layout.run(POOL, number), read_factors(self.layout.factors)
+            suggested = {
+                fault.name: layout.chosen_factor(layout.operator(pool, place))
+                for place, fault in enumerate(self.faults, 1)
             }
-        return results
+        return Seed(number, self.layout.precision, self._made_of, rows, factors, suggested)
 
     def _sources(self, parts: Sequence[str], seed: int) -> dict[str, Path]:
         variants = self.runs.networks(seed) if VARIANTS in parts else {}
-        return (
-            variants
-            | (self.runs.scales(seed) if SCALES in parts else {})
-            | ({BASE: self.runs.base} if not seed else {})
-        )
+        return {BASE: self.runs.base, **variants, **(self.runs.scales(seed) if SCALES in parts else {})}
 
-    def _load(self, name: str, seed: int) -> AnimeSR:
-        return load_network(str({**self.runs.networks(seed), **self.runs.scales(seed)}[name]))
-
-    def _is_scored(self, parts: Sequence[str], seed: int) -> bool:
-        sources = self._sources(parts, seed).values()
+    def _is_scored(self, part: str, seed: int) -> bool:
+        sources = self._sources([part], seed).values()
         return all(path.exists() for path in sources) and all(
             self.judge.is_scored(load_network(str(path))) for path in sources
         )
@@ -191,12 +216,6 @@ class Study:
 
     def _has_scores(self, path: Path) -> bool:
         return self.judge.is_scored(load_network(str(path)))
-
-    def _suggested(self, seeds: Sequence[int]) -> dict[str, list[float]]:
-        return {
-            fault.name: [layout.chosen_factor(layout.operator(self.layout.run(POOL, seed), number)) for seed in seeds]
-            for number, fault in enumerate(self.faults, 1)
-        }
 
 
 def paper_orders(singles: Sequence[str]) -> list[Order]:
@@ -215,9 +234,10 @@ def choose_precision() -> str:
     return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
 
 
-def _conditions(study: Study, seeds: int) -> str:
+def _conditions(study: Study, seeds: Sequence[Seed]) -> str:
+    precisions = ", ".join(f"seed {seed.number} in {seed.precision}" for seed in seeds)
     return (
-        f"{seeds} of {study.reductions.seeds} seeds, {study.layout.precision}. Reduced, and everything else as recipe "
+        f"{len(seeds)} of {study.reductions.seeds} seeds: {precisions}. Reduced, and everything else as recipe "
         f"has it:\n\n{study.reductions.describe()}"
     )
 

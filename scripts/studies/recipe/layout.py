@@ -39,6 +39,11 @@ class Layout:
         return self.root / "done.json"
 
     @property
+    def seeds(self) -> Path:
+        """Where files of finished seeds are: those of all precisions."""
+        return self.out / "seeds"
+
+    @property
     def factors(self) -> Path:
         return self.root / "factors.json"
 

@@ -76,15 +76,19 @@ def order_table(title: str, results: Results, orders: Sequence[Order]) -> Table:
     return Table(title, ("order", "measure", "difference", "interval", "beyond chance"), rows, note)
 
 
-def factor_table(scores: Mapping[str, Sequence[FactorScore]], suggested: Mapping[str, Sequence[float]]) -> Table:
-    """Return a row for each episode: the best factor, those suggested, and what they cost."""
+def factor_table(seeds: Sequence[tuple[Mapping[str, Sequence[FactorScore]], Mapping[str, float]]]) -> Table:
+    """Return a row for each episode and each outcome: the best factor, the suggested one, and what it costs.
+
+    Args:
+        seeds: of each one, the scores of the factors of each episode, and the suggested factors.
+    """
     rows = []
-    for episode, own in scores.items():
-        best, by_factor = find_best(own), {each.factor: each for each in own}
-        for factor in sorted(set(suggested[episode])):
-            chosen = by_factor[factor]
+    for episode in seeds[0][0]:
+        for scores, suggested in seeds:
+            best, factor = find_best(scores[episode]), suggested[episode]
+            chosen = next(each for each in scores[episode] if each.factor == factor)
             cost = (f"{best.psnr - chosen.psnr:.2f}", f"{chosen.lpips - best.lpips:.4f}")
             rows.append((episode, f"{best.factor:.1f}", f"{factor:.1f}", *cost))
     columns = ("episode", "best factor", "suggested", "cost, dB", "cost, LPIPS")
     note = "Pseudo-HQ of the episode against its hidden HQ, R, G, B. A negative cost: the other measure decided."
-    return Table("Factors", columns, rows, note)
+    return Table("Factors", columns, list(dict.fromkeys(rows)), note)

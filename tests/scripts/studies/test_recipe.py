@@ -606,11 +606,27 @@ def test_the_study_runs_by_the_command_line_and_resumes(
     assert log == ["vsr-l1", "vsr-l1"]
     assert "run it again to go on" in printed.err
     assert "the study has finished" in printed.err
-    text = (tmp_path / "out" / "quick" / "results.md").read_text()
+    file = tmp_path / "out" / "quick" / "results.md"
+    text = file.read_text()
     assert text in printed.out + "\n"
     assert "| single-scale < multi-scale |" in text
-    assert "1 of 1 seeds, " in text
+    assert "1 of 1 seeds: seed 0 in " in text
     assert "`network.features=4`" in text
+
+    # Elsewhere the file of the seed is enough for the report, and only the base network is trained.
+    kept = tmp_path / "out" / "quick" / "seeds" / "seed-0.json"
+    elsewhere = tmp_path / "elsewhere" / "quick" / "seeds" / "seed-0.json"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_bytes(kept.read_bytes())
+    arguments[2] = str(tmp_path / "elsewhere")
+    log.clear()
+    assert study.main(arguments) == 0
+    assert log == ["vsr-l1"]
+    assert (tmp_path / "elsewhere" / "quick" / "results.md").read_text() == text
+
+    elsewhere.write_text(kept.read_text().replace('"version of the scores": "1"', '"version of the scores": "0"'))
+    assert study.main(arguments) == 1
+    assert "is of another study (version of the scores" in capsys.readouterr().err
 
 
 # The report
@@ -656,7 +672,8 @@ def test_the_table_has_means_and_the_deviation_of_seeds() -> None:
 
 def test_the_cost_of_a_suggested_factor_is_to_the_best_one() -> None:
     own = [FactorScore(1.0, 20.0, 0.30), FactorScore(0.7, 22.0, 0.20)]
-    table = factor_table({"tape": own, "grain": own}, {"tape": [1.0, 1.0, 0.7], "grain": [0.7]})
+    both = {"tape": own, "grain": own}
+    table = factor_table([(both, {"tape": factor, "grain": 0.7}) for factor in (0.7, 1.0, 1.0)])
 
     assert list(table.rows) == [
         ("tape", "0.7", "0.7", "0.00", "0.0000"),

@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.trainer.lbo.networks import save_debug_network
 from trainer.advice import estimates
 from trainer.core import forecast
-from trainer.core.forecast import Forecast, clock, duration
+from trainer.core.forecast import Forecast, clock
 from trainer.data.clips import require_clip
 from trainer.data.toy_clips import write_toy_clips, write_toy_episode
 from trainer.lbo import config as lbo_config
@@ -29,23 +29,6 @@ def _short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 NOW = datetime(2026, 11, 26, 12, 20)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.2, "1 s"),
-        (59, "59 s"),
-        (60, "1 min"),
-        (3599, "60 min"),
-        (3600, "1 h"),
-        (5 * 3600 + 20 * 60, "5 h 20 min"),
-        (86400, "1 day"),
-        (2 * 86400 + 3 * 3600, "2 days 3 h"),
-    ],
-)
-def test_durations_in_words(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
 
 
 def test_a_forecast_tells_when_it_ends() -> None:
