@@ -18,6 +18,7 @@ from vsanimesr.backends import openvino
 from vsanimesr.backends.base import Frame
 from vsanimesr.backends.openvino import OpenVINOBackend
 from vsanimesr.errors import BackendError, TooLittleMemoryError
+from vsanimesr.network.graph import padded_size
 from vsanimesr.weights.load import read_weights
 
 WIDTH, HEIGHT = SIZE
@@ -174,6 +175,32 @@ def test_int8_convolutions_run_in_integers() -> None:
 
     # All but the first and the last of the network. Which of its kernels OpenVINO takes depends on the processor.
     assert sum(kind.lower().endswith("i8") for kind in kinds) == 24
+
+
+@pytest.mark.parametrize("precision", supported())
+def test_the_layout_of_the_first_input_changes_no_bit(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    channels_last = run(precision)
+    monkeypatch.setattr(openvino, "_concatenate_channels_last", lambda model: None)
+    monkeypatch.setattr(openvino, "load_or_build", lambda key, build, load: load(memoryview(build())))
+
+    assert np.array_equal(run(precision), channels_last)
+
+
+@pytest.mark.parametrize("precision", supported())
+def test_the_first_input_is_put_together_channels_last(precision: str) -> None:
+    """As OpenVINO runs it: with the channels of window and state in front, it would turn both, and then all of it."""
+    with start(precision) as backend:
+        runtime = backend._requests[0]._request.get_compiled_model().get_runtime_model()
+    shapes = [
+        list(node.get_output_shape(0))
+        for node in runtime.get_ordered_ops()
+        if node.get_rt_info()["layerType"].astype(str) == "Concatenation"
+    ]
+
+    channels = {"fp32": 121, "bf16": 130}[precision]  # with bf16 the window has two parts
+    size = [padded_size(HEIGHT), padded_size(WIDTH)]
+    assert [1, *size, channels] in shapes
+    assert [1, channels, *size] not in shapes
 
 
 def test_int8_needs_ranges_of_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
