@@ -105,10 +105,10 @@ def test_work_is_timed_without_its_first_call() -> None:
     calls: list[float] = []
 
     def work() -> None:
-        calls.append(0.2 if not calls else 0.01)
+        calls.append(0.5 if not calls else 0.01)
         time.sleep(calls[-1])
 
-    assert seconds_each(work, 0.0) == pytest.approx(0.01, abs=0.02)
+    assert 0.009 < seconds_each(work, 0.0) < 0.25  # a busy machine wakes late
     assert len(calls) == 2
 
 
