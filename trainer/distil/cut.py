@@ -4,6 +4,9 @@ Of each layer those channels are kept whose part in what the next layer computes
 Then the weights are fitted anew, one convolution after the other as they run: what the student's layer gets should give
 what the teacher's layer gives. That is linear, so least squares solves it, and each layer makes up for what the ones
 before it lost.
+
+A student that has learned before is not cut: it keeps its weights, and is matched with its teacher, whose channels of
+the hidden state its own are most like.
 """
 
 from __future__ import annotations
@@ -39,8 +42,8 @@ class Cut:
     """A student that has learned nothing yet."""
 
     network: AnimeSR
-    hidden: Kept
-    """The channels of the teacher's hidden state that the student's stand for, in order."""
+    hidden: Tensor
+    """The channels of the teacher's hidden state that the student's stand for, in order, int64."""
     deviations: tuple[float, ...]
     """Standard deviation of each of these channels."""
     contributions: dict[str, float]
@@ -84,6 +87,30 @@ def cut(teacher: AnimeSR, shape: Shape, clips: Tensor) -> Cut:
     _fit(student, teacher, Steps(steps.window, steps.sr, steps.hidden[:, hidden]), outputs, features, hidden, choose)
     state = functional.leaky_relu(outputs["fusion.2"].output[:, SR_CHANNELS + hidden], SLOPE)
     return Cut(student.eval(), hidden, tuple(state.std((0, 2, 3)).tolist()), choose.shares)
+
+
+@torch.no_grad()
+def match(teacher: AnimeSR, student: AnimeSR, clips: Tensor) -> Cut:
+    """Return a student that has learned before as if it had been cut: with the channels that its own stand for.
+
+    Args:
+        clips: as for `cut`.
+    """
+    states = (_run(network, clips).hidden[len(clips) :] for network in (teacher, student))  # the first ones are zero
+    expected, own = (each.transpose(0, 1).flatten(1) for each in states)
+    likeness = _standardise(own) @ _standardise(expected).T / own.shape[1]  # correlations: (own, expected)
+    hidden = torch.zeros(len(own), dtype=torch.int64)
+    for _ in range(len(own)):
+        place, channel = divmod(int(likeness.argmax()), likeness.shape[1])
+        hidden[place] = channel
+        likeness[place] = likeness[:, channel] = -torch.inf
+    return Cut(student.eval(), hidden, tuple(expected[hidden].std(1).tolist()), {})
+
+
+def _standardise(values: Tensor) -> Tensor:
+    """Return rows with mean 0 and deviation 1; rows that never change become 0."""
+    centred = values - values.mean(1, keepdim=True)
+    return centred / centred.std(1, keepdim=True).clamp(min=torch.finfo(values.dtype).tiny)
 
 
 def _run(teacher: AnimeSR, clips: Tensor) -> Steps:

@@ -1,4 +1,4 @@
-"""The student before its first step: cut once, kept in the folder of its run with what it was made of."""
+"""The student before its first step: cut or matched once, kept in the folder of its run with what it was made of."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from vsanimesr.files import write_atomic
 from vsanimesr.network.torch_network import AnimeSR
 from vsanimesr.weights.load import load_weights
 
+from ..core.start import load_start
 from ..data.samples import Samples
 from ..errors import CheckpointError
 from ..origin import METADATA_KEY, Origin, differences, digest_files
 from ..vsr.config import DistilConfig
-from .cut import FORMAT, Cut, cut
+from .cut import FORMAT, Cut, cut, match
 
 _log = logging.getLogger(__name__)
 
 WEIGHTS_FILE, FILE = "cut.safetensors", "cut.json"
-CUT = "version of the cut"
-"""Name in the origin of a student."""
+CUT, START = "version of the cut", "weights it starts from"
+"""Names in the origin of a student."""
 MOST_FRAMES = 5
 """Frames of a sample that the cut looks at: every second one, the first included, which has no state before it."""
 
 
 @dataclass(frozen=True)
 class Student:
-    """How a student was cut out of its teacher."""
+    """How a student was cut out of its teacher, or matched with it."""
 
     hidden: tuple[int, ...]
     """Channels of the teacher's hidden state that the student's stand for, in order."""
@@ -54,8 +55,9 @@ class Student:
         return f"{self.weights}, hidden state {','.join(map(str, self.hidden))}"
 
 
-def cut_student(settings: DistilConfig, teacher: AnimeSR, samples: Samples, sources: Origin, folder: Path) -> Student:
-    """Return the student of a run. It is cut if that has not been done, or if it was made of something else.
+def make_student(settings: DistilConfig, teacher: AnimeSR, samples: Samples, sources: Origin, folder: Path) -> Student:
+    """Return the student of a run: cut, or matched if the run starts from weights. What is in the folder is kept if it
+    was made of the same.
 
     Args:
         samples: the first of them, in a random order, are what it is cut by.
@@ -63,18 +65,27 @@ def cut_student(settings: DistilConfig, teacher: AnimeSR, samples: Samples, sour
         folder: folder of the run, where the files are kept.
 
     Raises:
-        CheckpointError: the files cannot be written.
+        CheckpointError: the files cannot be written, or the weights to start from cannot be used.
     """
     origin = sources | {CUT: FORMAT}
     if (kept := read_student(folder)) and kept.origin == origin:
         return kept
     if kept:
-        _log.info("cutting the student again: %s", differences(kept.origin, origin))
-    _log.info("cutting the student out of %s by %d clips", settings.teacher, settings.distillation.clips)
-    found = cut(teacher, settings.network.shape, _clips(settings, samples))
+        _log.info("making the student again: %s", differences(kept.origin, origin))
+    found = _make(settings, teacher, _clips(settings, samples))
     for kind, share in found.contributions.items():
         _log.info("%s: the kept channels have %.0f %% of the contributions", kind, 100 * share)
     return _write(found, origin, folder)
+
+
+def _make(settings: DistilConfig, teacher: AnimeSR, clips: Tensor) -> Cut:
+    if not settings.start:
+        _log.info("cutting the student out of %s by %d clips", settings.teacher, len(clips))
+        return cut(teacher, settings.network.shape, clips)
+    _log.info("matching %s with %s by %d clips", settings.start, settings.teacher, len(clips))
+    network = settings.build_network()
+    load_start(settings.start, network, network, settings.shape_settings)
+    return match(teacher, network, clips)
 
 
 def read_student(folder: Path) -> Student | None:
@@ -89,17 +100,6 @@ def read_student(folder: Path) -> Student | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, WeightsError):
         return None
     return student
-
-
-def copy_student(source: Path, folder: Path) -> None:
-    """Copy the student of another run into the folder of the run that goes on with it.
-
-    Raises:
-        CheckpointError: the folder cannot be written.
-    """
-    with _writing(folder):
-        for name in (WEIGHTS_FILE, FILE):
-            write_atomic(folder / name, (source / name).read_bytes())
 
 
 def _clips(settings: DistilConfig, samples: Samples) -> Tensor:

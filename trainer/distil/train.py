@@ -11,18 +11,19 @@ from ..core import checkpoints
 from ..core.config import lasting
 from ..core.fabric import require_device
 from ..core.run import trained_otherwise
+from ..core.start import describe_start
 from ..core.train import check_settings, run_training
 from ..data.pool import pack_clips
 from ..data.samples import Samples
 from ..degradation import codec
-from ..errors import CheckpointError, SettingError
+from ..errors import SettingError
 from ..origin import Origin, differences, digest_tensors, settings_origin
 from ..vsr.config import DistilConfig
 from ..vsr.train import divide_clips
 from ..vsr.weights import load_network
 from .answers import Answers
 from .samples import MixedClips, TeacherScorer, degradations
-from .student import CUT, WEIGHTS_FILE, Student, copy_student, cut_student, read_student
+from .student import CUT, START, WEIGHTS_FILE, Student, make_student, read_student
 from .teacher import Teacher, TeacherRun
 
 _log = logging.getLogger(__name__)
@@ -51,11 +52,13 @@ def distil(settings: DistilConfig, folder: Path, *, renew: bool = False) -> None
     _check(settings, folder, samples, scorer)
     weights = digest_tensors(network.state_dict())
     origin = lasting(settings) | samples.digests() | {TEACHER: weights}
-    student = _kept_student(settings, folder, origin, renew=renew)
+    if settings.start:
+        origin[START] = describe_start(settings.start)
+    student = _kept_student(folder, origin, renew=renew)
     trains = renew or not checkpoints.is_finished(folder, settings.steps)
     if trains:
         samples = MixedClips(pack_clips(clips, settings.memory), settings)
-    student = student or cut_student(settings, network, samples, origin, folder)
+    student = student or make_student(settings, network, samples, origin, folder)
     taught: Samples = samples
     if trains and (kept := settings.distillation.kept):
         network.to(require_device(settings))
@@ -63,11 +66,9 @@ def distil(settings: DistilConfig, folder: Path, *, renew: bool = False) -> None
             samples, TeacherRun(settings, network), _answer_origin(settings, samples, weights), settings.seed
         )
         taught = answers.open(kept, student.hidden)
-    if not settings.start:
-        settings = settings.model_copy(update={"start": str(folder / WEIGHTS_FILE)})
     run_training(
         taught,
-        settings,
+        settings.model_copy(update={"start": str(folder / WEIGHTS_FILE)}),
         folder,
         validation=settings.validation,
         scorer=scorer,
@@ -127,27 +128,12 @@ def _check(settings: DistilConfig, folder: Path, samples: MixedClips, scorer: Te
         scorer.check()
 
 
-def _kept_student(settings: DistilConfig, folder: Path, origin: Origin, *, renew: bool) -> Student | None:
-    """Return the student that a run starts from, or has started from; None if it has to be cut.
+def _kept_student(folder: Path, origin: Origin, *, renew: bool) -> Student | None:
+    """Return the student that a run has started from; None if it has to be made.
 
     Raises:
-        CheckpointError: `start` has none, or the run that is to be resumed has another one.
+        CheckpointError: the run that is to be resumed has another one.
     """
-    if settings.start:
-        source = Path(settings.start).expanduser()
-        student = read_student(source)
-        if student is None:
-            raise CheckpointError(
-                f"start={settings.start!r} is no folder of a distillation; leave start out, and the student is cut out "
-                "of its teacher"
-            )
-        if student.origin.get(TEACHER) != origin[TEACHER]:
-            raise CheckpointError(
-                f"start={settings.start!r} was cut out of another teacher than {settings.teacher}; name that one, or "
-                "leave start out"
-            )
-        copy_student(source, folder)
-        return student
     if renew or not checkpoints.paths_in(folder):
         return None
     student = read_student(folder)

@@ -12,7 +12,7 @@ from torch.nn import functional
 from tests.trainer.clips import cartoon_clip
 from trainer.data.uint8 import UINT8_MAX
 from trainer.degradation.scaling import downscale
-from trainer.distil.cut import contributions, cut, fit_convolution
+from trainer.distil.cut import contributions, cut, fit_convolution, match
 from trainer.losses.metrics import psnr
 from trainer.vsr.recurrence import Recurrence
 from vsanimesr.network.shapes import SR_CHANNELS, Shape
@@ -143,3 +143,37 @@ def test_the_deviations_are_those_of_the_hidden_state(clips: Tensor) -> None:
     with torch.no_grad():
         *_, (_, _, hidden) = Recurrence(teacher).steps(clips)  # of an odd number of frames, the cut sees the last
     assert list(found.deviations) == pytest.approx(hidden[:, found.hidden].std((0, 2, 3)).tolist(), rel=0.5)
+
+
+def test_a_student_is_matched_with_the_channels_that_its_own_are_like(clips: Tensor) -> None:
+    """They are in another order, of another size, and two of them are like the same one."""
+    teacher = network(Shape(9, BLOCKS, 20), 6)
+    order = torch.tensor([5, 2, 8, 0])
+    shape = Shape(4, BLOCKS, 10)
+
+    class Permuted(AnimeSR):
+        """Runs the teacher, and has some of its channels."""
+
+        def initial_state(self, cur: Tensor) -> tuple[Tensor, Tensor]:
+            self.state = teacher.initial_state(cur)
+            return self.state[0], self.state[1][:, order]
+
+        def forward(
+            self, prev: Tensor, cur: Tensor, next: Tensor, sr: Tensor, hidden: Tensor
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            frame, *self.state = teacher(prev, cur, next, *self.state)
+            own = self.state[1][:, order] * torch.tensor([0.5, 3.0, 1.0, 1.0]).view(1, -1, 1, 1)
+            own[:, 3] = own[:, 2] + 0.05 * own[:, 3]
+            return frame, self.state[0], own
+
+    student = Permuted(features=shape.features, blocks=shape.blocks, fusion=shape.fusion)
+
+    found = match(teacher, student, clips)
+
+    assert found.hidden[:3].tolist() == order[:3].tolist()
+    assert len(set(found.hidden.tolist())) == 4
+    assert found.network is student
+    with torch.no_grad():
+        _, second, _, fourth, _ = (hidden for _, _, hidden in Recurrence(teacher).steps(clips))
+    kept = torch.cat([second, fourth])[:, found.hidden]
+    assert list(found.deviations) == pytest.approx(kept.std((0, 2, 3)).tolist(), rel=1e-4)

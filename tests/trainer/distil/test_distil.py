@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -215,18 +216,22 @@ def test_a_damaged_cut_is_made_again(damage: str, small: Callable[..., DistilCon
     assert newest(run)["step"] == 2
 
 
-def test_the_next_run_may_start_from_a_student(small: Callable[..., DistilConfig], tmp_path: Path) -> None:
-    distil(small("steps=2"), tmp_path / "first")
+def test_a_run_may_start_from_a_student_or_any_weights(small: Callable[..., DistilConfig], tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    distil(small("steps=2"), first)
+    export(first, tmp_path / "student.safetensors")
 
-    distil(small("steps=1", "seed=3", f"start={tmp_path / 'first'}"), tmp_path / "second")
+    distil(small("steps=1", "seed=3", f"start={first}"), second)
+    distil(small("steps=1", "seed=3", f"start={tmp_path / 'student.safetensors'}"), tmp_path / "third")
 
-    assert (tmp_path / "second" / FILE).read_bytes() == (tmp_path / "first" / FILE).read_bytes()
-    other = write_network(tmp_path / "other.safetensors", 5)
-    with pytest.raises(CheckpointError, match=r"start=.*first' was cut out of another teacher than .*other"):
-        distil(small("steps=1", f"teacher={other}", f"start={tmp_path / 'first'}"), tmp_path / "third")
-    (tmp_path / "second" / FILE).unlink()
-    with pytest.raises(CheckpointError, match=r"start=.* is no folder of a distillation; leave start out"):
-        distil(small("steps=1", f"start={tmp_path / 'second'}"), tmp_path / "third")
+    assert (second / WEIGHTS_FILE).read_bytes() != (first / WEIGHTS_FILE).read_bytes()
+    begun, learned = load_weights(str(second / WEIGHTS_FILE)), load_weights(str(tmp_path / "student.safetensors"))
+    assert all(np.array_equal(begun[name], learned[name]) for name in learned)
+    assert equal(second, tmp_path / "third")
+    with pytest.raises(CheckpointError, match=r"trained otherwise: weights it starts from"):
+        distil(small("steps=1", "seed=3", f"start={second}"), tmp_path / "third")
+    with pytest.raises(CheckpointError, match=r"is of another network"):
+        distil(small("steps=1", "network.features=3", f"start={first}"), tmp_path / "fourth")
 
 
 def answer_files(cache: Path) -> dict[str, int]:
