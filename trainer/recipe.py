@@ -12,7 +12,14 @@ from tempfile import TemporaryDirectory
 from vsanimesr.errors import AnimeSRError
 from vsanimesr.weights.release import MODEL_NAMES
 
-from .advice.estimates import Estimate, estimate_decoding, estimate_pairs, estimate_training, log_estimates
+from .advice.estimates import (
+    Estimate,
+    estimate_decoding,
+    estimate_page,
+    estimate_pairs,
+    estimate_training,
+    log_estimates,
+)
 from .advice.hq import advise_on_hq
 from .advice.sources import require_fit_sources
 from .core import checkpoints
@@ -232,6 +239,9 @@ def _estimate(
         estimates += estimate_decoding(network[0][0])
     for settings, run in network:
         estimates += estimate_training(str(run), settings, run, kinds, renew=recipe.renew)
+    if estimates:
+        page = str(recipe.folder / REPORT_FILE)
+        estimates.append(estimate_page(page, episodes, load_network(recipe.upscaler)))
     return estimates
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vsanimesr.machine import cores
 from vsanimesr.network.torch_network import AnimeSR
+from vsanimesr.options import Options
 from vsanimesr.progress import format_time
 
 from ..bench.plan import time_stage
@@ -20,6 +21,8 @@ from ..data.clips import Episode
 from ..lbo.pairs import WINDOW_LENGTH
 from ..lbo.rescaling import FACTORS, Rescaling
 from ..lbo.scenes import SCENE_COUNT, SCENE_FRAMES
+from ..report.page import SCENES
+from ..report.scenes import SHOWN
 from ..vsr.config import VSRConfig
 from ..vsr.train import divide_clips
 
@@ -30,7 +33,7 @@ TRIAL = 20.0
 DECODED_FRAMES = 16
 """Frames that are decoded to see how long HQ takes."""
 PAIR_FRAMES = 2
-"""Frames that are upscaled to see how long pairs take."""
+"""Frames that are upscaled to see how long pairs and the page take."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +108,21 @@ def estimate_decoding(settings: VSRConfig) -> list[Estimate]:
 
 def estimate_pairs(name: str, episode: Episode, network: AnimeSR, count: int, factor: float | None) -> Estimate:
     """Estimate the making of an episode's pairs. It is less where the episode has fewer windows, or a small factor."""
-    start = time.perf_counter()
-    frames = list(Rescaling(network).pseudo_hq(episode.read(range(PAIR_FRAMES)), 1.0))
-    frame = (time.perf_counter() - start) / len(frames)
     scenes = 0.0 if factor else SCENE_COUNT * SCENE_FRAMES * sum(each**2 for each in FACTORS)
     used = (factor or max(FACTORS)) ** 2
-    return Estimate(name, frame * (scenes + count * WINDOW_LENGTH * used), f"pairs of up to {count} clips")
+    seconds = _time_frame(episode, network) * (scenes + count * WINDOW_LENGTH * used)
+    return Estimate(name, seconds, f"pairs of up to {count} clips")
+
+
+def estimate_page(name: str, episodes: Sequence[Episode], network: AnimeSR) -> Estimate:
+    """Estimate the page at the end: scenes of the episodes, upscaled by this network and the new one."""
+    steps = Options().preroll + SHOWN + 1  # of each scene
+    frame = sum(_time_frame(episode, network) for episode in episodes) / len(episodes)
+    return Estimate(name, 2 * SCENES * steps * frame, f"up to {SCENES} scenes by two models")
+
+
+def _time_frame(episode: Episode, network: AnimeSR) -> float:
+    """Return the seconds that a frame of an episode takes to upscale."""
+    start = time.perf_counter()
+    frames = list(Rescaling(network).pseudo_hq(episode.read(range(PAIR_FRAMES)), 1.0))
+    return (time.perf_counter() - start) / len(frames)

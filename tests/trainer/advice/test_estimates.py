@@ -94,3 +94,13 @@ def test_pairs_take_time_by_their_number_and_factor(tmp_path: Path) -> None:
     )
 
     assert 0 < few < small < many
+
+
+def test_the_page_takes_as_long_as_its_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_toy_episode(tmp_path / "old")
+    network = load_network(save_debug_network(tmp_path / "debug.safetensors"))
+    monkeypatch.setattr(estimates, "_time_frame", lambda episode, network: 0.5)
+
+    found = estimates.estimate_page("page", [require_clip(tmp_path / "old", "")] * 2, network)
+
+    assert (found.seconds, found.of) == (2 * 12 * (4 + 5) * 0.5, "up to 12 scenes by two models")
