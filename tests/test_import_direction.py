@@ -64,7 +64,9 @@ TRAINER = {
     "trainer.distil": "core data degradation errors losses origin vsr",
     "trainer.bench": "core data degradation degradation.learned lbo losses losses.vgg settings vsr",
     "trainer.report": "core data errors lbo origin",
-    "trainer.advice": "bench core data degradation degradation.learned errors lbo losses losses.vgg settings vsr",
+    "trainer.advice": (
+        "bench core data degradation degradation.learned errors lbo losses losses.vgg report settings vsr"
+    ),
     "trainer.recipe": "advice core data degradation degradation.learned errors lbo report settings vsr",
     "trainer.cli": (
         "advice bench core data degradation distil errors lbo lbo.picker losses losses.vgg recipe settings vsr"

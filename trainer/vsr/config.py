@@ -240,8 +240,8 @@ def distil_preset(teacher: str, name: str) -> DistilConfig:
     """Return the preset settings of a distillation.
 
     Args:
-        name: `fast` for a student of 0.28 of the work of v2; `debug` for a student and clips so small that ten steps
-            take seconds.
+        name: `fast` for what made v2-fast, a student of 0.28 of the work of v2 (docs/reports/fast.md); `debug` for a
+            student and clips so small that ten steps take seconds.
 
     Raises:
         SettingError: there is no such preset.
@@ -250,15 +250,15 @@ def distil_preset(teacher: str, name: str) -> DistilConfig:
     values: dict[str, object] = {
         "teacher": teacher,
         "network": Network(features=32, fusion=112),
-        "sampling": Sampling(frames=15, size=256),
-        "losses": Losses(perceptual=Perceptual(weight=0.01)),
+        "sampling": Sampling(frames=15, size=192),
+        "batch": 2,
         "optimiser": Optimiser(rate=5e-4, clip=0.1, schedule="cosine", warm_up=200),
-        "steps": 20_000,
+        "steps": 6000,
         "validation": Validation(every=500),
         "records": Records(save=500),
     }
     if name == "debug":
-        student = {"network": Network(features=8, fusion=16), "distillation": Distillation(clips=4), "losses": Losses()}
+        student = {"network": Network(features=8, fusion=16), "distillation": Distillation(clips=4)}
         values |= _TINY | student | {"validation": Validation()}
     return DistilConfig.model_validate(values)
 

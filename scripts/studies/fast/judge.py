@@ -67,9 +67,9 @@ class Scenes:
     """
 
     clips: Sequence[Clip]
-    frames: int = 16
-    width: int = 640
-    height: int = 384
+    frames: int = 10
+    width: int = 480
+    height: int = 272
 
     @cached_property
     def scenes(self) -> list[Scene]:

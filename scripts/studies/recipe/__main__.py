@@ -114,7 +114,7 @@ class Study:
             if SCALES in missing:
                 jobs += [runs.scale(name, seed) for name in (SINGLE, MULTI) if (name, seed) != (MULTI, 0)]
             if missing:
-                jobs += self._score_jobs(self._sources(missing, seed), seed)
+                jobs.append(self._score_job(self._sources(missing, seed), seed))
         return jobs
 
     def work(self, parts: Sequence[str], budget: float | None, only: int | None = None) -> bool:
@@ -199,23 +199,20 @@ class Study:
         return {BASE: self.runs.base, **variants, **(self.runs.scales(seed) if SCALES in parts else {})}
 
     def _is_scored(self, part: str, seed: int) -> bool:
-        sources = self._sources([part], seed).values()
-        return all(path.exists() for path in sources) and all(
-            self.judge.is_scored(load_network(str(path))) for path in sources
-        )
+        return self._have_scores(list(self._sources([part], seed).values()), self.runs.base)
 
-    def _score_jobs(self, sources: dict[str, Path], seed: int) -> Iterable[Job]:
-        for name, path in sources.items():
-            run = partial(self._score, path)
-            made_of = (str(self.reductions.scored_every), *self.judge.scenes.values())
-            estimate = self.runs.costs.score
-            yield Job(f"scores of {name} {seed}", estimate, made_of, (path,), path, run, self._has_scores)
+    def _score_job(self, sources: dict[str, Path], seed: int) -> Job:
+        estimate = self.runs.costs.score * len(sources)
+        made_of = (str(self.reductions.scored_every), *self.judge.scenes.values())
+        run = partial(self._score, list(sources.values()))
+        finished = partial(self._have_scores, list(sources.values()))
+        return Job(f"scores {seed}", estimate, made_of, tuple(sources.values()), self.runs.base, run, finished)
 
-    def _score(self, path: Path) -> None:
-        self.judge.score(load_network(str(path)))
+    def _score(self, paths: Sequence[Path]) -> None:
+        self.judge.measure([load_network(str(path)) for path in paths])
 
-    def _has_scores(self, path: Path) -> bool:
-        return self.judge.is_scored(load_network(str(path)))
+    def _have_scores(self, paths: Sequence[Path], _: Path) -> bool:
+        return all(path.exists() and self.judge.is_scored(load_network(str(path))) for path in paths)
 
 
 def paper_orders(singles: Sequence[str]) -> list[Order]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from trainer.data.uint8 import to_float
 from trainer.losses.metrics import Lpips
@@ -58,22 +60,31 @@ class Judge:
 
     def score(self, network: AnimeSR) -> dict[str, list[Score]]:
         """Return the scores of bicubic and a network on each held-out scene, by fault. What is kept is not measured."""
-        found = {}
-        for fault in self.faults:
-            file = self.file(network, fault)
-            if not file.is_file():
-                content = [asdict(score) for score in self._measure(network, fault)]
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(file, json.dumps(content, indent=1).encode())
-            found[fault.name] = [Score(**each) for each in json.loads(file.read_text())]
-        return found
+        self.measure([network])
+        return {
+            fault.name: [Score(**each) for each in json.loads(self.file(network, fault).read_text())]
+            for fault in self.faults
+        }
 
-    def _measure(self, network: AnimeSR, fault: HiddenFault) -> list[Score]:
+    def measure(self, networks: Sequence[AnimeSR]) -> None:
+        """Measure networks that are not scored, together: the features of HQ are computed once for all of them."""
+        for fault in self.faults:
+            missing = {str(n): each for n, each in enumerate(networks) if not self.file(each, fault).is_file()}
+            if not missing:
+                continue
+            scores = self._measure(missing, fault)
+            for name, network in missing.items():
+                own = [asdict(score) for score in scores if score.upscaler in (BICUBIC, name)]
+                file = self.file(network, fault)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(file, json.dumps(own, indent=1).encode())
+
+    def _measure(self, networks: Mapping[str, AnimeSR], fault: HiddenFault) -> list[Score]:
         lpips = self.load_lpips()
         scores: list[Score] = []
         for clip in self.data.held_out(fault):
             lq, hq = to_float(self.data.degrade(fault, clip)), self.data.read_hq(clip)
-            scores += score_clip({"network": network}, clip.name, lq, hq, lpips, every=self.every)
+            scores += score_clip(networks, clip.name, lq, hq, cast(Lpips, Remembering(lpips)), every=self.every)
         return scores
 
     def _digest_scenes(self, fault: HiddenFault) -> str:
@@ -82,6 +93,28 @@ class Judge:
             tensors[f"{clip.name} HQ"] = self.data.read_hq(clip)
             tensors[f"{clip.name} LQ"] = torch.from_numpy(self.data.degrade(fault, clip))
         return digest_tensors(tensors)
+
+
+class Remembering:
+    """LPIPS that keeps the features of every HQ frame. There are few of a clip, and several networks to score by them.
+
+    Args:
+        lpips: what computes them.
+    """
+
+    def __init__(self, lpips: Lpips) -> None:
+        self._lpips = lpips
+        self._known: dict[str, Sequence[Tensor]] = {}
+
+    def __call__(self, sr: Tensor, hq: Tensor) -> Tensor:
+        """Return the distance of SR to HQ frames, as LPIPS does."""
+        key = digest_tensors({"hq": hq})
+        if key not in self._known:
+            self._known[key] = self._lpips.features(hq)
+        return self._lpips.distance(self._lpips.features(sr), self._known[key])
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        return self._lpips.parameters()
 
 
 def to_arrays(scores: dict[str, list[Score]], *, bicubic: bool = False) -> dict[str, dict[str, NDArray[np.float64]]]:
