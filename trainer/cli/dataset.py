@@ -39,6 +39,6 @@ def run(args: argparse.Namespace) -> int:
         except ModuleNotFoundError as error:
             raise MissingDependencyError(
                 f"dataset needs the package {package}, which is not installed; pip install "
-                '"vapoursynth-animesr[dataset]"'
+                '"vapoursynth-animesr[train,dataset]"'
             ) from error
     return PARTS[args.part].run(args)

@@ -41,7 +41,7 @@ from .page import write_page
 from .quality import LEAST, ScorerName, open_scorer
 from .repeats import MOST_SHARED, Hashes, Repeats, shared
 from .sources import Source, clip_name, find_videos, read_source, show, title_of
-from .workers import Advance, Failure, core_count, run_all
+from .workers import Advance, Failure, Workers, core_count
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,9 @@ def build_set(request: Request) -> Manifest:
     with file_lock(request.folder / WORK_FOLDER):
         scorer = open_scorer(request.quality).name
         least = LEAST[scorer] if request.least_quality is None else request.least_quality
-        return _Build(request, replace(request.rules, least_quality=least), scorer).run(paths)
+        rules, jobs = replace(request.rules, least_quality=least), request.jobs or core_count()
+        with Workers(jobs) as workers:
+            return _Build(request.folder, rules, scorer, workers, jobs).run(paths)
 
 
 def _check(request: Request) -> None:
@@ -135,14 +137,14 @@ class _Chosen:
 class _Build:
     """One call of `build_set`."""
 
-    def __init__(self, request: Request, rules: Rules, scorer: ScorerName) -> None:
-        self._request = request
-        self._folder = request.folder
-        self._work = request.folder / WORK_FOLDER
+    def __init__(self, folder: Path, rules: Rules, scorer: ScorerName, workers: Workers, jobs: int) -> None:
+        self._folder = folder
+        self._work = folder / WORK_FOLDER
+        self._workers = workers
         self._rules = rules
         self._scorer = scorer
-        self._jobs = request.jobs or core_count()
-        self._before = read_manifest(request.folder) or Manifest()
+        self._jobs = jobs
+        self._before = read_manifest(folder) or Manifest()
         self._failed: list[FailedEntry] = []
         self._repeats, self._names = Repeats(), list[str]()
         self._pictures: dict[str, Hashes] = {}
@@ -197,7 +199,7 @@ class _Build:
         threads = max(self._jobs // max(len(missing), 1), 1)
         tasks = [_MeasureTask(each, self._file(each.digest), self._scorer, threads) for each in missing]
         with _progress("measuring: ", sum(source.frames for source in missing)) as advance:
-            results = run_all(_measure, tasks, self._jobs, advance)
+            results = self._workers.run_all(_measure, tasks, advance)
         for source, result in zip(missing, results, strict=True):
             if isinstance(result, Failure):
                 self._fail(show(source.path.name), result.reason)
@@ -305,7 +307,7 @@ class _Build:
             tasks.append(ClipTask(each.source, each.first, self._rules.frames, folder, self._work / "clips", expected))
         self._warn_of_space(tasks)
         with _progress("writing: ", len(tasks) * self._rules.frames) as advance:
-            results = run_all(write_clip, tasks, self._jobs, advance)
+            results = self._workers.run_all(write_clip, tasks, advance)
         entries = []
         for each, task, result in zip(chosen, tasks, results, strict=True):
             if isinstance(result, Failure):

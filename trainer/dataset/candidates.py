@@ -95,7 +95,7 @@ def find_faults(measures: Measures, rules: Rules, repeated: NDArray[np.bool_]) -
             measures.combed,
             repeated,
             _find_still(measures),
-            fill_quality(measures) < rules.least_quality,
+            _known_quality(measures) < rules.least_quality,
         ],
         [RESIZED, BLACK_FRAME, FLAT, TELECINED, REPEATED, STILL, LOW_QUALITY],
         USABLE,
@@ -113,16 +113,23 @@ def _find_still(measures: Measures) -> NDArray[np.bool_]:
 
 
 def fill_quality(measures: Measures) -> NDArray[np.float32]:
-    """Return the quality of all frames: between measured ones of a shot, in proportion.
+    """Return the quality of all frames.
 
     A shot of which none could be measured shows few edges. It gets the lowest quality of the video's others, or 0.
     """
+    quality = _known_quality(measures)
+    unknown = np.isnan(quality)
+    return np.where(unknown, 0 if unknown.all() else np.nanmin(quality), quality)
+
+
+def _known_quality(measures: Measures) -> NDArray[np.float32]:
+    """Return the quality of all frames, between measured ones of a shot in proportion; NaN in shots without any."""
     quality = measures.quality.copy()
     known = ~np.isnan(quality)
-    lowest = quality[known].min() if known.any() else 0
     for start, end in _shots(measures):
         places = start + np.flatnonzero(known[start:end])
-        quality[start:end] = np.interp(np.arange(start, end), places, quality[places]) if len(places) else lowest
+        if len(places):
+            quality[start:end] = np.interp(np.arange(start, end), places, quality[places])
     return quality
 
 

@@ -16,8 +16,8 @@ COLUMNS = 4
 MOVED, COMB = 12, 10
 """Grey levels by which a pixel that moves changes, and by which a line of a combed place is above or below both lines
 beside it."""
-LEAST_MOVED = 200
-"""Pixels that have to move, of those that are looked at."""
+MOVING_SHARE, LEAST_MOVED = 1e-3, 32
+"""Share of the pixels, and number of them, that have to move."""
 SUSPECT = 0.25
 """Share of the moving pixels that look combed, from which a frame is suspected."""
 PLACES, AROUND = 6, 5
@@ -40,12 +40,13 @@ def suspicion(before: Luma, luma: Luma) -> float:
     """
     moved = cv2.absdiff(luma, before)[1:-1] > MOVED
     count = int(np.count_nonzero(moved))
-    if count < LEAST_MOVED:
+    if count < max(MOVING_SHARE * luma.size, LEAST_MOVED):
         return 0.0
     above, line, below = luma[:-2], luma[1:-1], luma[2:]
     over = cv2.subtract(line, cv2.max(above, below)) > COMB
     under = cv2.subtract(cv2.min(above, below), line) > COMB
-    return float(np.count_nonzero((over | under) & moved) / count)
+    around = cv2.dilate(moved.astype(np.uint8), np.ones((3, 1), np.uint8))  # a line between two that move is combed too
+    return min(float(np.count_nonzero((over | under) & (around > 0)) / count), 1.0)
 
 
 def judge(clip: Clip, suspected: Sequence[int]) -> Combing:

@@ -228,7 +228,8 @@ def save_measures(file: Path, measures: Measures) -> None:
 def load_measures(file: Path) -> Measures | None:
     """Return measures from a file; None if there are none, or if it is damaged."""
     try:
-        with np.load(file, allow_pickle=False) as found:
+        # From memory: of a damaged archive, NumPy leaves the file open.
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as found:
             pictures = found["thumbs"].tobytes()
             end = len(pictures) - 4
             start = end - int.from_bytes(pictures[end:], "little")

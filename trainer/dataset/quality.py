@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..advice.softness import edge_width
 from ..data.clips import Frame
@@ -35,6 +36,8 @@ LEAST: dict[ScorerName, float] = {"hyperiqa": 30, "edges": 20}
 """Frames of less quality are left out. The paper does not name its limit. Of the stand-in, 20 is edges of 5 pixels."""
 BLOCK = 8
 """Side of the blocks of most codecs, in pixels."""
+MOST_STEP, LEAST_STEP = 8.0, 0.25
+"""Grey levels: steps at blocks are smaller than the first, and below the second nothing is seen."""
 
 
 class Scorer(Protocol):
@@ -105,11 +108,15 @@ class EdgeScorer:
         return 100 / max(width, 1.0) / max(_blockiness(luma), 1.0)
 
 
-def _blockiness(luma: np.ndarray[Any, np.dtype[np.float32]]) -> float:
-    """Return how large the steps at edges of blocks are, relative to those elsewhere."""
-    ratios = []
-    for steps in (np.abs(np.diff(luma, axis=1)).mean(0), np.abs(np.diff(luma, axis=0)).mean(1)):
-        at_edges = np.arange(1, len(steps) + 1) % BLOCK == 0
-        if at_edges.any() and not at_edges.all():
-            ratios.append(float(steps[at_edges].mean() / max(float(steps[~at_edges].mean()), 0.1)))
-    return max(ratios, default=1.0)
+def _blockiness(luma: NDArray[np.float32]) -> float:
+    """Return how large the small steps at edges of blocks are, relative to those elsewhere.
+
+    Medians over rows and columns: things that are drawn stand at some of them only, and a grid at all.
+    """
+    ratios = [1.0]
+    for steps in (np.abs(np.diff(luma, axis=1)), np.abs(np.diff(luma.T, axis=1))):
+        means = np.minimum(steps, MOST_STEP).mean(0)
+        at_edges = np.arange(1, len(means) + 1) % BLOCK == 0
+        if at_edges.any():
+            ratios.append(float(np.median(means[at_edges]) / max(float(np.median(means[~at_edges])), LEAST_STEP)))
+    return max(ratios)

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
+from typing import Self
 
 import cv2
 import torch
@@ -37,28 +38,42 @@ def core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_all[T, R](work: Work[T, R], tasks: Sequence[T], jobs: int, advance: Advance) -> list[R | Failure]:
-    """Do tasks in processes, or here if there is one process or one task, and return what they give, in their order.
+class Workers:
+    """Processes that are started when they are needed, and kept until the end: each takes seconds to start."""
 
-    Raises:
-        DatasetError: a process was ended from outside.
-    """
-    if jobs == 1 or len(tasks) <= 1:
-        return [_attempt(work, task, advance) for task in tasks]
-    context = multiprocessing.get_context("spawn")  # threads of libraries do not survive a fork
-    steps: SimpleQueue[int] = context.SimpleQueue()
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, _start, (steps,))
-    try:
-        futures = [pool.submit(_attempt_there, work, task) for task in tasks]
-        _follow(futures, steps, advance)
-        return [future.result() for future in futures]
-    except BrokenProcessPool as error:
-        raise DatasetError(
-            "a process was ended, perhaps for lack of memory; what is done is kept: run the same command again, with "
-            "fewer --jobs"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._context = multiprocessing.get_context("spawn")  # threads of libraries do not survive a fork
+        self._pool: ProcessPoolExecutor | None = None
+        self._steps: SimpleQueue[int] = self._context.SimpleQueue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._steps.close()
+
+    def run_all[T, R](self, work: Work[T, R], tasks: Sequence[T], advance: Advance) -> list[R | Failure]:
+        """Do tasks, in this process if there is one job or one task, and return what they give, in their order.
+
+        Raises:
+            DatasetError: a process was ended from outside.
+        """
+        if self._jobs == 1 or len(tasks) <= 1:
+            return [_attempt(work, task, advance) for task in tasks]
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self._jobs, self._context, _start, (self._steps,))
+        try:
+            futures = [self._pool.submit(_attempt_there, work, task) for task in tasks]
+            _follow(futures, self._steps, advance)
+            return [future.result() for future in futures]
+        except BrokenProcessPool as error:
+            raise DatasetError(
+                "a process was ended, perhaps for lack of memory; what is done is kept: run the same command again, "
+                "with fewer --jobs"
+            ) from error
 
 
 def _follow[R](futures: Sequence[Future[R]], steps: SimpleQueue[int], advance: Advance) -> None:
