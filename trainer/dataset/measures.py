@@ -32,7 +32,7 @@ FORMAT = "1"
 """Version of what is measured. Raise it if a value can change."""
 SMALL_HEIGHT, MOST_SMALL_WIDTH = 144, 640
 """Height of the scaled-down frames that are measured, and their largest width."""
-QUALITY_EVERY = 16
+QUALITY_EVERY = 24
 """Frames from one whose quality is measured to the next."""
 THUMB_EVERY, THUMB_QUALITY = 48, 70
 """Frames from one that is kept as a small picture to the next, and the quality of its JPEG."""
