@@ -45,7 +45,7 @@ from .workers import Advance, Failure, Workers, core_count
 
 _log = logging.getLogger(__name__)
 
-PNG_SHARE = 0.5
+PNG_SHARE = 0.3
 """Size of a PNG of drawn art, relative to its pixels. It is only used to warn of a full disk."""
 
 
