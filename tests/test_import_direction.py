@@ -61,6 +61,7 @@ TRAINER = {
     "trainer.vsr": "core data degradation degradation.learned errors losses losses.vgg origin previews settings",
     "trainer.lbo": "core data degradation degradation.learned errors losses origin previews settings vsr",
     "trainer.lbo.picker": "errors lbo",
+    "trainer.dataset": "advice data errors lbo origin",
     "trainer.distil": "core data degradation errors losses origin vsr",
     "trainer.bench": "core data degradation degradation.learned lbo losses losses.vgg settings vsr",
     "trainer.report": "core data errors lbo origin",
@@ -69,7 +70,7 @@ TRAINER = {
     ),
     "trainer.recipe": "advice core data degradation degradation.learned errors lbo report settings vsr",
     "trainer.cli": (
-        "advice bench core data degradation distil errors lbo lbo.picker losses losses.vgg recipe settings vsr"
+        "advice bench core data dataset degradation distil errors lbo lbo.picker losses losses.vgg recipe settings vsr"
     ),
 }
 OWN = {"scripts": {"vsanimesr", "trainer", "scripts"}, "tests": {"vsanimesr", "trainer", "scripts", "tests"}}

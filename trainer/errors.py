@@ -24,6 +24,10 @@ class SourceError(TrainerError):
     """A source cannot be learned from as it is: it is combed or anamorphic."""
 
 
+class DatasetError(TrainerError):
+    """A set of clips cannot be built, or is not what its manifest says."""
+
+
 class EpisodeError(TrainerError):
     """An episode holds nothing to learn from."""
 

@@ -13,6 +13,7 @@
     └── TrainerError            base of the trainer's errors, in `trainer.errors`
         ├── SettingError        a setting is unknown, of the wrong type, or out of its range
         ├── ClipError           a clip cannot be read, or is too short or too small
+        ├── DatasetError        a set of clips cannot be built, or is not what its manifest says
         ├── EpisodeError        an episode holds nothing to learn from
         ├── PairError           pairs to learn an operator from are missing, or do not fit
         ├── PickerError         the page to choose a factor on cannot be served

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from vsanimesr.cli import program
 
-from . import bench, debug, degrade, distil, evaluate, export, lbo, prepare, recipe, settings, vsr
+from . import bench, dataset, debug, degrade, distil, evaluate, export, lbo, prepare, recipe, settings, vsr
 
 DESCRIPTION = "Train AnimeSR. Settings are changed by name=value; the command settings lists them."
 COMMANDS: program.Commands = {
     **{stage: vsr.Stage(stage) for stage in vsr.SUMMARIES},
     "prepare": prepare,
+    "dataset": dataset,
     "lbo": lbo,
     "recipe": recipe,
     "distil": distil,

@@ -258,7 +258,7 @@ class VideoClip:
         try:
             for start in self._seek_points(min(times)):
                 frames: dict[int, Frame] = {}
-                with closing(self._decode(times, start)) as decoded:
+                with closing(self._decode_from(times, start)) as decoded:
                     for time, frame in decoded:
                         frames[time] = frame
                         if len(frames) == len(times):
@@ -281,7 +281,7 @@ class VideoClip:
         done = 0
         with (
             suppress(av.FFmpegError),  # `read` finds another way, or says what is wrong
-            closing(self._decode(set(times), self._seek_points(times[0])[0])) as decoded,
+            closing(self._decode_from(set(times), self._seek_points(times[0])[0])) as decoded,
         ):
             for time, frame in decoded:
                 if time != times[done]:
@@ -298,20 +298,33 @@ class VideoClip:
         return [bisect_left(self._times, time) for time in self._keys]
 
     def stream(self, width: int, height: int) -> Iterator[tuple[int, Frame]]:
-        numbers = {time: number for number, time in enumerate(self._times)}
-        scaler, last, out_of_order = VideoReformatter(), -1, 0
+        scaler = VideoReformatter()
+        for number, frame in self.decode():
+            # Area scaling averages over the pixels that a small pixel covers, which removes most noise.
+            rgb = scaler.reformat(frame, width, height, "rgb24", interpolation=Interpolation.AREA)
+            yield number, np.asarray(rgb.to_ndarray(), np.uint8)
+
+    def decode(self, threads: int = 0) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Yield all frames in order as the decoder gives them, each with its number. Otherwise like `stream`.
+
+        Args:
+            threads: of the decoder; 0 for as many as there are cores.
+
+        Raises:
+            ClipError: a frame cannot be read.
+        """
+        numbers, last, out_of_order = {time: number for number, time in enumerate(self._times)}, -1, 0
         try:
             with av.open(self._path.absolute()) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
+                stream.codec_context.thread_count = threads
                 for frame in container.decode(stream):
                     number = -1 if frame.pts is None else numbers.get(frame.pts, -1)
                     if number <= last:  # its timestamp was guessed, and is wrong: `read` would not find the frame
                         out_of_order += 1
                         continue
-                    # Area scaling averages over the pixels that a small pixel covers, which removes most noise.
-                    rgb = scaler.reformat(frame, width, height, "rgb24", interpolation=Interpolation.AREA)
-                    yield number, np.asarray(rgb.to_ndarray(), np.uint8)
+                    yield number, frame
                     last = number
         except av.FFmpegError as error:
             raise self._undecodable(error) from error
@@ -327,7 +340,7 @@ class VideoClip:
     def digest(self) -> str:
         return self._digest.of([self._path])
 
-    def _decode(self, times: Collection[int], start: int | None) -> Generator[tuple[int, Frame]]:
+    def _decode_from(self, times: Collection[int], start: int | None) -> Generator[tuple[int, Frame]]:
         """Yield frames from a key frame on, each with its timestamp; none if the seek does not lead to the key frame.
 
         Args:

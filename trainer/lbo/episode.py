@@ -141,7 +141,7 @@ def select_windows(stats: FrameStats, count: int, length: int, name: str) -> lis
     if not by_shot:
         raise EpisodeError(
             f"{name} has no {length} frames of one shot with {MIN_NEW_DRAWINGS} new drawings "
-            f"({int(_is_new_drawing(stats).sum())} of its {frames} frames are new drawings; most frames are still or "
+            f"({int(is_new_drawing(stats).sum())} of its {frames} frames are new drawings; most frames are still or "
             "dark); name an episode with more motion"
         )
     selected: list[Window] = []
@@ -163,7 +163,7 @@ def _find_shot_starts(numbers: Sequence[int], thumbnails: Thumbnails) -> NDArray
 def _windows_by_shot(stats: FrameStats, length: int) -> list[list[Window]]:
     """Return the windows of each shot that has any, those with the most motion first."""
     visible = stats.flat_share < MAX_FLAT_SHARE
-    is_new = _is_new_drawing(stats)
+    is_new = is_new_drawing(stats)
     by_shot = []
     for shot, (begin, end) in enumerate(pairwise([*np.flatnonzero(stats.shot_starts).tolist(), len(stats.numbers)])):
         windows = []
@@ -181,7 +181,7 @@ def _windows_by_shot(stats: FrameStats, length: int) -> list[list[Window]]:
     return by_shot
 
 
-def _is_new_drawing(stats: FrameStats) -> NDArray[np.bool_]:
+def is_new_drawing(stats: FrameStats) -> NDArray[np.bool_]:
     """Return for each frame whether it shows a new drawing."""
     noise = float(np.quantile(stats.mean_change[1:], HELD_SHARE)) if len(stats.mean_change) > 1 else 0.0
     lowest, highest = NEW_DRAWING_LEVELS

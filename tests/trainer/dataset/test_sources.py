@@ -1,0 +1,73 @@
+"""Names of videos, titles and clips."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.dataset.sources import clip_name, find_videos, show, title_of
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("[Group] Some Show - 03 [1080p][ABCD1234]", "some show"),
+        ("Some.Show.S01E12.1080p.WEB", "some show"),
+        ("Some_Show_-_NCOP1", "some show"),
+        ("some show 第12話 「題」", "some show"),
+        ("Show 2 - 05v2", "show"),  # both of its numbers are taken for numbers of episodes
+        ("深夜アニメ #3", "深夜アニメ"),
+        ("Film", "film"),
+        ("86 - 01", "86"),
+        ("12", "12"),
+        ("[x]", "x"),
+    ],
+)
+def test_episodes_of_a_show_have_one_title(name: str, title: str) -> None:
+    assert title_of(name) == title
+
+
+@given(st.text(st.characters(blacklist_categories=["Cs"]), max_size=40), st.integers(0, 999), st.integers(0, 999))
+def test_titles_do_not_depend_on_the_episode(show_name: str, one: int, other: int) -> None:
+    assert title_of(f"{show_name} - {one:02}") == title_of(f"{show_name} - {other:02}") or not any(
+        each.isalnum() for each in show_name
+    )
+
+
+@given(st.lists(st.tuples(st.text(max_size=100), st.integers(0, 10**6)), max_size=6))
+def test_names_of_clips_fit_any_file_system_and_differ(videos: list[tuple[str, int]]) -> None:
+    taken: set[str] = set()
+    for stem, first in videos:
+        name = clip_name(stem, first, taken)
+        assert name not in taken
+        assert len(os.fsencode(name)) < 200
+        assert name.replace("-", "").isalnum()
+        taken.add(name)
+
+
+def test_paths_are_shown_in_one_line() -> None:
+    assert show("a\nb\t第1話") == "a\\nb\\t第1話"
+    if os.name == "posix":
+        assert show(os.fsdecode(b"\xe9")) == "\\xe9"
+
+
+def test_folders_give_their_videos_once_and_sorted(tmp_path: Path) -> None:
+    (tmp_path / "season 1").mkdir()
+    for name in ("season 1/b.mkv", "season 1/a.MP4", "notes.txt", "._a.mkv", "c.avi"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.mkv").mkdir()
+    shutil.copy(tmp_path / "notes.txt", tmp_path / "odd.name")
+
+    found = find_videos([tmp_path / "c.avi", tmp_path, tmp_path / "odd.name"])
+
+    assert [str(each.relative_to(tmp_path)) for each in found] == [
+        "c.avi",
+        str(Path("season 1/a.MP4")),
+        str(Path("season 1/b.mkv")),
+        "odd.name",
+    ]

@@ -1,0 +1,50 @@
+"""Choose and write clips of videos.
+
+Frames get square pixels. Shots are found by PySceneDetect; black, flat, still, combed and soft frames are left out, and
+so are those that an earlier video has shown: openings, endings, recaps. Of what is left, the clips with the best
+weighted mean of quality and motion are written. Videos are measured in parallel; the same command goes on after a stop.
+A set grows: clips of videos that are not named stay.
+
+Example:
+  python -m trainer dataset build videos -o avc
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="videos, or folders of videos")
+    parser.add_argument("-o", "--folder", type=Path, required=True, metavar="FOLDER", help="folder of the set")
+    parser.add_argument(
+        "--clips", type=int, default=1, help="largest number of clips per video (default: 1, the paper's)"
+    )
+    parser.add_argument("--frames", type=int, default=100, help="frames of a clip (default: 100, the paper's)")
+    parser.add_argument(
+        "--motion-weight", type=float, default=0.5, help="weight of motion in the score, 0 to 1 (default: 0.5)"
+    )
+    parser.add_argument(
+        "--quality",
+        choices=("auto", "hyperiqa", "edges"),
+        default="auto",
+        help="measure of quality: hyperIQA, which needs pyiqa, or a stand-in (default: hyperIQA where it works)",
+    )
+    parser.add_argument(
+        "--least-quality", type=float, help="leave out frames of less quality (default: 30; of the stand-in, 20)"
+    )
+    parser.add_argument("--jobs", type=int, default=0, help="number of processes (default: one per core)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build the set, and print the file of its page."""
+    from ..dataset.build import Request, build_set
+    from ..dataset.candidates import Rules
+    from ..dataset.manifest import PAGE_FILE
+
+    rules = Rules(frames=args.frames, clips=args.clips, motion_weight=args.motion_weight)
+    manifest = build_set(Request(args.videos, args.folder, rules, args.least_quality, args.quality, args.jobs))
+    print(args.folder / PAGE_FILE)
+    return 0 if manifest.clips else 1

@@ -1,0 +1,28 @@
+"""Compare a set of clips with its manifest.
+
+Prints what is missing, changed, damaged, or not of the set, one fault a line. The exit code is 1 if there is any.
+
+Example:
+  python -m trainer dataset check avc
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    parser.add_argument("folder", type=Path, help="folder of the set")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the faults."""
+    from ..dataset.check import check_set
+
+    faults = 0
+    for fault in check_set(args.folder):
+        print(fault)
+        faults += 1
+    return 1 if faults else 0

@@ -1,0 +1,17 @@
+"""Builds a set of HQ clips out of videos, as the paper's AVC: `python -m trainer dataset`.
+
+sources     videos that the user names, and what each says of itself
+fields      a quick look for frames whose two fields show different moments
+shots       where shots start, by PySceneDetect and by the trainer's own detector
+quality     how good a frame looks: hyperIQA, or a stand-in
+measures    all that is measured of a video's frames, in one pass, kept in a file
+repeats     frames that an earlier video has shown: openings, endings, recaps
+candidates  which frames are usable, and the best clips of them
+clips       writes clips as folders of PNG
+manifest    what a set says of itself
+workers     the processes that measure and write
+build       all steps, one after the other
+check       compares a set with its manifest
+split       holds clips out by title
+page        the page that shows a set; page/ has its HTML
+"""

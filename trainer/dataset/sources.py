@@ -1,0 +1,151 @@
+"""Videos that clips are taken from, and what each says of itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from vsanimesr.files import is_hidden
+from vsanimesr.identity import fingerprint
+
+from ..data.clips import VIDEO_SUFFIXES
+from ..errors import ClipError, DatasetError
+
+EVEN = 2
+"""Widths of clips with square pixels are multiples of this, as those of `prepare`."""
+MOST_NAME_BYTES = 80
+"""Longest part of a clip's name that comes from its video. File systems take 255 bytes."""
+UNKNOWN_RATE = Fraction(24)
+"""Frames a second of a video that does not say."""
+
+_TAGS = re.compile(r"\[[^\]]*\]|\([^)]*\)|【[^】]*】")
+_EPISODE = re.compile(
+    r"(?:\b|_)(?:s\d{1,2}[ ._]?e\d{1,4}|season[ ._]?\d+|ep(?:isode)?[ ._#]*\d+|e\d{2,4}|ova|ncop|nced|op|ed)(?:\b|_|\d)"
+    r"|第\s*\d+\s*[話话集回]|#\s*\d+|(?:^|[\s_.-])\d{1,4}(?:v\d)?(?=$|[\s_.-])",
+    re.IGNORECASE,
+)
+_LAST_NUMBER = re.compile(r"\d+$")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A video file."""
+
+    path: Path
+    digest: str
+    """Tells its content from that of other files."""
+    width: int
+    """Of its frames with square pixels."""
+    height: int
+    aspect: Fraction
+    """Width of a pixel as stored, relative to its height."""
+    rate: Fraction
+    """Frames a second."""
+    frames: int
+    """By what the file says: right within a few percent."""
+
+
+def find_videos(paths: Iterable[Path]) -> list[Path]:
+    """Return the videos that paths name: files as they are, and of folders all videos in them, sorted. Each once.
+
+    Raises:
+        DatasetError: a path names nothing, or a folder without videos.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(each for each in path.rglob("*") if _is_video(each))
+            if not inside:
+                raise DatasetError(f"{show(path)} holds no videos ({', '.join(sorted(VIDEO_SUFFIXES))}); leave it out")
+        elif path.exists():
+            inside = [path]
+        else:
+            raise DatasetError(f"{show(path)} does not exist; name videos, or folders of videos")
+        found |= dict.fromkeys(inside)
+    return list(found)
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and not is_hidden(path) and path.is_file()
+
+
+def read_source(path: Path) -> Source:
+    """Return what a video says of itself.
+
+    Raises:
+        ClipError: it cannot be read, or has no video.
+    """
+    if not path.is_file():
+        raise ClipError(f"{show(path)} is no file; leave it out")
+    try:
+        with av.open(path.absolute()) as container:
+            streams = [each for each in container.streams.video if not _is_cover(each)]
+            if not streams or container.streams.video[0] is not streams[0]:
+                raise ClipError(f"{show(path)} has no video, only sound or pictures; leave it out")
+            stream = streams[0]
+            if not stream.width or not stream.height:
+                raise ClipError(f"{show(path)} does not say how large its frames are; remux it, or leave it out")
+            aspect = _fraction(stream.sample_aspect_ratio) or Fraction(1)
+            rate = _fraction(stream.average_rate) or _fraction(stream.guessed_rate) or UNKNOWN_RATE
+            seconds = Fraction(container.duration or 0, av.time_base)
+            width = stream.width if aspect == 1 else max(round(stream.width * aspect / EVEN) * EVEN, EVEN)
+            frames = stream.frames or round(seconds * rate)
+            return Source(path, fingerprint(path), width, stream.height, aspect, rate, frames)
+    except (av.FFmpegError, OSError) as error:
+        raise ClipError(f"{show(path)} cannot be read ({_reason(error)}); remux it, or leave it out") from error
+
+
+def _is_cover(stream: av.VideoStream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _fraction(ratio: Any) -> Fraction:
+    """Return a ratio of PyAV, whose type differs between versions; 0 if there is none."""
+    return Fraction(ratio.numerator, ratio.denominator) if ratio and ratio.denominator else Fraction(0)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def show(path: Path | str) -> str:
+    """Return a path as text that fits into a line, whatever bytes its name has."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def title_of(name: str) -> str:
+    """Return the title of the show that a video belongs to, by the name of its file without suffix.
+
+    What is in brackets, and all from the number of an episode on, is left out. Names that hold nothing else are titles
+    themselves.
+    """
+    bare = _TAGS.sub(" ", name)
+    found = next((each for each in _EPISODE.finditer(bare) if _tidy(bare[: each.start()])), None)
+    title = _tidy(bare[: found.start()] if found else bare)
+    return _tidy(_LAST_NUMBER.sub("", title)) or title or _tidy(name) or name
+
+
+def _tidy(text: str) -> str:
+    text = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(re.sub(r"[^\w!?'&]+|_", " ", text).split())
+
+
+def clip_name(stem: str, first: int, taken: Sequence[str] | set[str] = ()) -> str:
+    """Return the name of a clip's folder: letters and digits of its video's name, and its first frame.
+
+    Args:
+        taken: names that other clips have.
+    """
+    slug = "-".join(re.findall(r"[^\W_]+", unicodedata.normalize("NFC", stem))) or "video"
+    slug = slug.encode()[:MOST_NAME_BYTES].decode("utf-8", "ignore")
+    names = (f"{slug}{f'-{number}' if number > 1 else ''}-{first:06}" for number in range(1, len(taken) + 2))
+    return next(name for name in names if name not in taken)
