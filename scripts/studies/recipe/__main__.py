@@ -101,7 +101,8 @@ class Study:
 
     @cached_property
     def judge(self) -> Judge:
-        return Judge(self.data, self.faults, self.layout.scores, _load_lpips, self.reductions.scored_every)
+        bf16 = self.layout.precision == "bf16"
+        return Judge(self.data, self.faults, self.layout.scores, _load_lpips, self.reductions.scored_every, bf16)
 
     def jobs(self, parts: Sequence[str], only: int | None = None) -> list[Job]:
         """Return the jobs of all seeds that are not finished, or of one, seed by seed: a part of the study is worth

@@ -44,6 +44,8 @@ class Judge:
     folder: Path
     load_lpips: Callable[[], Lpips]
     every: int
+    bf16: bool = False
+    """Whether networks and LPIPS are computed in bf16."""
 
     @cached_property
     def scenes(self) -> dict[str, str]:
@@ -84,7 +86,8 @@ class Judge:
         scores: list[Score] = []
         for clip in self.data.held_out(fault):
             lq, hq = to_float(self.data.degrade(fault, clip)), self.data.read_hq(clip)
-            scores += score_clip(networks, clip.name, lq, hq, cast(Lpips, Remembering(lpips)), every=self.every)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+                scores += score_clip(networks, clip.name, lq, hq, cast(Lpips, Remembering(lpips)), every=self.every)
         return scores
 
     def _digest_scenes(self, fault: HiddenFault) -> str:

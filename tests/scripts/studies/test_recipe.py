@@ -188,6 +188,24 @@ def test_scores_are_kept_by_content_and_never_those_of_another_network(data: Dat
     assert own.is_scored(network(1))
 
 
+def test_networks_are_scored_together_as_alone_and_in_the_precision_of_the_study(data: Data, tmp_path: Path) -> None:
+    calls: list[str] = []
+    both = judge(data, tmp_path / "together", calls)
+    both.measure([network(0), network(1)])
+    assert calls == ["measured"]
+
+    alone = judge(data, tmp_path / "alone", calls)
+    coarse = replace(alone, folder=tmp_path / "bf16", bf16=True)
+    for seed in (0, 1):
+        assert alone.score(network(seed)) == both.score(network(seed))
+        (exact, *_), (rounded, *_) = (
+            [each for each in own.score(network(seed))["composite"] if each.upscaler != "bicubic"]
+            for own in (alone, coarse)
+        )
+        assert 0 < abs(exact.psnr_y - rounded.psnr_y) < 0.1
+    assert len(calls) == 5
+
+
 def test_scores_of_other_scenes_are_not_kept(data: Data, clips: Path, tmp_path: Path) -> None:
     calls: list[str] = []
     before = judge(data, tmp_path / "scores", calls).score(network())
