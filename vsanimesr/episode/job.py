@@ -228,6 +228,7 @@ def _encode(
     if request.estimate:
         _estimate(request, folder, manifest, records, left[0], pool, display, streams, opening)
     counter = _Counter(folder, manifest, records)
+    display.show(lambda: counter.describe(()), at_once=True)
 
     def kept() -> str:
         return f"{len(records)} of {len(manifest.chunks)} chunks are finished and kept; {request.how_to_go_on}"
