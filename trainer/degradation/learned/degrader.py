@@ -91,7 +91,9 @@ def _build_graph(operator: Operator, shape: tuple[int, ...]) -> bytes:
 
     for layer in CONV_LAYERS:
         weight, bias = (operator.main[layer].get_parameter(name) for name in ("weight", "bias"))
-        outputs, fold = len(weight), _pixels_per_fold(len(weight), width)
+        outputs = len(weight)
+        # With a single channel, OpenVINO 2026.4 gives other values on processors with AVX-512.
+        fold = 1 if 1 in weight.shape[:2] else _pixels_per_fold(outputs, width)
         stride = scale if layer == CONV_LAYERS[0] else 1
         kernel = _fold_weights(weight if stride == 1 else _merge_unshuffle(weight), stride, fold)
         tensors = {f"weight{layer}": kernel.numpy(), f"bias{layer}": bias.repeat(fold).numpy()}
