@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -76,7 +76,8 @@ class Judge:
                 continue
             scores = self._measure(missing, fault)
             for name, network in missing.items():
-                own = [asdict(score) for score in scores if score.upscaler in (BICUBIC, name)]
+                own = [asdict(score) for score in scores if score.upscaler == BICUBIC]
+                own += [asdict(replace(score, upscaler="network")) for score in scores if score.upscaler == name]
                 file = self.file(network, fault)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(file, json.dumps(own, indent=1).encode())
