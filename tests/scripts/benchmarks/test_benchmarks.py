@@ -192,7 +192,7 @@ def test_samples_are_made_from_every_kind_of_file(monkeypatch: pytest.MonkeyPatc
     assert [row[0] for row in table_.rows][1::2] == [f"{kind}, with operators" for kind in sampling.KINDS]
     assert all(float(row[1]) > 0 for row in table_.rows)
     assert [row[3] for row in table_.rows][::2] == ["", "", ""]
-    assert float(table_.rows[-1][3]) > 1  # without reading files, the cost of operators is visible
+    assert float(table_.rows[-1][3]) > 0
 
 
 def test_degrading_is_compared_with_the_release(monkeypatch: pytest.MonkeyPatch) -> None:
