@@ -171,7 +171,7 @@ def test_a_film_that_a_dvd_telecines_by_flags(tmp_path: Path, capsys: pytest.Cap
     assert abs(media.probe(result).frame_rate - Fraction(24000, 1001)) < Fraction(1, 100)
     said = capsys.readouterr().err
     assert f"{name}: 24 of 48 frames that were looked at repeat a field: their fields are matched, and one" in said
-    assert len(said.splitlines()) == 3, said
+    assert len(said.splitlines()) == 4, said
     [found], [expected] = clips.read_packets(result, "audio"), clips.read_packets(source, "audio")
     assert [packet.content for packet in found] == [packet.content for packet in expected]
     # The last film frame begins as long before the end as the source's does.
