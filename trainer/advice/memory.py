@@ -114,7 +114,6 @@ def step_memory(settings: RunConfig) -> int:
 
 def _run_step(settings: RunConfig, vgg: VggWeights | None) -> None:
     """Run what a step of `core.loop` runs, for one part of the batch."""
-    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     network = settings.build_network()
     kept = _keep_copies(network, 4)  # gradients, Adam's two means, EMA
     discriminator, perceptual = None, None
@@ -129,7 +128,7 @@ def _run_step(settings: RunConfig, vgg: VggWeights | None) -> None:
     inputs, targets = (torch.empty(settings.batch, frames, 3, side, side) for side in (lr, hq))
     part = settings.batch // settings.parts
     outputs = [torch.empty_like(targets[part:])]  # of the other parts, which the discriminator sees later
-    run = settings.wrap_for_clips(network, layout)
+    run = settings.wrap_for_clips(network, settings.layout)
     autocast = _autocast(settings)
     with autocast():
         output = run(inputs[:part])

@@ -146,6 +146,11 @@ class RunConfig(Settings):
     the log says; with more it learns from more of each. 0: frames are decoded each time they are used."""
     records: Records = Records()
 
+    @property
+    def layout(self) -> torch.memory_format:
+        """The memory layout of frames and weights."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
     @model_validator(mode="after")
     def _require_equal_parts(self) -> Self:
         if self.batch % self.parts:

@@ -38,12 +38,11 @@ class TrainState:
         self.ema = EMA(self.network, settings.ema)
         self.ema.network.to(fabric.device)
         self.preview_network = settings.wrap_for_clips(self.ema.network, torch.contiguous_format)
-        self._layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-        self.network.to(memory_format=self._layout)
+        self.network.to(memory_format=settings.layout)
         if settings.compile:
             self.network.compile()
         self.optimiser = self._build_adam(self.network)
-        wrapped = settings.wrap_for_training(self.network, self._layout)
+        wrapped = settings.wrap_for_training(self.network, settings.layout)
         self.run_network: Any
         self.run_network, self.optimiser = fabric.setup(wrapped, self.optimiser)
         self.discriminator: MultiScaleDiscriminator | None = None
@@ -52,7 +51,7 @@ class TrainState:
 
     def _add_discriminator(self) -> None:
         self.discriminator = MultiScaleDiscriminator(**self._settings.discriminator.model_dump())
-        self.discriminator.to(memory_format=self._layout)
+        self.discriminator.to(memory_format=self._settings.layout)
         self.discriminator_optimiser = self._build_adam(self.discriminator)
         self.run_discriminator: Any
         self.run_discriminator, self.discriminator_optimiser = self._fabric.setup(

@@ -16,7 +16,8 @@ from typing import Literal
 import numpy as np
 
 from vsanimesr.files import file_lock
-from vsanimesr.progress import SHORT_INTERVAL, Display, Rate, count, format_bytes
+from vsanimesr.machine import cores
+from vsanimesr.progress import count, format_bytes, show_progress
 
 from ..data.clips import VIDEO_SUFFIXES
 from ..errors import ClipError, DatasetError
@@ -29,7 +30,6 @@ from .manifest import (
     FailedEntry,
     Manifest,
     VideoEntry,
-    note,
     pack,
     read_manifest,
     unpack,
@@ -38,10 +38,10 @@ from .manifest import (
 )
 from .measures import Measures, load_measures, measure_video, measures_file, save_measures
 from .page import write_page
-from .quality import LEAST, ScorerName, open_scorer
+from .quality import LEAST, NOTES, ScorerName, open_scorer
 from .repeats import MOST_SHARED, Hashes, Repeats, shared
 from .sources import Source, clip_name, find_videos, read_source, show, title_of
-from .workers import Advance, Failure, Workers, core_count
+from .workers import Advance, Failure, Workers
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def build_set(request: Request) -> Manifest:
     with file_lock(request.folder / WORK_FOLDER):
         scorer = open_scorer(request.quality).name
         least = LEAST[scorer] if request.least_quality is None else request.least_quality
-        rules, jobs = replace(request.rules, least_quality=least), request.jobs or core_count()
+        rules, jobs = replace(request.rules, least_quality=least), request.jobs or cores()
         with Workers(jobs) as workers:
             return _Build(request.folder, rules, scorer, workers, jobs).run(paths)
 
@@ -332,7 +332,7 @@ class _Build:
         return Manifest(
             versions=versions(),
             scorer=self._scorer,
-            quality_note=note(self._scorer),
+            quality_note=NOTES[self._scorer],
             rules=asdict(self._rules),
             videos=[*old, *named.values()],
             clips=sorted([*others, *clips, *self._changed(videos, clips)], key=lambda clip: clip.name),
@@ -412,14 +412,12 @@ def _is_unchanged(folder: Path, clip: ClipEntry) -> bool:
 @contextmanager
 def _progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how much is done and the time left. The value is called with the number of frames done since then."""
-    display, rate, done = Display(interval=SHORT_INTERVAL), Rate(total), 0
+    done = 0
+    with show_progress(total, label) as show_done:
 
-    def advance(frames: int) -> None:
-        nonlocal done
-        done += frames
-        display.show(lambda: f"{label}{rate.describe(done)}")
+        def advance(frames: int) -> None:
+            nonlocal done
+            done += frames
+            show_done(done)
 
-    try:
         yield advance
-    finally:
-        display.clear()

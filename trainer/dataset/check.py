@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vsanimesr.files import is_hidden
-from vsanimesr.identity import file_digest
-from vsanimesr.progress import SHORT_INTERVAL, Display, Rate
+from vsanimesr.progress import show_progress
 
 from ..data.clips import open_clip
 from ..errors import ClipError
-from .clips import DIGITS, images_of
+from .clips import hash_file, images_of
 from .manifest import ClipEntry, Manifest, require_manifest
 from .sources import show
 
@@ -23,13 +22,12 @@ def check_set(folder: Path) -> Iterator[str]:
         DatasetError: there is no manifest, or it cannot be read.
     """
     manifest = require_manifest(folder)
-    display, rate = Display(interval=SHORT_INTERVAL), Rate(sum(clip.frames for clip in manifest.clips))
     done = 0
-    for clip in manifest.clips:
-        yield from (f"{show(clip.name)}: {fault}" for fault in _check_clip(folder / clip.name, clip))
-        done += clip.frames
-        display.show(lambda done=done: f"checking: {rate.describe(done)}")  # type: ignore[misc]  # a default is no type
-    display.clear()
+    with show_progress(sum(clip.frames for clip in manifest.clips), "checking: ") as show_done:
+        for clip in manifest.clips:
+            yield from (f"{show(clip.name)}: {fault}" for fault in _check_clip(folder / clip.name, clip))
+            done += clip.frames
+            show_done(done)
     yield from _foreign(folder, manifest)
 
 
@@ -45,7 +43,7 @@ def _check_clip(folder: Path, clip: ClipEntry) -> Iterator[str]:
     hashes = dict(zip(wanted, clip.files, strict=False))
     for image in images:
         try:
-            if image.name in hashes and _digest(image) != hashes[image.name]:
+            if image.name in hashes and hash_file(image) != hashes[image.name]:
                 yield f"{image.name} has changed; remove the folder, and build again"
         except OSError as error:
             yield f"{image.name} cannot be read ({error.strerror or error}); check its disk"
@@ -55,10 +53,6 @@ def _check_clip(folder: Path, clip: ClipEntry) -> Iterator[str]:
             yield f"its frames have {size[0]}x{size[1]} pixels, and not {clip.width}x{clip.height}"
     except (ClipError, OSError) as error:
         yield show(str(error))
-
-
-def _digest(image: Path) -> str:
-    return file_digest(image)[:DIGITS]
 
 
 def _foreign(folder: Path, manifest: Manifest) -> Iterator[str]:

@@ -111,7 +111,16 @@ def hash_files(folder: Path) -> list[str]:
     Raises:
         OSError: a file cannot be read.
     """
-    return [file_digest(each)[:DIGITS] for each in images_of(folder)]
+    return [hash_file(each) for each in images_of(folder)]
+
+
+def hash_file(file: Path) -> str:
+    """Return the first digits of the SHA-256 of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return file_digest(file)[:DIGITS]
 
 
 def images_of(folder: Path) -> Sequence[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from vsanimesr.files import write_atomic
 from vsanimesr.installation import DISTRIBUTION
 
 from ..errors import DatasetError
-from .quality import NOTES, ScorerName
+from .quality import ScorerName
 from .repeats import Hashes
 from .sources import show
 
@@ -170,11 +169,6 @@ def _version(name: str) -> str:
         return ""
 
 
-def note(scorer: ScorerName) -> str:
-    """Return what the figures of quality are."""
-    return NOTES[scorer]
-
-
 def pack(hashes: Hashes) -> str:
     """Return hashes as text."""
     return np.ascontiguousarray(hashes).tobytes().hex()
@@ -183,8 +177,3 @@ def pack(hashes: Hashes) -> str:
 def unpack(text: str) -> Hashes:
     """Return hashes from text."""
     return np.frombuffer(bytes.fromhex(text), np.uint64).reshape(-1, 2)
-
-
-def names_of(clips: Iterable[ClipEntry]) -> set[str]:
-    """Return the names of clips."""
-    return {clip.name for clip in clips}

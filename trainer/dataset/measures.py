@@ -38,6 +38,8 @@ THUMB_EVERY, THUMB_QUALITY = 48, 70
 """Frames from one that is kept as a small picture to the next, and the quality of its JPEG."""
 FLOW_SHARE = 0.02
 """Share of the pixels, those that move most, that measures motion. So a mouth counts like a pan."""
+LEAST_COMBED = 2
+"""Combed frames that make a shot combed."""
 PERCENT = 100
 
 
@@ -191,10 +193,6 @@ def _find_combed(
     shots = np.cumsum(starts)
     counts = np.bincount(shots, suspected)
     return np.asarray(suspected | (counts[shots] >= LEAST_COMBED), np.bool_)
-
-
-LEAST_COMBED = 2
-"""Combed frames that make a shot combed."""
 
 
 def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:

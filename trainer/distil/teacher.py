@@ -32,9 +32,8 @@ class TeacherRun:
     """
 
     def __init__(self, settings: DistilConfig, network: AnimeSR) -> None:
-        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-        network = network.requires_grad_(False).eval().to(memory_format=layout)
-        self.recurrence = StateRecurrence(network, layout=layout)
+        network = network.requires_grad_(False).eval().to(memory_format=settings.layout)
+        self.recurrence = StateRecurrence(network, layout=settings.layout)
         self._dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(settings.precision)
 
     @torch.no_grad()
