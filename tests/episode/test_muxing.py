@@ -277,6 +277,14 @@ def test_mp4_shows_frames_behind_a_key_frame_that_is_decoded_slowly(tmp_path: Pa
     assert_in_order(tmp_path / "new.mp4", lengths)
 
 
+@pytest.mark.parametrize("start", [Fraction(1, 3), Fraction(5, 9)])
+def test_mp4_begins_between_two_milliseconds(tmp_path: Path, start: Fraction) -> None:
+    parts = clips.write_chunks(tmp_path, [3], settings("x264"))
+    times = [start + Fraction(n, 250) for n in range(3)]
+    mux(parts, times, None, tmp_path / "new.mp4")
+    assert frame_times(tmp_path / "new.mp4") == times
+
+
 POOL = 6
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -15,7 +16,7 @@ from ..errors import MediaError, OptionError
 from . import libav, matroska
 from .encoding import decode_digests
 from .media import Media
-from .timeline import Timeline, check_times, lay_out
+from .timeline import FINEST, MILLISECOND, Timeline, check_times, lay_out
 from .tracks import FORMATS, Rest, Span, Timed, left_out
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ __all__ = ["check_times", "container_of", "decode_digests", "left_out", "mux"]
 
 _log = logging.getLogger(__name__)
 
-OPTIONS = {
-    "mkv": {"avoid_negative_ts": "disabled"},  # what begins before zero is moved here, together with the chapters
-    "mp4": {},
-}
 SHAPED = {"hevc", "h264"}
 """Codecs that hold the shape of a pixel exactly. Matroska has whole numbers for the size of the picture."""
 
@@ -96,7 +93,7 @@ def mux(
         later = -times[0] if span else _later(times[0], rest, out, container)
         line = lay_out(times, container, rate, end=end, later=later)
         with libav.unfinished(out):
-            with _created(out, container) as target:
+            with _created(out, container, line) as target:
                 with libav.writing(out):
                     video = _add_video(target, template, line, aspect)
                     if rest is not None:
@@ -145,11 +142,16 @@ def _later(start: Fraction, rest: Rest | None, out: Path, container: str) -> Fra
 
 
 @contextmanager
-def _created(out: Path, container: str) -> Iterator[av.container.OutputContainer]:
+def _created(out: Path, container: str, line: Timeline) -> Iterator[av.container.OutputContainer]:
     """Create a file, which is finished when the block ends. It has no random numbers and no date."""
+    if container == "mkv":
+        options = {"avoid_negative_ts": "disabled"}  # what begins before zero is moved here, together with the chapters
+    else:
+        # When streams begin is said in ticks of the whole file: exact for the video, to a millisecond for the others.
+        options = {"movie_timescale": str(min(math.lcm(line.unit.denominator, MILLISECOND.denominator), FINEST))}
     av = libav.load()
     with libav.writing(out):
-        target = av.open(str(out.absolute()), "w", format=FORMATS[container], container_options=OPTIONS[container])
+        target = av.open(str(out.absolute()), "w", format=FORMATS[container], container_options=options)
     target.flags |= av.container.core.Flags.bitexact.value
     try:
         yield target
