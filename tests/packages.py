@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from vsanimesr.files import file_lock, write_atomic
 
 ROOT = Path(__file__).parents[1]
 NOT_SOURCES = shutil.ignore_patterns(".*", "out", "build", "dist", "*.egg-info", "__pycache__", "*.so")
@@ -44,6 +46,14 @@ def build_wheel(sdist: Path) -> tuple[Path, str]:
     options = ("--no-deps", "--no-build-isolation", "-w", "dist", "-v")
     output = run(sys.executable, "-m", "pip", "wheel", *options, ".", cwd=sdist)
     return next((sdist / "dist").glob("*.whl")), output
+
+
+def keep_download(folder: Path, download: Callable[[], Path]) -> None:
+    """Put what `download` returns into a folder that has no file yet. Several processes of pytest may do so at once."""
+    with file_lock(folder):
+        if not any(path.suffix in {".gz", ".whl"} for path in folder.iterdir()):
+            downloaded = download()
+            write_atomic(folder / downloaded.name, downloaded.read_bytes())
 
 
 def write_wheel(folder: Path, name: str, files: Mapping[str, str]) -> Path:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 from pathlib import Path
 
 from scripts.compiler import COMPILER
-from tests.packages import ROOT, Environment, environment, run
+from tests.packages import ROOT, Environment, environment, keep_download, run
 
 PLUGIN = "vapoursynth/plugins/animesr"
 
@@ -92,3 +94,31 @@ print(vsanimesr.__file__, vs.core.animesr.Upscale(clip, backend="null").get_fram
 
     assert Path(file).parent == our_sdist / "vsanimesr"
     assert width == "32"
+
+
+def test_a_download_is_kept_once_and_whole(tmp_path: Path) -> None:
+    """Two processes of pytest ask for the same file; none of them may see a part of it."""
+    folder = tmp_path / "kept"
+    downloads: list[Path] = []
+    sizes: list[list[int]] = []
+
+    def download() -> Path:
+        time.sleep(0.2)
+        source = tmp_path / f"{len(downloads)}" / "name-1.0.tar.gz"
+        source.parent.mkdir()
+        source.write_bytes(bytes(1000))
+        downloads.append(source)
+        return source
+
+    def keep() -> None:
+        keep_download(folder, download)
+        sizes.append([path.stat().st_size for path in folder.glob("*.tar.gz")])
+
+    threads = [threading.Thread(target=keep) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(downloads) == 1
+    assert sizes == [[1000]] * 3

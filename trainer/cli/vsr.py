@@ -34,8 +34,8 @@ SUMMARIES = {
 HELP = """{summary}
 
 Starts a run, or resumes it if it was stopped. Settings are changed by name=value, for example batch=2
-sampling.size=192; python -m trainer settings --stage {stage} lists them. For N GPUs: torchrun --nproc_per_node=N -m
-trainer {stage} ...
+sampling.size=192; python -m trainer settings --stage {stage} lists them. For N GPUs: torchrun --standalone
+--nproc_per_node=N -m trainer {stage} ...
 
 Example:
   python -m trainer {stage} paper {example}

