@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patched.setenv("ANIMESR_CACHE", str(tmp_path_factory.mktemp("cache")))
         patched.delenv("ANIMESR_ENGINES", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _own_threads() -> Iterator[None]:
+    """Give PyTorch its threads back after a test that took some away: sums of another number of threads have other last
+    bits, so a later test that compares two processes would fail."""
+    before = torch.get_num_threads() if (torch := sys.modules.get("torch")) else None
+    yield
+    if before and torch:
+        torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session", autouse=True)
