@@ -3,8 +3,9 @@
 Every episode is a few clips of `python -m scripts.studies.drawing` with known faults. Pseudo-HQ by v2 at each factor is
 compared with the HQ, which the rule never sees. What was rendered and scored is kept. The parts:
 
-    made-with   the episodes that the rule was made with
-    held-out    the others: look at them once, when the rule is finished
+    made-with    the episodes that the rule was made with
+    held-out     others: look at them once, when the rule is finished
+    other-shows  clips of python -m scripts.studies.drawing --hidden, whose shows no rule was made with
 
 Each part writes a table, PART.md, and a plot, PART.png, into the folder, and prints the table.
 """
@@ -28,10 +29,10 @@ from trainer.losses.metrics import Lpips
 from trainer.losses.vgg.lpips_vgg16 import read_lpips_vgg16
 
 from ..commands import parse_arguments, report
-from .episodes import EPISODES, Half, HiddenEpisode, write_episode
+from .episodes import EPISODES, Group, HiddenEpisode, write_episode
 from .scores import Scores, render_scenes, score_scenes
 
-PARTS: dict[str, Half] = {"made-with": "made with", "held-out": "held out"}
+PARTS: dict[str, Group] = {"made-with": "made with", "held-out": "held out", "other-shows": "of other shows"}
 MAX_PSNR_COST, MAX_LPIPS_COST = 0.2, 0.005
 """What a suggestion may cost compared with the best factor, in dB and in LPIPS."""
 FIXED = (1.0, 0.9, 0.8, 0.6)
@@ -62,10 +63,10 @@ class Outcome:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse_arguments("factors", __doc__ or "", PARTS, "two episodes of each half", arguments)
+    options = parse_arguments("factors", __doc__ or "", PARTS, "two episodes of each part", arguments)
     lpips = Lpips(read_lpips_vgg16())
     for part in options.part:
-        episodes = [episode for episode in EPISODES if episode.half == PARTS[part]]
+        episodes = [episode for episode in EPISODES if episode.group == PARTS[part]]
         outcomes = [
             measure(episode, options.clips, options.out, lpips) for episode in episodes[: 2 if options.quick else None]
         ]
@@ -81,7 +82,7 @@ def measure(episode: HiddenEpisode, clips: Path, out: Path, lpips: Lpips) -> Out
     return Outcome(episode, *_costs(score_scenes(episode, scenes, lpips, out)), suggest_factor(scenes))
 
 
-def tabulate(outcomes: Sequence[Outcome], half: Half) -> Table:
+def tabulate(outcomes: Sequence[Outcome], group: Group) -> Table:
     """Return a row for each episode."""
     rows = []
     for each in outcomes:
@@ -107,7 +108,7 @@ def tabulate(outcomes: Sequence[Outcome], half: Half) -> Table:
         f"most {MAX_PSNR_COST} dB and {MAX_LPIPS_COST}. Best compromise: the factor with the lowest maximum of the two "
         "costs, each relative to these limits."
     )
-    return Table(f"Episodes {half}", columns, rows, note)
+    return Table(f"Episodes {group}", columns, rows, note)
 
 
 def compare(outcomes: Sequence[Outcome]) -> Table:

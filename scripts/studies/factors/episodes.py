@@ -1,7 +1,7 @@
 """Hidden episodes: LQ by known faults, and the HQ that no rule may look at.
 
-The half that a rule may be made with, and the half that it is tested on, differ in their shows and in their settings.
-Both were written down before anything was measured.
+Those that a rule may be made with, those that it is tested on, and those of other shows differ in their shows and in
+their settings. Each group was written down before any of it was measured.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ WIDTH, HEIGHT = 768, 448
 """Size of HQ. LQ has a quarter of it."""
 FIRST_FRAME, LEAD_IN = 6, 2
 """First frame of a clip that becomes part of an episode, and frames before it that codecs start with."""
-SCENES, SCENE_FRAMES = 2, 4
+SCENES, SCENE_FRAMES = 4, 4
 """Scenes of an episode and frames of a scene: fewer than `lbo pairs` takes, so that the study takes an hour."""
+FOLDERS = "train", "held-out", "hidden-episodes"
+"""Folders of clips that shows are taken from."""
 GRID = 3
 """Places along each side at which a picture may be cropped. The one with the most contrast is taken."""
 
-type Half = Literal["made with", "held out"]
+type Group = Literal["made with", "held out", "of other shows"]
 type Fault = Callable[[Tensor], Tensor]
 """Changes an LQ clip, float32 (frames, 3, height, width) in [0, 1]."""
 
@@ -47,7 +49,7 @@ class HiddenEpisode:
     """A degradation of a few clips of a show."""
 
     name: str
-    half: Half
+    group: Group
     show: str
     zoom: int
     """Factor by which a crop of a drawn picture is enlarged: 1 is as crisp as drawings are, 3 as soft as old film."""
@@ -110,6 +112,10 @@ def _held(name: str, show: str, zoom: int, *faults: Fault, softness: float = 1.0
     return HiddenEpisode(name, "held out", show, zoom, faults, softness)
 
 
+def _other(name: str, show: str, zoom: int, *faults: Fault, softness: float = 1.0) -> HiddenEpisode:
+    return HiddenEpisode(name, "of other shows", show, zoom, faults, softness)
+
+
 EPISODES = (
     _made("tape", "green", 3, _bleed(1.0, 0.5), _ringing(2.0, 3.0), _mpeg2(8)),
     _made("broadcast", "evening", 2, _bleed(0.8, -0.5), _ringing(1.5, 2.7), _mpeg2(4)),
@@ -132,6 +138,13 @@ EPISODES = (
     _held("blocks", "city", 2, _mpeg2(14)),
     _held("cleaner", "blue", 1, _h264(14)),
     _held("vhs", "city", 3, _bleed(3.0, 1.0), _ringing(2.5, 2.7), _noise(6, grey=True), _mpeg2(8)),
+    _other("capture", "line", 2, _bleed(1.5, -0.5), _ringing(1.8, 3.0), _mpeg2(6)),
+    _other("disc", "island", 1, partial(dot_crawl, strength=0.4, phase=0.3, rainbow=0.3), _mpeg2(4)),
+    _other("web", "garden", 2, _enlarged(0.75), _h264(26)),
+    _other("old-tape", "garden", 3, _ringing(1.3, 2.7), _noise(12, grey=True), _h264(20)),
+    _other("smoothed", "island", 2, _h264(24), softness=3.0),
+    _other("thumbnail", "line", 1, _enlarged(0.5), _mpeg4(10)),
+    _other("snow", "island", 3, _noise(16, grey=False), _mpeg2(8)),
 )
 
 
@@ -161,7 +174,8 @@ def write_episode(episode: HiddenEpisode, clips: Path, out: Path) -> None:
 
 
 def _select_clips(clips: Path, show: str) -> list[Clip]:
-    found = [clip for part in ("train", "held-out") for clip in find_clips(clips / part) if clip.name.startswith(show)]
+    folders = [clips / name for name in FOLDERS if (clips / name).is_dir()]
+    found = [clip for folder in folders for clip in find_clips(folder) if clip.name.startswith(f"{show}-")]
     return [found[n * len(found) // SCENES] for n in range(SCENES)]
 
 
