@@ -22,10 +22,15 @@ def parse_arguments(
         quick: help text of --quick.
     """
     parser = make_parser(study, description)
+    add_data_arguments(parser, study, quick)
+    return parse_parts(parser, parts, arguments)
+
+
+def add_data_arguments(parser: argparse.ArgumentParser, study: str, quick: str) -> None:
+    """Add `clips`, `out` and `quick`, as for `parse_arguments`."""
     parser.add_argument("clips", type=Path, help="a folder with the folders train and held-out")
     parser.add_argument("-o", "--out", type=Path, default=Path("out", study), help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help=f"{quick}: for a trial run")
-    return parse_parts(parser, parts, arguments)
 
 
 def make_parser(study: str, description: str) -> argparse.ArgumentParser:

@@ -28,7 +28,7 @@ from .repeats import hash_picture
 from .shots import ShotDetector
 from .sources import Source, show
 
-FORMAT = "1"
+FORMAT = "2"
 """Version of what is measured. Raise it if a value can change."""
 SMALL_HEIGHT, MOST_SMALL_WIDTH = 144, 640
 """Height of the scaled-down frames that are measured, and their largest width."""
@@ -109,14 +109,19 @@ def measure_video(source: Source, scorer: Scorer, threads: int, advance: Callabl
     )
 
 
+def small_size(source: Source) -> tuple[int, int]:
+    """Return width and height of the scaled-down frames that are measured."""
+    width = round(source.width * SMALL_HEIGHT / source.height / 2) * 2
+    return min(max(width, WIDTH), MOST_SMALL_WIDTH), SMALL_HEIGHT
+
+
 class _Walk:
     """One pass over the frames of a video."""
 
     def __init__(self, source: Source, scorer: Scorer) -> None:
         self._source = source
         self._scorer = scorer
-        width = round(source.width * SMALL_HEIGHT / source.height / 2) * 2
-        self._size = min(max(width, WIDTH), MOST_SMALL_WIDTH), SMALL_HEIGHT
+        self._size = small_size(source)
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._before: tuple[Luma, Luma] | None = None
         self.shots = ShotDetector(source.rate)

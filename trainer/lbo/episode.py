@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..data.clips import Episode, Frame
 from ..data.uint8 import frame_luma
 from ..errors import EpisodeError
-from .shots import THUMB_HEIGHT, THUMB_WIDTH, Thumbnails, find_cuts
+from .shots import THUMB_HEIGHT, THUMB_WIDTH, Thumbnails, find_shots
 
 _log = logging.getLogger(__name__)
 
@@ -153,9 +153,9 @@ def select_windows(stats: FrameStats, count: int, length: int, name: str) -> lis
 
 
 def _find_shot_starts(numbers: Sequence[int], thumbnails: Thumbnails) -> NDArray[np.bool_]:
-    """Find the first frames of shots: after cuts and after missing frames."""
+    """Find the first frames of shots: after cuts, at both ends of dissolves, and after missing frames."""
     starts = np.zeros(len(numbers), np.bool_)
-    starts[find_cuts(thumbnails)] = True
+    starts[find_shots(thumbnails)] = True
     starts[1:] |= np.diff(numbers) != 1
     return starts
 

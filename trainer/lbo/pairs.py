@@ -34,7 +34,7 @@ WINDOW_LENGTH = 11
 type FactorPicker = Callable[[Sequence[Scene], Sequence[FactorHint], Suggestion], float]
 """Lets the user choose a factor, given scenes, the measures of each factor, and the suggestion."""
 
-FORMAT = "2"
+FORMAT = "3"
 """Version of what this package makes of an episode. Raise it if windows, scenes, suggestions or pairs can change."""
 MEASURED_WITH = "v2"
 """Network that suggestions of a factor were measured with (docs/reports/factors.md)."""

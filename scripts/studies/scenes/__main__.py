@@ -9,7 +9,7 @@ at DVD size, in four encodings. The parts:
 
 Each part writes a table, PART.md, into the folder, and prints it. Existing episodes are kept.
 
-Needs, besides the extra `dev`: pip install vapoursynth-mvutensils vapoursynth-scxvid scenedetect.
+Needs, besides the extra `dev`, for the detectors of others: pip install vapoursynth-mvutensils vapoursynth-scxvid.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from scripts import fetch_data
 from scripts.benchmarks.table import Table
 
-from ..commands import parse_arguments, report
+from ..commands import add_data_arguments, make_parser, parse_parts, report
 from . import detectors
 from .episodes import CUTS, FLASHES, SLOW, STYLES, Event, Style, find_sources, make_episode
 from .scores import Score
@@ -39,11 +39,16 @@ SEED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse_arguments("scenes", __doc__ or "", PARTS, "episodes of 8 seconds", arguments)
+    parser = make_parser("scenes", __doc__ or "")
+    add_data_arguments(parser, "scenes", "episodes of 8 seconds")
+    parser.add_argument(
+        "--detectors", nargs="+", choices=detectors.NAMES, default=detectors.NAMES, help="default: all of them"
+    )
+    options = parse_parts(parser, PARTS, arguments)
     for part in options.part:
         half = part if part in HALVES else HALVES[0]
         work = options.out / "quick" if options.quick else options.out  # kept episodes of a trial run are too short
-        study = Study(options.clips / half, work / half, HALVES.index(half), options.quick)
+        study = Study(options.clips / half, work / half, HALVES.index(half), options.quick, options.detectors)
         report(study.measure_costs() if part == "cost" else study.score(), options.out / f"{part}.md")
     return 0
 
@@ -58,6 +63,7 @@ class Study:
     half: int
     """Half of the film."""
     quick: bool
+    detectors: Sequence[str]
 
     def score(self) -> Iterator[Table]:
         """Count what each detector finds in each episode."""
@@ -67,10 +73,10 @@ class Study:
             for encoding in ENCODINGS:
                 file = self._file(style, encoding)
                 print(f"scenes: {file}", file=sys.stderr)
-                for name in detectors.NAMES:
+                for name in self.detectors:
                     score = scores[name, style.name, encoding] = Score()
                     score.count(self._find_cuts(name, file), events, count_frames(file))
-        everything = {name: _sum(scores, name) for name in detectors.NAMES}
+        everything = {name: _sum(scores, name) for name in self.detectors}
         yield _summarise("All episodes", everything)
         yield _list_kinds(everything)
         styles = [style.name for style in STYLES]
@@ -85,7 +91,7 @@ class Study:
         """Measure the CPU time of each detector."""
         self._prepare(STYLES[0])
         file = self._file(STYLES[0], "crf 24")
-        rows = [(name, f"{detectors.measure_cost(name, file):.2f}") for name in detectors.NAMES]
+        rows = [(name, f"{detectors.measure_cost(name, file):.2f}") for name in self.detectors]
         yield Table("CPU time of a frame of 720x480", ("detector", "ms"), rows)
 
     def _prepare(self, style: Style) -> list[Event]:

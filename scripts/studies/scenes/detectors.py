@@ -6,7 +6,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import vapoursynth as vs
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from trainer.data.clips import VideoClip
+from trainer.dataset.measures import small_size
+from trainer.dataset.shots import ShotDetector
+from trainer.dataset.sources import read_source
+from trainer.lbo.episode import HEIGHT, WIDTH, measure_frames
+
+from .video import count_frames
 
 core = vs.core
 
@@ -39,15 +49,34 @@ def scxvid(clip: vs.VideoNode) -> vs.VideoNode:
 FILTERS: dict[str, Detector] = {"native": native, "mvu": mvutensils, "scxvid": scxvid}
 CONTENT = {"content": NO_MINIMUM, "content, 15 frames": DEFAULT_MINIMUM}
 """PySceneDetect's content rule, by its shortest scene."""
-NAMES = (*FILTERS, *CONTENT)
+TRAINER = "windows", "adaptive", "dataset"
+"""The trainer's own detector, by which `lbo` finds windows; PySceneDetect's adaptive rule; both, as in `dataset`."""
+NAMES = (*FILTERS, *TRAINER, *CONTENT)
 
 
 def find_cuts(name: str, file: Path) -> set[int]:
     """Return the frames that a detector marks in a video file, without frame 0."""
     if name in CONTENT:
         return _find_by_content(file, CONTENT[name])
+    if name in TRAINER:
+        return _find_by_trainer(name, file)
     clip = FILTERS[name](core.bs.VideoSource(str(file), cachemode=0))
     return {n for n, frame in enumerate(clip.frames(close=True)) if n and frame.props["_SceneChangePrev"] == 1}
+
+
+def _find_by_trainer(name: str, file: Path) -> set[int]:
+    clip = VideoClip(file)
+    found: set[int] = set()
+    if name != "adaptive":
+        found |= set(np.flatnonzero(measure_frames(clip.stream(WIDTH, HEIGHT)).shot_starts).tolist())
+    if name != "windows":
+        source = read_source(file)
+        detector, scaler = ShotDetector(source.rate), VideoReformatter()
+        for _, frame in clip.decode():
+            small = scaler.reformat(frame, *small_size(source), "bgr24", interpolation=Interpolation.AREA)
+            detector.add(np.asarray(small.to_ndarray(), np.uint8))
+        found |= set(np.flatnonzero(detector.starts()).tolist())
+    return found - {0}
 
 
 def _find_by_content(file: Path, minimum: int) -> set[int]:
@@ -60,9 +89,12 @@ def _find_by_content(file: Path, minimum: int) -> set[int]:
 
 
 def measure_cost(name: str, file: Path, frames: int = 600) -> float:
-    """Return the milliseconds of CPU time that a detector takes for a frame, without reading the frame."""
+    """Return the milliseconds of CPU time that a detector takes for a frame, without reading the frame; with it for
+    those of the trainer."""
     if name in CONTENT:
         return _measure_content(file, CONTENT[name], frames)
+    if name in TRAINER:
+        return _time(lambda: _find_by_trainer(name, file)) / count_frames(file) * 1000
     pictures = core.bs.VideoSource(str(file), cachemode=0)[:60]
     stored = [pictures.get_frame(n) for n in range(len(pictures))]
     clip = core.std.BlankClip(pictures)
@@ -92,7 +124,7 @@ def _run(clip: vs.VideoNode) -> None:
         pass
 
 
-def _time(run: Callable[[], None]) -> float:
+def _time(run: Callable[[], object]) -> float:
     """Return the seconds of CPU time of the fastest of some runs."""
     times = []
     for _ in range(RUNS):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.trainer.lbo.episodes import (
     SHOT_STARTS,
@@ -110,6 +112,39 @@ def test_cuts_close_together_are_found() -> None:
     frames = [draw_scene(seed, n) for seed in range(8) for n in range(5)]
 
     assert shot_starts(frames) == list(range(0, 40, 5))
+
+
+def mix(one: Frame, other: Frame, share: float) -> Frame:
+    return np.rint(one + share * (other.astype(np.float32) - one)).astype(np.uint8)
+
+
+@settings(max_examples=30)
+@given(st.integers(20, 40), st.integers(8, 23), st.integers(20, 40), st.integers(0, 20))
+def test_both_ends_of_a_dissolve_start_a_shot(before: int, length: int, after: int, seed: int) -> None:
+    """Within a few frames: the first of the mixed ones has little of the shot to come."""
+    one, other = draw_scene(seed, 0), draw_scene(seed + 21, 0)
+    shares = [*[0.0] * before, *((n + 1) / (length + 1) for n in range(length)), *[1.0] * after]
+    frames = [mix(one, other, share) for share in shares]
+
+    starts = shot_starts(frames)
+
+    assert len(starts) == 3
+    assert abs(starts[1] - before) <= 3
+    assert abs(starts[2] - before - length) <= 3
+
+
+@pytest.mark.parametrize("level", [0, 255])
+@pytest.mark.parametrize("length", [6, 12, 20])
+def test_both_ends_of_a_fade_start_a_shot(level: int, length: int) -> None:
+    colour = np.full_like(draw_scene(0, 0), level)
+    frames = [draw_scene(1, n) for n in range(25)]
+    frames += [mix(draw_scene(1, 24), colour, (n + 1) / length) for n in range(length)] + [colour] * 15
+
+    starts = shot_starts(frames)
+
+    assert len(starts) == 3
+    assert abs(starts[1] - 25) <= 2
+    assert abs(starts[2] - 25 - length) <= 2
 
 
 def test_an_opening_mouth_in_a_still_frame_is_no_cut() -> None:
