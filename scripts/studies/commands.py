@@ -8,6 +8,8 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+import torch
+
 from scripts.benchmarks.table import Table
 
 
@@ -65,3 +67,11 @@ def report(tables: Iterable[Table], file: Path) -> None:
 def train(*arguments: str) -> None:
     """Run `python -m trainer` with these arguments, as a user would."""
     subprocess.run([sys.executable, "-m", "trainer", *arguments], check=True)
+
+
+def choose_precision() -> str:
+    """Return bf16 where the processor computes it, else fp32: where it is emulated, it takes a hundred times as long.
+
+    What runs are made of has to include it.
+    """
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"

@@ -47,11 +47,11 @@ SOURCES = ("drawn/train", "art/train", "bigbuckbunny.mp4")
 HELD_OUT = ("drawn/held-out", "art/held-out")
 SHAPES = ((20, 72), (26, 92), (32, 112), (36, 128))
 """Features and fusion channels of the students of the curve."""
-SETTINGS = ("records.preview=0", "validation.size=192")
-"""What differs from the preset besides the size of the network and the steps."""
+SETTINGS = ("records.preview=0", "validation.size=192", "channels_last=true")
+"""What differs from the preset besides precision, the size of the network and the steps."""
 STEPS, EVERY = 600, 100
 STEP = 3.5
-"""Seconds of a step on two idle cores, by estimate. The ledger corrects it by the runs that it has seen."""
+"""Seconds of a step on two idle cores in fp32, by estimate. The ledger corrects it by the runs that it has seen."""
 DRIFT_SIDE = 96
 """Largest side in LR pixels of the frames whose drift is measured."""
 PLOTTED = {"psnr_y": "PSNR-Y to HQ, dB", "lpips": "LPIPS to HQ", "teacher": "PSNR to v2, dB"}
@@ -112,8 +112,8 @@ def _train(data: Path, out: Path, budget: float | None) -> list[str]:
 def _job(shape: Shape, out: Path) -> Job:
     run = out / f"student-{shape.features}"
     arguments = (
-        *("distil", TEACHER, "fast", f"data={out / 'clips'}", *SETTINGS, f"steps={STEPS}"),
-        *(f"validation.every={EVERY}", f"records.save={EVERY}", f"records.log={EVERY // 4}"),
+        *("distil", TEACHER, "fast", f"data={out / 'clips'}", *SETTINGS, f"precision={commands.choose_precision()}"),
+        *(f"steps={STEPS}", f"validation.every={EVERY}", f"records.save={EVERY}", f"records.log={EVERY // 4}"),
         *(f"network.features={shape.features}", f"network.fusion={shape.fusion_channels}", "-o", str(run)),
     )
     return Job(run.name, STEPS * STEP, arguments, (), run, partial(commands.train, *arguments), is_finished)

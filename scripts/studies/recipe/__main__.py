@@ -28,8 +28,6 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from subprocess import CalledProcessError
 
-import torch
-
 from trainer.errors import TrainerError
 from trainer.losses.metrics import Lpips
 from trainer.losses.vgg.lpips_vgg16 import read_lpips_vgg16
@@ -37,7 +35,7 @@ from trainer.origin import digest_texts
 from trainer.vsr.evaluation import BICUBIC
 from trainer.vsr.weights import load_network
 
-from ..commands import make_parser, parse_parts
+from ..commands import choose_precision, make_parser, parse_parts
 from ..ledger import Job, Ledger, digest_code, work_off
 from ..repairing import nn_only, table2
 from . import best_factor, layout, nn_only_stage, pictures
@@ -222,14 +220,6 @@ def paper_orders(singles: Sequence[str]) -> list[Order]:
 
 
 OTHER_ORDERS: list[Order] = [(BICUBIC, POOL), (BASE, POOL), (BASE, BASIC), (POOL, POOL_BEST), (POOL, POOL_WIDE)]
-
-
-def choose_precision() -> str:
-    """Return bf16 where the processor computes it, else fp32: where it is emulated, it takes a hundred times as long.
-
-    What runs are made of includes it, and so do the names of their folders.
-    """
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
 
 
 def _conditions(study: Study, seeds: Sequence[Seed]) -> str:
