@@ -62,7 +62,7 @@ def write_clip(task: ClipTask, advance: Callable[[int], None]) -> list[str]:
         work.mkdir(parents=True)
         frames = VideoClip(task.source.path).scan(range(task.first, task.first + task.frames))
         for number, frame in enumerate(frames):
-            _write_png(work / f"{number:08}.png", make_square(frame, task.source))
+            (work / f"{number:08}.png").write_bytes(encode_png(make_square(frame, task.source)))
             advance(1)
         write_origin(work, task.origin)
         hashes = hash_files(work)
@@ -99,10 +99,9 @@ def make_square(frame: Frame, source: Source) -> Frame:
     return np.asarray(cv2.resize(frame, size, interpolation=kernel), np.uint8)
 
 
-def _write_png(file: Path, frame: Frame) -> None:
-    # Not by imwrite: it takes no names that the system's code page lacks.
-    data = cv2.imencode(".png", frame[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, COMPRESSION])[1]
-    file.write_bytes(data.tobytes())
+def encode_png(frame: Frame) -> bytes:
+    """Return a frame as a PNG file. Not by imwrite, which takes no names that the system's code page lacks."""
+    return cv2.imencode(".png", frame[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, COMPRESSION])[1].tobytes()
 
 
 def hash_files(folder: Path) -> list[str]:
