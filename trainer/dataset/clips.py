@@ -62,7 +62,7 @@ def write_clip(task: ClipTask, advance: Callable[[int], None]) -> list[str]:
         work.mkdir(parents=True)
         frames = VideoClip(task.source.path).scan(range(task.first, task.first + task.frames))
         for number, frame in enumerate(frames):
-            (work / f"{number:08}.png").write_bytes(encode_png(make_square(frame, task.source)))
+            _write_png(work / f"{number:08}.png", make_square(frame, task.source))
             advance(1)
         write_origin(work, task.origin)
         hashes = hash_files(work)
@@ -97,6 +97,10 @@ def make_square(frame: Frame, source: Source) -> Frame:
         return frame
     kernel = cv2.INTER_AREA if source.width < frame.shape[1] else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(frame, size, interpolation=kernel), np.uint8)
+
+
+def _write_png(file: Path, frame: Frame) -> None:
+    file.write_bytes(encode_png(frame))
 
 
 def encode_png(frame: Frame) -> bytes:

@@ -114,9 +114,6 @@ def test_mirrored_and_turned_frames_give_mirrored_and_turned_results() -> None:
     frame = soften(soften(torch.randint(0, 256, (3, SIDE, SIDE))))
     found = sharpen_lines(frame).int()
 
-    for turned, back in (
-        (frame.flip(-1), lambda each: each.flip(-1)),
-        (frame.flip(-2), lambda each: each.flip(-2)),
-        (frame.mT, lambda each: each.mT),
-    ):
-        assert (back(sharpen_lines(turned.contiguous()).int()) - found).abs().max() <= 1
+    for axes in ([-1], [-2], [-1, -2]):
+        assert (sharpen_lines(frame.flip(axes)).int() - found.flip(axes)).abs().max() <= 1
+    assert (sharpen_lines(frame.mT.contiguous()).int() - found.mT).abs().max() <= 1

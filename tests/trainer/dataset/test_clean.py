@@ -17,6 +17,7 @@ from trainer.data.clips import Frame, find_clips
 from trainer.data.toy_clips import write_toy_clips
 from trainer.dataset import clean as cleaning
 from trainer.dataset.clean import Cleaner, clean_set, plan_runs
+from trainer.dataset.clips import encode_png
 from trainer.errors import DatasetError
 from vsanimesr.network.torch_network import AnimeSR
 
@@ -117,13 +118,13 @@ def test_a_stop_loses_no_run_that_is_done(
     clean_set(hq, tmp_path / "whole", model="v2")
     count = len(runs)
     assert count == 4 + 3
-    encode, left = cleaning.encode_png, [5]
+    left = [5]
 
     def stop(frame: Frame) -> bytes:
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt
-        return encode(frame)
+        return encode_png(frame)
 
     with monkeypatch.context() as patch:
         patch.setattr(cleaning, "encode_png", stop)
