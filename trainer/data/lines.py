@@ -38,7 +38,7 @@ REACH = 8
 """A piece of a line that extends over fewer pixels than this, to the side and up and down, is an outlier."""
 
 FRAMES_AT_ONCE = 5
-"""Frames that are computed together: more would leave a CPU's cache."""
+"""Frames that are computed together. More would take more memory, and no less time."""
 LUMA = (0.299, 0.587, 0.114)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.nn import functional
 
 from vsanimesr.files import file_lock, write_atomic
@@ -29,7 +30,6 @@ from ..data.uint8 import to_float, to_uint8
 from ..errors import DatasetError
 from ..lbo.shots import THUMB_HEIGHT, THUMB_WIDTH, find_cuts
 from ..origin import Origin, differences, digest_tensors, read_origin, write_origin
-from ..vsr.recurrence import window_of
 from ..vsr.weights import load_network
 from .clips import encode_png, images_of
 from .manifest import WORK_FOLDER
@@ -186,15 +186,22 @@ class Cleaner:
             frames: consecutive frames of one scene.
         """
         height, width, _ = frames[0].shape
-        padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
-        window = [to_float(frame[None]) for frame in [*PREROLL * [frames[0]], *frames]]
-        window = [functional.pad(frame, padding, mode="replicate").to(self._device) for frame in window]
-        step = RestoringColours(self._network, (width + padding[1], height + padding[3]))
-        sr, hidden = self._network.initial_state(window[0])
-        for n in range(len(window)):
+        prev = cur = self._load(frames[0])
+        step = RestoringColours(self._network, (cur.shape[-1], cur.shape[-2]))
+        sr, hidden = self._network.initial_state(cur)
+        order = [*PREROLL * [frames[0]], *frames, frames[-1]]
+        for n, following in enumerate(order[1:]):
+            after = self._load(following)
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
-                frame, sr, hidden = step(*window_of(window, n), sr, hidden)
+                frame, sr, hidden = step(prev, cur, after, sr, hidden)
+            prev, cur = cur, after
             if n >= PREROLL:
                 frame = frame.float().clamp(0, 1)
                 small = functional.interpolate(frame, scale_factor=1 / SCALE, mode="bicubic", antialias=True)
                 yield to_uint8(small[..., :height, :width].cpu())[0]
+
+    def _load(self, frame: Frame) -> Tensor:
+        """Return a frame on the device, padded for the network."""
+        height, width, _ = frame.shape
+        padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
+        return functional.pad(to_float(frame[None]), padding, mode="replicate").to(self._device)

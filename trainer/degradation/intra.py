@@ -8,7 +8,6 @@ are mostly predicted from others: lines that are bent and broken along the direc
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -23,7 +22,9 @@ PICTURES = {"webp": "WEBP", "avif": "AVIF"}
 """Formats of pictures, which Pillow encodes, by the name of the codec."""
 SMALLEST_SIDE = 16
 """Sides below this are padded: x265 takes none below."""
-TRIAL_SIDE = 32
+PILLOW = "Pillow", "pip install --upgrade --only-binary=pillow pillow"
+PYAV = "PyAV", "pip install --only-binary=av av"
+"""Name of a package, and how its wheel is installed."""
 
 
 def picture_options(quality: float) -> dict[str, str]:
@@ -33,6 +34,14 @@ def picture_options(quality: float) -> dict[str, str]:
         quality: 0 to 100. A lower one compresses more.
     """
     return {"quality": str(round(quality))}
+
+
+TRIALS = {
+    **dict.fromkeys(PICTURES, picture_options(50)),
+    "h264": h264_options(23, "high"),
+    "hevc": hevc_options(28),
+}
+TRIAL_SIDE = 32
 
 
 def transcode_alone(frames: Frames, name: str, options: Mapping[str, str]) -> Frames:
@@ -64,12 +73,10 @@ def _transcode_picture(frame: Frames, name: str, options: Mapping[str, str]) -> 
     file = io.BytesIO()
     extra = {"subsampling": "4:2:0", "max_threads": 1, "speed": 8} if name == "avif" else {}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what an older Pillow does not know
-            Image.fromarray(frame).save(file, PICTURES[name], quality=int(options["quality"]), **extra)
-            with Image.open(file) as image:
-                return np.asarray(image.convert("RGB"), np.uint8)
-    except (*PILLOW_ERRORS, KeyError, Warning) as error:  # KeyError: a format that Pillow does not know
+        Image.fromarray(frame).save(file, PICTURES[name], quality=int(options["quality"]), **extra)
+        with Image.open(file) as image:
+            return np.asarray(image.convert("RGB"), np.uint8)
+    except (*PILLOW_ERRORS, KeyError) as error:  # KeyError: a format that Pillow does not know
         raise CodecError(f"{name} with {dict(options)} failed: {error!r}") from error
 
 
@@ -79,20 +86,13 @@ def require_alone(names: Iterable[str]) -> None:
     Raises:
         CodecError: one is missing.
     """
-    trials = {"h264": h264_options(23, "high"), "hevc": hevc_options(28)}
+    frame = np.zeros((1, TRIAL_SIDE, TRIAL_SIDE, 3), np.uint8)
     for name in names:
+        package, install = PILLOW if name in PICTURES else PYAV
         try:
-            transcode_alone(
-                np.zeros((1, TRIAL_SIDE, TRIAL_SIDE, 3), np.uint8), name, trials.get(name, picture_options(50))
-            )
+            transcode_alone(frame, name, TRIALS[name])
         except (CodecError, ValueError) as error:  # PyAV raises ValueError for a codec that it does not know
-            package = "Pillow" if name in PICTURES else "PyAV"
-            pip = (
-                "pip install --upgrade --only-binary=pillow pillow"
-                if name in PICTURES
-                else "pip install --only-binary=av av"
-            )
             raise CodecError(
-                f"{package} cannot encode {name} here ({error}); install its wheel ({pip}), or set "
+                f"{package} cannot encode {name} here ({error}); install its wheel ({install}), or set "
                 f"degradation.codec.intra.names.{name}=0"
             ) from error

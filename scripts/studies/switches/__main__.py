@@ -45,7 +45,7 @@ from .variants import CLEANED, COMMON, COMPRESSED, CRF, HQ, SEEDS, START, STEPS,
 
 TRAINED, TRAINED_QUICK = Limits(24, 16, 480, 272), Limits(2, 3, 128, 96)
 """Parts of clips that are compressed and cleaned."""
-STEP, FRAME, SCORE = 1.2, 0.5, 60.0
+STEP, FRAME, SCORE = 1.2, 2.0, 60.0
 """Seconds of a step, of cleaning a frame and of scoring a network, on two idle cores. The ledger corrects them."""
 CLEANER = "v2"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.trainer.clips import cartoon_clip
@@ -36,6 +36,8 @@ def error(a: Frames, b: Frames) -> float:
 
 
 @settings(deadline=None, max_examples=40)
+@example("hevc", 2, 1, 1)
+@example("avif", 2, 1, 1)
 @given(st.sampled_from(list(OPTIONS)), st.integers(1, 5), st.integers(1, 30), st.integers(1, 30))
 def test_frames_come_back_in_order_with_the_same_number_and_size(
     name: str, frames: int, half_height: int, half_width: int
