@@ -33,7 +33,7 @@ FINE, COARSE = 0.6, 1.5
 """Standard deviations of XDoG's two Gaussians in pixels. Lines that are thinner than about 4 pixels are found. Both
 have the same weight: with less for the coarse one, faint lines on bright skin are missed."""
 EPSILON, PHI = -0.01, 100.0
-"""XDoG's threshold, and the slope at it. APISR has a step; a slope does not flicker as its source moves."""
+"""XDoG's threshold, and the slope at it. APISR has a step; with a slope, less flickers as a drawing moves."""
 REACH = 8
 """A piece of a line that extends over fewer pixels than this, to the side and up and down, is an outlier."""
 

@@ -87,7 +87,7 @@ def clean_set(folder: Path, to: Path, *, model: str = "v2", renew: bool = False)
         clip.check()
     with file_lock(to / WORK_FOLDER):
         origins = {clip.name: {"format": FORMAT, "clip": clip.digest(), "network": digest} for clip in clips}
-        missing = [clip for clip in clips if not _is_kept(to / clip.name, origins[clip.name], renew=renew)]
+        missing = [clip for clip in clips if not _is_kept(clip, to / clip.name, origins[clip.name], renew=renew)]
         cleaner = Cleaner(network)
         done, total = 0, sum(map(len, missing))
         with show_progress(total, f"{show(to)}: ") as show_done:
@@ -100,11 +100,12 @@ def clean_set(folder: Path, to: Path, *, model: str = "v2", renew: bool = False)
     return [clip.name for clip in clips]
 
 
-def _is_kept(folder: Path, origin: Origin, *, renew: bool) -> bool:
+def _is_kept(clip: Clip, folder: Path, origin: Origin, *, renew: bool) -> bool:
     """Return whether a clip is there and was made of the same."""
     if not folder.exists():
         return False
-    difference = differences(read_origin(folder), origin)
+    frames = {"frames": str(len(images_of(folder)))}
+    difference = differences(read_origin(folder) | frames, origin | {"frames": str(len(clip))})
     if difference and not renew:
         raise DatasetError(
             f"{show(folder)} is there and was made otherwise: {difference}; use another folder for -o, or add --renew "

@@ -178,7 +178,7 @@ def test_clips_that_are_there_stay_and_new_ones_are_added(hq: Path, tmp_path: Pa
     assert before.items() < content(to).items()
 
 
-@pytest.mark.parametrize("change", ["network", "clip"])
+@pytest.mark.parametrize("change", ["network", "clip", "frames"])
 def test_what_was_made_of_something_else_is_refused_before_any_work_and_made_again_with_renew(
     change: str, hq: Path, tmp_path: Path, runs: list[int]
 ) -> None:
@@ -188,6 +188,9 @@ def test_what_was_made_of_something_else_is_refused_before_any_work_and_made_aga
     write_clip(hq / "another", scene(4, 3))
     if change == "clip":
         Image.fromarray(scene(9, 1)[0]).save(hq / "two" / "00000002.png")
+    if change == "frames":
+        (to / "two" / "00000002.png").unlink()
+        del before["two/00000002.png"]
     model = "v3" if change == "network" else "v2"
     del runs[:]
 
