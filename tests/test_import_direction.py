@@ -61,7 +61,7 @@ TRAINER = {
     "trainer.vsr": "core data degradation degradation.learned errors losses losses.vgg origin previews settings",
     "trainer.lbo": "core data degradation degradation.learned errors losses origin previews settings vsr",
     "trainer.lbo.picker": "errors lbo",
-    "trainer.dataset": "advice data errors lbo origin",
+    "trainer.dataset": "advice data errors lbo origin vsr",
     "trainer.distil": "core data degradation errors losses origin vsr",
     "trainer.bench": "core data degradation degradation.learned lbo losses losses.vgg settings vsr",
     "trainer.report": "core data errors lbo origin",

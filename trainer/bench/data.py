@@ -166,6 +166,8 @@ def _time_data(settings: VSRConfig, device: torch.device, budget: float) -> Data
         "operators" if pool else "scaling": seconds_each(each(scale), share),
         "codec": seconds_each(lambda: pack(next(numbers) % len(clips)), share),
     }
+    if settings.sampling.sharpen_lines:
+        times["lines"] = seconds_each(lambda: settings.sampling.target(clips[next(numbers) % len(clips)].hq), share)
     rounds = 2 * cores()
     with ThreadPoolExecutor(cores()) as encoders:
         encoded = (

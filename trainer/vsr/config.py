@@ -171,8 +171,11 @@ class DistilConfig(NetworkConfig):
 
     @model_validator(mode="after")
     def _require_no_discriminator(self) -> Self:
-        if self.losses.gan or self.losses.sharpen:
-            raise ValueError("a student learns its teacher's frames as they are: set losses.gan=0 losses.sharpen=false")
+        if self.losses.gan or self.losses.sharpen or self.sampling.sharpen_lines:
+            raise ValueError(
+                "a student learns its teacher's frames as they are: set losses.gan=0 losses.sharpen=false "
+                "sampling.sharpen_lines=false"
+            )
         return self
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 
 from ..data.augment import flip, sample_flips
 from ..data.clips import Clip, Frame
+from ..data.lines import sharpen_lines
 from ..data.samples import Encode, Finish, Position, Sample
 from ..data.uint8 import round_to_8_bits
 from ..data.zoom import zoom_crop
@@ -52,6 +53,13 @@ class Sampling(Settings):
     """Play half of the samples backwards."""
     flip: bool = True
     """Flip samples horizontally, flip them vertically and transpose them, each with a probability of one half."""
+    sharpen_lines: bool = False
+    """Sharpen the drawn lines of the frames that the network should return, as APISR does (trainer/data/lines.py). LR
+    is made of the frames as they are."""
+
+    def target(self, hq: Tensor) -> Tensor:
+        """Return what the network should return of HQ frames, uint8 (..., 3, height, width)."""
+        return sharpen_lines(hq) if self.sharpen_lines else hq
 
     def reach(self, stride: int) -> int:
         """Return the number of frames of a clip that a sample reaches over."""
@@ -115,7 +123,7 @@ class DegradedClips(Dataset[Sample]):
         """Return a sample for a training step, which matters if the step decides on the operator."""
         hq, degradation = self._draw(position, step)
         lr, failures = degrade(hq, self._degradation_of(position), degradation, self._operators)
-        return Sample(lr, hq, failures)
+        return Sample(lr, self._sampling.target(hq), failures)
 
     def _degradation_of(self, position: Position) -> Degradation:
         return self._degradation
@@ -168,7 +176,7 @@ class DrawnClips(DegradedClips):
             batch = drawn.to(device)
             lr = round_to_8_bits(degrade_batch(batch, self._degradation, operators), truncate=codec.truncated)
             frames = download(lr).numpy()
-            return batch.hq, [
+            return self._sampling.target(batch.hq), [
                 partial(encode, each, codec, sample.encodings)
                 for each, sample in zip(frames, batch.samples, strict=True)
             ]

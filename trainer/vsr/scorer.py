@@ -47,7 +47,7 @@ class Scene:
     lr: Tensor
     """float32 (frames, 3, height, width) in [0, 1]."""
     hq: Tensor
-    """uint8 (frames, 3, 4 * height, 4 * width)."""
+    """uint8 (frames, 3, 4 * height, 4 * width): the frames that the network learns to return."""
 
 
 class HeldOutScorer:
@@ -146,7 +146,7 @@ class HeldOutScorer:
         degradation = self.degradation_of(number)
         sample = sample_degradation(degradation, generator, len(hq), len(self._operators))
         lr, _ = degrade(hq, degradation, sample, self._operators)
-        return Scene(lr, hq)
+        return Scene(lr, settings.sampling.target(hq))
 
     def _side(self, clip: Clip) -> int:
         """Return the side of the square that is scored, of frames that are zoomed as samples are."""

@@ -12,9 +12,9 @@ from ..core.train import check_training, run_training
 from ..data.clips import Clip, find_clips
 from ..data.pool import pack_clips
 from ..data.spans import cut_spans
-from ..degradation import codec
 from ..degradation.learned.degrader import Degrader
 from ..degradation.learned.pool import fingerprint, read_pool
+from ..degradation.pipeline import require_encoders
 from ..errors import SettingError
 from .config import NetworkConfig, VSRConfig
 from .dataset import DegradedClips, DrawnClips
@@ -74,7 +74,7 @@ def build_samples(
     Raises:
         TrainerError: clips or codecs cannot be used.
     """
-    codec.require_codecs(name for name, share in settings.degradation.codec.names.shares.items() if share)
+    require_encoders(settings.degradation.codec)
     kind = kind or (DrawnClips if degrades_on_device(settings) else DegradedClips)
     return kind(clips, settings.sampling, settings.degradation, settings.seed, pool)
 

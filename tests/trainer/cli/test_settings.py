@@ -62,7 +62,7 @@ def test_the_stage_is_vsr_l1_and_the_preset_paper_unless_named(capsys: pytest.Ca
 
 def test_a_pattern_is_part_of_a_name_or_of_a_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert names(printed(capsys, "sampling")) == [
-        f"sampling.{name}" for name in ("frames", "strides", "size", "zoom", "reverse", "flip")
+        f"sampling.{name}" for name in ("frames", "strides", "size", "zoom", "reverse", "flip", "sharpen_lines")
     ]
     assert names(printed(capsys, "torch.COMPILE")) == ["compile"]
     assert "One of: fp32, bf16, fp16." in " ".join(" ".join(printed(capsys, "precision")).split())

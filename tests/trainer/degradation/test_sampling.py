@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.trainer.degradation.samples import PAPER, many_samples, sample
 from trainer.degradation.sampling import DegradationSample, DownStage
-from trainer.degradation.settings import PRESETS
+from trainer.degradation.settings import LBO_PRESETS, PRESETS
 from trainer.settings import override
 
 
@@ -78,6 +80,55 @@ def test_a_seed_gives_the_same_sample_in_every_version() -> None:
     first, second = found.encodings[:2]
     assert (first.name, first.options["qmin"]) == ("mpeg2", "7")
     assert (second.name, second.options["crf"], second.options["profile"]) == ("h264", "26.0870", "main")
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest"),
+    [
+        ("paper", "6323789334a02e0a"),
+        ("release", "defc473cffb0c3fc"),
+        ("dvd", "d9978eacc62aad6d"),
+        ("clean", "2aeb6df3fef154e6"),
+        ("paper with operators", "aa361f163e95d859"),
+        ("release with operators", "3a77bcd60674266b"),
+    ],
+)
+def test_presets_draw_what_they_drew_before_frames_could_be_coded_alone(kind: str, digest: str) -> None:
+    """Of each bit. The digests are of the version before that one."""
+    name, _, pool = kind.partition(" with ")
+    settings = (LBO_PRESETS if pool else PRESETS)[name]
+    found = hashlib.sha256()
+    for seed in range(50):
+        each = sample(settings, seed, frames=3, operators=2)
+        parts = (each.sigma_x, each.sigma_y, each.angle, each.noise_sigmas, each.noise_grey, each.noise_seeds)
+        stages = [(stage.factor, stage.mode, stage.lbo) for stage in each.stages]
+        faults = [(fault.name, dict(fault.arguments)) for fault in each.faults]
+        encodings = [(encoding.name, dict(encoding.options)) for encoding in each.encodings]
+        found.update(repr((*parts, stages, faults, encodings)).encode())
+        assert not any(encoding.alone for encoding in each.encodings)
+
+    assert found.hexdigest()[:16] == digest
+
+
+def test_frames_are_coded_alone_with_their_probability_codecs_and_qualities_and_nothing_else_changes() -> None:
+    settings = override(PAPER, ["codec.intra.probability=0.5", "codec.intra.names.webp=3"])
+    found = many_samples(settings)
+
+    alone = [each.encodings[0] for each in found if each.encodings[0].alone]
+    assert len(alone) / len(found) == pytest.approx(0.5, abs=0.03)
+    assert [each.name for each in alone].count("webp") / len(alone) == pytest.approx(0.5, abs=0.04)
+    for name in ("avif", "h264", "hevc"):
+        assert [each.name for each in alone].count(name) / len(alone) == pytest.approx(1 / 6, abs=0.04)
+    for name, option in (("webp", "quality"), ("avif", "quality"), ("h264", "crf"), ("hevc", "crf")):
+        values = [float(each.options[option]) for each in alone if each.name == name]
+        low, high = getattr(settings.codec.intra, name)
+        margin = 0.1 * (high - low)
+        assert low <= min(values) < low + margin < high - margin < max(values) <= high
+    for each, before in zip(found, many_samples(PAPER), strict=True):
+        assert {encoding.alone for encoding in each.encodings} in ({False}, {True})
+        if each.encodings[0].alone:
+            each = replace(each, encodings=before.encodings)
+        assert each == before
 
 
 def test_the_number_of_random_values_does_not_depend_on_their_outcome() -> None:

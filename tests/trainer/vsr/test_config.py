@@ -8,7 +8,7 @@ from trainer.core.config import PRESETS, SHORT_RUN, Optimiser, lasting
 from trainer.degradation.settings import PRESETS as DEGRADATIONS
 from trainer.errors import SettingError
 from trainer.settings import override
-from trainer.vsr.config import STAGES, VSRConfig, configure, preset
+from trainer.vsr.config import STAGES, VSRConfig, configure, distil_preset, preset
 
 
 @pytest.mark.parametrize("name", ["paper", "release"])
@@ -172,3 +172,28 @@ def test_the_width_of_the_fusion_is_part_of_the_network_and_of_what_a_run_names(
     assert lasting(narrow)["network.fusion"] == "20"
     assert lasting(narrow) != lasting(base)
     assert (usual, lasting(usual)["network.fusion"]) == (base, "null")  # the same network, so the same run
+
+
+SWITCHES = ("sampling.sharpen_lines=true", "degradation.codec.intra.probability=0.5")
+"""What research since the paper has added."""
+
+
+def test_switches_are_off_in_all_presets() -> None:
+    for stage in STAGES:
+        for name in PRESETS:
+            settings = preset(stage, name)
+            assert not settings.sampling.sharpen_lines
+            assert settings.degradation.codec.intra.probability == 0
+    assert all(each.codec.intra.probability == 0 for each in DEGRADATIONS.values())
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_run_does_not_go_on_with_a_switch_turned(switch: str) -> None:
+    off, on = lasting(preset("vsr-l1", "paper")), lasting(override(preset("vsr-l1", "paper"), [switch]))
+
+    assert [name for name in on if on[name] != off[name]] == [switch.partition("=")[0]]
+
+
+def test_a_student_takes_no_sharpened_lines() -> None:
+    with pytest.raises(SettingError, match=r"set losses.gan=0 losses.sharpen=false sampling.sharpen_lines=false"):
+        override(distil_preset("v2", "fast"), ["sampling.sharpen_lines=true"])

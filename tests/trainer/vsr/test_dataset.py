@@ -13,12 +13,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.random import SeedSequence
+from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tests.trainer.clips import cartoon_clip
 from tests.trainer.degradation.learned.operators import random_operator
 from trainer.core.loader import ShuffledSampler
 from trainer.data.augment import flip, sample_flips
 from trainer.data.clips import Clip, Frame
+from trainer.data.lines import sharpen_lines
 from trainer.data.samples import Position, Sample
 from trainer.data.uint8 import to_float
 from trainer.degradation.learned.degrader import Degrader
@@ -217,6 +220,43 @@ def test_clips_that_are_too_short_or_too_small_are_named() -> None:
     for assignment in ("size=20", "size=8", "frames=0", "strides=[]", "strides=[0]"):
         with pytest.raises(SettingError, match=assignment.partition("=")[0]):
             override(SMALL, [assignment])
+
+
+def test_sharpened_lines_change_the_target_and_nothing_else() -> None:
+    drawn = [ImageOf(cartoon_clip(9, 48, 64))]
+    sharp = override(SMALL, ["sharpen_lines=true"])
+
+    for index in range(9):
+        plain, other = dataset(clips=drawn)[1, index], dataset(sharp, clips=drawn)[1, index]
+        assert torch.equal(plain.input, other.input)
+        assert torch.equal(sharpen_lines(plain.target), other.target)
+        assert not torch.equal(plain.target, other.target)
+
+
+def test_sharpened_lines_are_the_same_where_batches_are_degraded_on_a_device() -> None:
+    drawn = [ImageOf(cartoon_clip(9, 48, 64))]
+    targets, encodings = {}, {}
+    for on in (False, True):
+        sampling = SMALL.model_copy(update={"sharpen_lines": on})
+        data = DrawnClips(drawn, sampling, PRESETS["paper"], 0)
+        batch = data.collate([data.draw((1, index), 0) for index in (2, 5)])
+        targets[on], encode = data.finish_on(torch.device("cpu"))(batch)
+        encodings[on] = [each()[0] for each in encode]
+
+    assert torch.equal(targets[True], sharpen_lines(targets[False]))
+    assert not torch.equal(targets[True], targets[False])
+    assert all(np.array_equal(a, b) for a, b in zip(*encodings.values(), strict=True))
+
+
+class ImageOf(GridClip):
+    """Given frames, uint8 (frames, 3, height, width)."""
+
+    def __init__(self, frames: Tensor) -> None:
+        super().__init__("drawn", len(frames), *frames.shape[-2:])
+        self._frames = frames.permute(0, 2, 3, 1).numpy()
+
+    def read(self, numbers: Sequence[int]) -> list[Frame]:
+        return [self._frames[n] for n in numbers]
 
 
 POOL = [Degrader(random_operator(halves=False, features=2, seed=seed)) for seed in range(3)]

@@ -21,6 +21,7 @@ from trainer.core import checkpoints
 from trainer.core.records import METRICS_FILE
 from trainer.core.validation import FLICKER, LPIPS, PSNR
 from trainer.data.clips import find_clips
+from trainer.data.lines import sharpen_lines
 from trainer.data.toy_clips import write_toy_clips
 from trainer.errors import CheckpointError, LossError, SettingError
 from trainer.origin import parse_origin, read_origin
@@ -62,6 +63,18 @@ def small(clips: Path, no_lpips: None) -> Callable[..., VSRConfig]:
 def scores_of(folder: Path, name: str = PSNR) -> dict[int, float]:
     with (folder / METRICS_FILE).open(newline="") as file:
         return {int(row["step"]): float(row[name]) for row in csv.DictReader(file) if row.get(name)}
+
+
+def test_windows_are_scored_against_what_the_network_learns_to_return(small: Callable[..., VSRConfig]) -> None:
+    plain, sharp = (
+        HeldOutScorer(settings, find_clips(Path(settings.data))[:2], ())._scenes
+        for settings in (small(), small("sampling.sharpen_lines=true"))
+    )
+
+    for one, other in zip(plain, sharp, strict=True):
+        assert torch.equal(one.lr, other.lr)
+        assert torch.equal(sharpen_lines(one.hq), other.hq)
+        assert not torch.equal(one.hq, other.hq)
 
 
 def test_flicker_is_the_change_where_hq_shows_none() -> None:

@@ -1,0 +1,113 @@
+"""Scores of a network on held-out clips: to HQ, to HQ with sharpened lines, and without reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.random import SeedSequence
+from torch import Tensor
+
+from trainer.data.clips import Clip, Frame
+from trainer.data.lines import sharpen_lines
+from trainer.data.uint8 import UINT8_MAX, to_uint8
+from trainer.degradation.pipeline import degrade
+from trainer.degradation.sampling import sample_degradation
+from trainer.degradation.settings import PRESETS
+from trainer.losses.metrics import Lpips
+from trainer.settings import override
+from trainer.vsr.blind import look
+from trainer.vsr.evaluation import BICUBIC, measure_frames, upscale_bicubic
+from vsanimesr.network.torch_network import AnimeSR
+
+from ..fast.judge import upscale
+
+DEGRADATIONS = {
+    "as video": PRESETS["paper"],
+    "frames coded alone": override(PRESETS["paper"], ["codec.intra.probability=1"]),
+}
+MEASURES = ("PSNR-Y", "LPIPS", "PSNR-Y to lines", "LPIPS to lines", "edges", "texture", "flicker")
+"""To HQ, to HQ with sharpened lines, and those of `trainer.vsr.blind` without reference."""
+SIDE = 16
+"""Sides of HQ are cropped to a multiple of this."""
+
+type Scores = dict[str, dict[str, float]]
+"""Means over all clips by degradation and measure."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of the held-out clips is scored."""
+
+    clips: int
+    frames: int
+    width: int
+    height: int
+    """Largest part of a frame, from its middle, in pixels of HQ."""
+
+
+FULL, QUICK = Limits(8, 12, 640, 352), Limits(2, 2, 128, 96)
+
+
+class LrClip:
+    """LR frames as a clip."""
+
+    def __init__(self, name: str, lr: Tensor) -> None:
+        self.name = name
+        self._frames = to_uint8(lr)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def read(self, numbers: Sequence[int]) -> list[Frame]:
+        return [self._frames[n] for n in numbers]
+
+    def check(self) -> tuple[int, int]:
+        return self._frames.shape[2], self._frames.shape[1]
+
+    def digest(self) -> str:
+        return ""
+
+
+def read_hq(clip: Clip, limits: Limits) -> Tensor:
+    """Return the middle of the first frames of a clip, uint8 (frames, 3, height, width)."""
+    frames = np.stack(clip.read(range(min(limits.frames, len(clip)))))
+    sides = zip(frames.shape[1:3], (limits.height, limits.width), strict=True)
+    height, width = (min(side, limit) // SIDE * SIDE for side, limit in sides)
+    top, left = (frames.shape[1] - height) // 2, (frames.shape[2] - width) // 2
+    crop = frames[:, top : top + height, left : left + width]
+    return torch.from_numpy(crop).permute(0, 3, 1, 2).contiguous()
+
+
+def score(network: AnimeSR | None, clips: Sequence[Clip], limits: Limits, lpips: Lpips) -> Scores:
+    """Score a network; None for bicubic."""
+    return {kind: _mean(_score_clips(network, kind, clips[: limits.clips], limits, lpips)) for kind in DEGRADATIONS}
+
+
+def _score_clips(
+    network: AnimeSR | None, kind: str, clips: Iterable[Clip], limits: Limits, lpips: Lpips
+) -> Iterator[dict[str, float]]:
+    degradation = DEGRADATIONS[kind]
+    for number, clip in enumerate(clips):
+        hq = read_hq(clip, limits)
+        sample = sample_degradation(degradation, np.random.default_rng(SeedSequence((11, number))), len(hq))
+        lr, _ = degrade(hq, degradation, sample)
+        sr = upscale_bicubic(lr).clamp(0, 1) if network is None else upscale(network, lr)
+        found = []
+        for target in (hq, sharpen_lines(hq)):
+            frames = (each.float() / UINT8_MAX for each in torch.split(target, 1))
+            psnr, distance = measure_frames(sr, frames, lpips, 4)
+            assert distance is not None
+            found += [psnr, distance]
+        looks, _ = look({} if network is None else {"": network}, LrClip(clip.name, lr), torch.device("cpu"))
+        own = next(each for each in looks if (each.upscaler == BICUBIC) == (network is None))
+        found += [own.edge_steepness, own.flat_texture, own.held_flicker]
+        yield dict(zip(MEASURES, found, strict=True))
+
+
+def _mean(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each measure over the clips that have it."""
+    found = list(rows)
+    return {measure: float(np.nanmean([row[measure] for row in found])) for measure in MEASURES}

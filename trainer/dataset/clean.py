@@ -1,0 +1,208 @@
+"""Cleans HQ clips by a network: each frame is upscaled by 4, and scaled down to its own size again.
+
+Source: the data enhancement of VQD-SR (Tuo et al., ICCV 2023): HQ of real animation is itself compressed, and a network
+that learns to return it learns its faults. A trained network removes most of them as it upscales.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from vsanimesr.files import file_lock, write_atomic
+from vsanimesr.network.shapes import MULTIPLE, SCALE
+from vsanimesr.network.torch_colour import RestoringColours
+from vsanimesr.network.torch_network import AnimeSR
+from vsanimesr.progress import count, show_progress
+
+from ..data.clips import Clip, Frame, find_clips
+from ..data.uint8 import to_float, to_uint8
+from ..errors import DatasetError
+from ..lbo.shots import THUMB_HEIGHT, THUMB_WIDTH, find_cuts
+from ..origin import Origin, differences, digest_tensors, read_origin, write_origin
+from ..vsr.weights import load_network
+from .clips import encode_png, images_of
+from .manifest import WORK_FOLDER
+from .sources import show
+
+_log = logging.getLogger(__name__)
+
+FORMAT = "1"
+"""Version of what is written. Raise it if pixels can change."""
+SEGMENT = 48
+"""Frames that are cleaned in one run of the recurrence, at most. After a stop, those of one run are made again."""
+WARM_UP = 8
+"""Frames before a segment that the recurrence runs over first, within the scene."""
+PREROLL = 4
+"""Extra runs of the first frame, as at the beginning of a scene in the plugin."""
+BLOCK = 16
+"""Frames that are read at once to look for cuts."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the recurrence, within a scene."""
+
+    read: range
+    """Numbers of the frames that it runs over."""
+    kept: range
+    """Numbers of those that are written."""
+
+
+def clean_set(folder: Path, to: Path, *, model: str = "v2", renew: bool = False) -> list[str]:
+    """Clean all clips of a folder. Each becomes a folder of PNG that says what it was made of.
+
+    A clip that is there is kept if it was made of the same. After a stop, the same call goes on.
+
+    Args:
+        folder: folder of HQ clips.
+        to: folder for cleaned clips.
+        model: network that cleans, as for `load_network`.
+        renew: clean again what was made of something else, instead of refusing it.
+
+    Returns:
+        The names of the clips.
+
+    Raises:
+        DatasetError: `to` is `folder`, holds a clip of that name that was made of something else, or cannot be written.
+        ClipError: there are no clips, or one cannot be read.
+        CheckpointError: the network cannot be loaded.
+    """
+    if folder.resolve() == to.resolve():
+        raise DatasetError(f"-o {show(to)} is the folder of the HQ clips itself; use another folder")
+    network = load_network(model)
+    digest = digest_tensors(network.state_dict())
+    clips = find_clips(folder)
+    for clip in clips:
+        clip.check()
+    with file_lock(to / WORK_FOLDER):
+        origins = {clip.name: {"format": FORMAT, "clip": clip.digest(), "network": digest} for clip in clips}
+        missing = [clip for clip in clips if not _is_kept(clip, to / clip.name, origins[clip.name], renew=renew)]
+        cleaner = Cleaner(network)
+        done, total = 0, sum(map(len, missing))
+        with show_progress(total, f"{show(to)}: ") as show_done:
+            for clip in missing:
+                for number in _clean_clip(clip, to, origins[clip.name], cleaner):
+                    show_done(done + number)
+                done += len(clip)
+    kept = len(clips) - len(missing)
+    _log.info("%s: %s cleaned by %s, %d kept", show(to), count(len(missing), "clip"), model, kept)
+    return [clip.name for clip in clips]
+
+
+def _is_kept(clip: Clip, folder: Path, origin: Origin, *, renew: bool) -> bool:
+    """Return whether a clip is there and was made of the same."""
+    if not folder.exists():
+        return False
+    frames = {"frames": str(len(images_of(folder)))}
+    difference = differences(read_origin(folder) | frames, origin | {"frames": str(len(clip))})
+    if difference and not renew:
+        raise DatasetError(
+            f"{show(folder)} is there and was made otherwise: {difference}; use another folder for -o, or add --renew "
+            "to clean it again"
+        )
+    return not difference
+
+
+def _clean_clip(clip: Clip, to: Path, origin: Origin, cleaner: Cleaner) -> Iterator[int]:
+    """Write a cleaned clip, whose folder appears when it is complete. Yield how many frames are done."""
+    work = to / WORK_FOLDER / clip.name
+    try:
+        if read_origin(work) != origin:
+            shutil.rmtree(work, ignore_errors=True)
+            write_origin(work, origin)
+        for run in plan_runs(find_scenes(clip), len(clip)):
+            files = [work / f"{number:08}.png" for number in run.kept]
+            if not all(file.is_file() for file in files):
+                frames = cleaner.clean(clip.read(run.read))
+                before = run.kept.start - run.read.start
+                for number, frame in enumerate(frames):
+                    if 0 <= number - before < len(files):
+                        write_atomic(files[number - before], encode_png(frame))
+                        yield run.kept.start + number - before + 1
+        if len(images_of(work)) != len(clip):
+            raise DatasetError(f"{show(work)} holds other files than the frames of {clip.name!r}; remove it")
+        shutil.rmtree(to / clip.name, ignore_errors=True)
+        work.rename(to / clip.name)
+    except OSError as error:
+        raise DatasetError(
+            f"{show(work)} cannot be written ({error.strerror or error}); free some space, and clean again"
+        ) from error
+
+
+def find_scenes(clip: Clip) -> list[int]:
+    """Return the number of the first frame of each scene: a network must not look across a cut."""
+    size = THUMB_WIDTH, THUMB_HEIGHT
+    thumbnails = [
+        np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX))
+        for first in range(0, len(clip), BLOCK)
+        for frame in clip.read(range(first, min(first + BLOCK, len(clip))))
+    ]
+    return find_cuts(np.stack(thumbnails))
+
+
+def plan_runs(starts: Sequence[int], length: int) -> list[Run]:
+    """Return runs that together keep every frame once.
+
+    Args:
+        starts: numbers of the first frame of each scene, 0 among them.
+        length: number of frames.
+    """
+    runs = []
+    for start, end in pairwise([*starts, length]):
+        for first in range(start, end, SEGMENT):
+            last = min(first + SEGMENT, end)
+            # One frame more, for the window of the last one.
+            runs.append(Run(range(max(first - WARM_UP, start), min(last + 1, end)), range(first, last)))
+    return runs
+
+
+class Cleaner:
+    """Cleans frames of one scene.
+
+    Args:
+        network: the network that upscales. Its weights are not changed.
+    """
+
+    def __init__(self, network: AnimeSR) -> None:
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._network = network.to(self._device).eval()
+        self._bf16 = self._device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+
+    @torch.inference_mode()
+    def clean(self, frames: Sequence[Frame]) -> Iterator[Frame]:
+        """Yield each frame cleaned, in its own size. Low frequencies of colours stay what they were.
+
+        Args:
+            frames: consecutive frames of one scene.
+        """
+        height, width, _ = frames[0].shape
+        prev = cur = self._load(frames[0])
+        step = RestoringColours(self._network, (cur.shape[-1], cur.shape[-2]))
+        sr, hidden = self._network.initial_state(cur)
+        order = [*PREROLL * [frames[0]], *frames, frames[-1]]
+        for n, following in enumerate(order[1:]):
+            after = self._load(following)
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+                frame, sr, hidden = step(prev, cur, after, sr, hidden)
+            prev, cur = cur, after
+            if n >= PREROLL:
+                frame = frame.float().clamp(0, 1)
+                small = functional.interpolate(frame, scale_factor=1 / SCALE, mode="bicubic", antialias=True)
+                yield to_uint8(small[..., :height, :width].cpu())[0]
+
+    def _load(self, frame: Frame) -> Tensor:
+        """Return a frame on the device, padded for the network."""
+        height, width, _ = frame.shape
+        padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
+        return functional.pad(to_float(frame[None]), padding, mode="replicate").to(self._device)
