@@ -109,7 +109,7 @@ def _read_layer(words: list[str]) -> Layer:
     inputs, outputs = (count or 0 for count in counts)
     blobs, settings = words[4 : 4 + inputs + outputs], words[4 + inputs + outputs :]
     if len(blobs) != inputs + outputs or any("=" in blob for blob in blobs):
-        raise ValueError(f"the line {line!r} names {len(blobs)} blobs, and should name {inputs + outputs}")
+        raise ValueError(f"the line {line!r} does not name {inputs + outputs} blobs")
     return Layer(words[0], words[1], tuple(blobs[:inputs]), tuple(blobs[inputs:]), _read_settings(settings, line))
 
 

