@@ -34,7 +34,9 @@ def load_rrdb(path: str) -> BaselineNetwork:
         BaselineError: the file cannot be read, or holds another network.
     """
     tensors = rename(_read(path))
-    return _fill(Rrdb(blocks=min(max(count_blocks(tensors), 1), len(tensors) + 1)), tensors, path)
+    with torch.device("meta"):  # a damaged file may ask for many blocks, which take no memory there
+        network = Rrdb(blocks=max(count_blocks(tensors), 1))
+    return _fill(network, tensors, path)
 
 
 def load_realbasicvsr(path: str) -> BaselineNetwork:
@@ -46,7 +48,9 @@ def load_realbasicvsr(path: str) -> BaselineNetwork:
     Raises:
         BaselineError: the file cannot be read, or holds another network.
     """
-    return _fill(RealBasicVsr(), _read(path), path)
+    with torch.device("meta"):
+        network = RealBasicVsr()
+    return _fill(network, _read(path), path)
 
 
 def _read(path: str) -> StateDict:
@@ -75,7 +79,7 @@ def _select(content: object, path: str) -> StateDict:
 
 
 def _fill(network: BaselineNetwork, tensors: StateDict, path: str) -> BaselineNetwork:
-    """Put a state dict into a network whose keys and shapes it has."""
+    """Put a state dict into a network on no device, whose keys and shapes it has."""
     expected = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
     if faults := compare(expected, {key: tuple(tensor.shape) for key, tensor in tensors.items()}):
         raise BaselineError(
@@ -84,7 +88,7 @@ def _fill(network: BaselineNetwork, tensors: StateDict, path: str) -> BaselineNe
         )
     if broken := [key for key, tensor in tensors.items() if not tensor.isfinite().all()]:
         raise BaselineError(f"{path!r} holds values that are not finite, in {broken[0]}; fetch it again")
-    network.load_state_dict(tensors)
+    network.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, assign=True)
     return network
 
 

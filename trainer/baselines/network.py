@@ -37,10 +37,10 @@ class Baseline:
     """A baseline that upscales clips. It computes on the device of its weights, which `to` moves."""
 
     def __init__(self, name: str, network: BaselineNetwork) -> None:
+        self._network = network.eval().requires_grad_(False)
         self.name = name
         self.parameters = sum(each.numel() for each in network.parameters())
         self.macs_per_pixel = count_macs(network)
-        self._network = network.eval().requires_grad_(False)
 
     def to(self, device: torch.device) -> None:
         """Move the weights to a device."""
@@ -91,8 +91,8 @@ def _count(network: BaselineNetwork, frames: int) -> int:
 def in_strips(layers: Callable[[Tensor], Tensor], features: Tensor, rows: int = STRIP) -> Tensor:
     """Run the last layers of a network, which work at up to 4 times the LR size, on a strip of the frame at a time.
 
-    The result is that of the whole frame, because strips overlap by as much as the layers see. Without
-    strips, 64 channels of an LR frame of 1920x1080 at SR size would be 8.5 GB.
+    The result is that of the whole frame, because strips overlap by as much as the layers see. Without strips, 64
+    channels of an LR frame of 1920x1080 at SR size would be 8.5 GB.
 
     Args:
         layers: upscale by 4 and see no further than `MARGIN` rows.

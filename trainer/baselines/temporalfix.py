@@ -20,7 +20,7 @@ from torch import Tensor
 from vsanimesr.errors import MissingDependencyError
 from vsanimesr.network.shapes import COLOURS
 
-from ..errors import BaselineError, ClipError
+from ..errors import BaselineError
 from .network import Baseline
 
 SUFFIX = "+temporalfix"
@@ -29,7 +29,7 @@ VERSION = "2.4.1"
 STRENGTH = 2.0
 """The default of the package."""
 LEAST_FRAMES = 4
-"""The filter takes no shorter clips."""
+"""The filter takes no shorter clips. Those go on with their last frame."""
 _KEPT = 8
 """Frames that are kept for it, and for requests that arrive out of order: it sees three before and three after."""
 
@@ -54,11 +54,7 @@ class TemporalFix:
         self._baseline.to(device)
 
     def __call__(self, lr: Tensor) -> Tensor:
-        """Upscale the frames of one clip, as `Baseline` does.
-
-        Raises:
-            ClipError: the clip has fewer than four frames.
-        """
+        """Upscale the frames of one clip, as `Baseline` does."""
         return torch.cat(list(self.frames(lr)))
 
     def frames(self, lr: Tensor) -> Iterator[Tensor]:
@@ -66,11 +62,10 @@ class TemporalFix:
         import vapoursynth as vs
         import vs_temporalfix
 
-        if len(lr) < LEAST_FRAMES:
-            raise ClipError(f"{self.name} needs {LEAST_FRAMES} frames, and the clip has {len(lr)}; use a longer one")
         source = _Source(self._baseline.frames(lr))
         height, width = source.read(0).shape[1:]
-        blank = vs.core.std.BlankClip(width=width, height=height, format=vs.RGBS, length=len(lr), keep=True)
+        length = max(len(lr), LEAST_FRAMES)
+        blank = vs.core.std.BlankClip(width=width, height=height, format=vs.RGBS, length=length, keep=True)
         sr = vs.core.std.ModifyFrame(blank, blank, source.fill)
         backend = "cuda" if lr.is_cuda else "cpu"
         fixed = vs_temporalfix.model(sr, strength=STRENGTH, backend=backend, gpu_id=lr.device.index or 0)
@@ -93,7 +88,8 @@ class _Source:
         """Return a frame, (3, height, width). Those of more than `_KEPT` frames before the last one are forgotten."""
         with self._lock:
             while n >= self._next:
-                self._kept[self._next] = next(self._frames)[0].cpu().numpy()
+                frame = next(self._frames, None)
+                self._kept[self._next] = self._kept[self._next - 1] if frame is None else frame[0].cpu().numpy()
                 self._next += 1
                 if len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)

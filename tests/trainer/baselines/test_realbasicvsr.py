@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 from trainer.baselines.realbasicvsr import CLEANINGS, THRESHOLD, RealBasicVsr, warp
 
-SIZES = [(32, 64), (20, 40)]  # multiples of 32, which flow is computed at, and others
+SIZES = [(32, 64), (20, 50)]  # multiples of 32, which flow is computed at, and others
 
 
 def network() -> RealBasicVsr:
@@ -144,6 +144,69 @@ def test_a_clip_is_cleaned_until_little_changes(change: float, cleanings: int) -
     expected = interpolate(lr + cleanings * change, scale_factor=4, mode="bilinear", align_corners=False)
 
     torch.testing.assert_close(run(built, lr), expected)
+
+
+def test_cleaning_ends_as_soon_as_little_changes() -> None:
+    """Each cleaning halves the clip, so the second one changes less than the threshold."""
+    built = RealBasicVsr(features=3, blocks=0)
+    for each in built.parameters():
+        nn.init.zeros_(each)
+    first, last = (each for each in built.image_cleaning.modules() if isinstance(each, nn.Conv2d))
+    with torch.no_grad():
+        first.weight[:, :, 1, 1] = torch.eye(3)
+        last.weight[:, :, 1, 1] = -torch.eye(3) / 2
+    lr = torch.full((2, 3, 8, 8), 3 * THRESHOLD)
+
+    torch.testing.assert_close(run(built, lr), torch.full((2, 3, 32, 32), 3 * THRESHOLD / 4))
+
+
+class Still(nn.Module):
+    """Stands in for optical flow: nothing moves. It keeps the mean of both frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[float, float]] = []
+
+    def forward(self, frame: Tensor, other: Tensor) -> Tensor:
+        self.asked.append((round(frame.mean().item(), 3), round(other.mean().item(), 3)))
+        return frame.new_zeros(1, 2, *frame.shape[2:])
+
+
+def test_flow_is_asked_from_a_frame_to_the_one_before_in_each_direction() -> None:
+    built = RealBasicVsr(features=2, blocks=0, cleanings=0)
+    still = built.basicvsr.spynet = Still()  # type: ignore[assignment]
+    lr = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1, 1).expand(3, 3, 4, 4)
+
+    run(built, lr)
+
+    assert still.asked == [(0.2, 0.3), (0.1, 0.2), (0.2, 0.1), (0.3, 0.2)]
+
+
+def test_a_level_of_flow_sees_the_frame_the_other_and_the_flow() -> None:
+    spynet = RealBasicVsr(features=1, blocks=0).basicvsr.spynet
+    for each in spynet.parameters():
+        nn.init.zeros_(each)
+    seen: list[Tensor] = []
+    spynet.basic_module[-1].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    frame, other = torch.rand(2, 1, 3, 32, 32)
+
+    spynet(frame, other)
+
+    normal = [(each - spynet.mean) / spynet.std for each in (frame, other)]
+    torch.testing.assert_close(seen[0], torch.cat([*normal, torch.zeros(1, 2, 32, 32)], 1))
+
+
+def test_the_fusion_reads_later_frames_first() -> None:
+    """Without the second half of its inputs, no earlier frame is seen."""
+    built, lr = network(), clip(16, 16)
+    built.cleanings = 1
+    built.basicvsr.fusion.weight[:, built.basicvsr.features :] = 0
+    other = lr.clone()
+    other[0] = 0
+
+    differs = (run(built, other) - run(built, lr)).abs().amax((1, 2, 3)) > 1e-12
+
+    assert differs.tolist() == [True, False, False]
 
 
 def test_frames_see_the_whole_clip() -> None:

@@ -17,7 +17,7 @@ from trainer.baselines.compact import Compact
 from trainer.baselines.load import is_baseline
 from trainer.baselines.network import Baseline, BaselineNetwork
 from trainer.baselines.temporalfix import STRENGTH, VERSION, TemporalFix
-from trainer.errors import BaselineError, ClipError
+from trainer.errors import BaselineError
 from trainer.evaluation.upscaler import FrameByFrame, Movable, Upscaler
 from vsanimesr.errors import MissingDependencyError
 
@@ -79,9 +79,12 @@ def test_a_frame_at_a_time(installed: None, monkeypatch: pytest.MonkeyPatch) -> 
         assert network.computed == min(n + 4, 20)
 
 
-def test_a_short_clip(installed: None) -> None:
-    with pytest.raises(ClipError, match=r"small\+temporalfix needs 4 frames, and the clip has 3"):
-        TemporalFix(baseline())(torch.rand(3, 3, 4, 4))
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_short_clip_goes_on_with_its_last_frame(frames: int, installed: None) -> None:
+    lr = torch.rand(frames, 3, 4, 4)
+    longer = lr[[*range(frames), *[-1] * (4 - frames)]]
+
+    assert torch.equal(TemporalFix(baseline())(lr), TemporalFix(baseline())(longer)[:frames])
 
 
 def test_the_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
