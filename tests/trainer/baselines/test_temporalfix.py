@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from trainer.baselines import temporalfix
@@ -68,6 +70,15 @@ class Counting(BaselineNetwork):
         for frame in torch.split(lr, 1):
             self.computed += 1
             yield frame.repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+
+@given(st.data())
+def test_a_window_in_any_order(data: st.DataObject) -> None:
+    """VapourSynth's threads may ask for the seven frames of a window in any order, and for some of them again."""
+    served = temporalfix._Source(iter(torch.arange(12.0).view(12, 1, 1, 1, 1)))
+    for middle in range(3, 9):
+        for n in data.draw(st.permutations(range(middle - 3, middle + 4))):
+            assert served.read(n).item() == n
 
 
 def test_a_frame_at_a_time(installed: None, monkeypatch: pytest.MonkeyPatch) -> None:
