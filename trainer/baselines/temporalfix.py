@@ -35,16 +35,17 @@ _KEPT = 8
 
 
 class TemporalFix:
-    """A baseline, and then vs_temporalfix's model, on a CPU or on an NVIDIA GPU."""
+    """A baseline, and then vs_temporalfix's model, on a CPU or on an NVIDIA GPU.
+
+    Raises:
+        MissingDependencyError: vs_temporalfix is not installed.
+        BaselineError: another version of it is.
+    """
 
     parameters = None
     macs_per_pixel = None
 
     def __init__(self, baseline: Baseline) -> None:
-        """Raises:
-        MissingDependencyError: vs_temporalfix is not installed.
-        BaselineError: another version is.
-        """
         _require_package()
         self.name = baseline.name + SUFFIX
         self._baseline = baseline
