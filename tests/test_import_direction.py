@@ -59,11 +59,13 @@ TRAINER = {
     "trainer.losses.vgg": "errors",
     "trainer.core": "data errors losses losses.vgg origin previews settings",
     "trainer.vsr": "core data degradation degradation.learned errors losses losses.vgg origin previews settings",
+    "trainer.baselines": "errors",
     "trainer.lbo": "core data degradation degradation.learned errors losses origin previews settings vsr",
     "trainer.lbo.picker": "errors lbo",
     "trainer.dataset": "advice data errors lbo origin vsr",
     "trainer.distil": "core data degradation errors losses origin vsr",
     "trainer.bench": "core data degradation degradation.learned lbo losses losses.vgg settings vsr",
+    "trainer.evaluation": "vsr",
     "trainer.report": "core data errors lbo origin",
     "trainer.advice": (
         "bench core data degradation degradation.learned errors lbo losses losses.vgg report settings vsr"

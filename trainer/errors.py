@@ -52,6 +52,10 @@ class LossError(TrainerError):
     """A loss or a metric cannot be computed: its weights are missing, or frames have the wrong shape."""
 
 
+class BaselineError(TrainerError):
+    """A network of others is unknown, or its weights cannot be read."""
+
+
 class CheckpointError(TrainerError):
     """A checkpoint cannot be read or written, or belongs to another run."""
 

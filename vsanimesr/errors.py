@@ -20,6 +20,7 @@
         ├── OperatorError       a file holds no operator, or one of the wrong kind
         ├── CodecError          a codec did not return the frames that it was given
         ├── LossError           a loss or a metric cannot be computed
+        ├── BaselineError       a network of others is unknown, or its weights cannot be read
         ├── CheckpointError     a checkpoint cannot be read or written, or belongs to another run
         ├── DivergedError       a loss or a gradient is no longer finite
         └── ExportError         a network cannot be written in the requested form

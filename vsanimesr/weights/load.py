@@ -6,7 +6,7 @@ Nothing in a file is run, and every tensor is checked against the network.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,25 +146,35 @@ def _read_file(path: Path) -> bytes:
 
 def _check(name: str, tensors: Weights) -> Weights:
     """Check that the tensors are those of a network of some shape, and finite; return copies."""
-    shapes = shape_of({key: tensor.shape for key, tensor in tensors.items()}).tensors()
-    faults = [
-        *_summarize("missing", [key for key in shapes if key not in tensors]),
-        *_summarize("unknown", [key for key in tensors if key not in shapes]),
-        *_summarize(
-            "of another shape",
-            [
-                f"{key} ({_format_shape(tensors[key].shape)}, the network's is {_format_shape(shape)})"
-                for key, shape in shapes.items()
-                if key in tensors and tensors[key].shape != shape
-            ],
-        ),
-    ]
-    if faults:
+    found = {key: tensor.shape for key, tensor in tensors.items()}
+    shapes = shape_of(found).tensors()
+    if faults := compare(shapes, found):
         raise WeightsError(f"{name} holds weights of another network: {'; '.join(faults)}. Use weights of AnimeSR")
     weights = {key: np.array(tensors[key], np.float32, order="C") for key in shapes}
     if broken := [key for key, weight in weights.items() if not np.isfinite(weight).all()]:
         raise WeightsError(f"{name} holds values that are not finite: {'; '.join(_summarize('tensors', broken))}")
     return weights
+
+
+def compare(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Return in words how the tensors of a state dict differ from those of a network; an empty list if they fit.
+
+    Args:
+        expected: the shape of each tensor of the network by its key.
+        found: the same of the state dict.
+    """
+    return [
+        *_summarize("missing", [key for key in expected if key not in found]),
+        *_summarize("unknown", [key for key in found if key not in expected]),
+        *_summarize(
+            "of another shape",
+            [
+                f"{key} ({_format_shape(found[key])}, the network's is {_format_shape(shape)})"
+                for key, shape in expected.items()
+                if key in found and found[key] != shape
+            ],
+        ),
+    ]
 
 
 def _summarize(what: str, keys: list[str], shown: int = 3) -> list[str]:
