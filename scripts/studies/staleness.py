@@ -160,7 +160,10 @@ CHANGES: dict[str, tuple[Change, str]] = {
         lambda world: _replace(world, formats={pairs.__name__: "new"}),
         rf"format was {pairs.FORMAT}, now new",
     ),
-    "the code of training": (lambda world: _replace(world, formats={run.__name__: "new"}), "format was 2, now new"),
+    "the code of training": (
+        lambda world: _replace(world, formats={run.__name__: "new"}),
+        rf"format was {run.FORMAT}, now new",
+    ),
 }
 """Changes by name, each with a pattern for the difference that a refusal must name; "" where none is allowed."""
 

@@ -23,7 +23,7 @@ PARTS: program.Commands = {
     "split": dataset_split,
     "clean": dataset_clean,
 }
-PACKAGES = {"cv2": "opencv-python-headless", "scenedetect": "scenedetect-headless"}
+PACKAGES = {"cv2": "opencv-python-headless"}
 """Packages of the extra, by their modules."""
 
 

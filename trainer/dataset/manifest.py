@@ -18,7 +18,7 @@ from .sources import show
 
 FORMAT = 1
 MANIFEST_FILE, PAGE_FILE, WORK_FOLDER = "manifest.json", "report.html", ".work"
-PACKAGES = DISTRIBUTION, "av", "numpy", "opencv-python-headless", "scenedetect-headless", "pyiqa"
+PACKAGES = DISTRIBUTION, "av", "numpy", "opencv-python-headless", "pyiqa"
 """Packages whose versions can change a set."""
 
 

@@ -28,7 +28,7 @@ from .repeats import hash_picture
 from .shots import ShotDetector
 from .sources import Source, show
 
-FORMAT = "2"
+FORMAT = "3"
 """Version of what is measured. Raise it if a value can change."""
 SMALL_HEIGHT, MOST_SMALL_WIDTH = 144, 640
 """Height of the scaled-down frames that are measured, and their largest width."""
@@ -109,22 +109,17 @@ def measure_video(source: Source, scorer: Scorer, threads: int, advance: Callabl
     )
 
 
-def small_size(source: Source) -> tuple[int, int]:
-    """Return width and height of the scaled-down frames that are measured."""
-    width = round(source.width * SMALL_HEIGHT / source.height / 2) * 2
-    return min(max(width, WIDTH), MOST_SMALL_WIDTH), SMALL_HEIGHT
-
-
 class _Walk:
     """One pass over the frames of a video."""
 
     def __init__(self, source: Source, scorer: Scorer) -> None:
         self._source = source
         self._scorer = scorer
-        self._size = small_size(source)
+        width = round(source.width * SMALL_HEIGHT / source.height / 2) * 2
+        self._size = min(max(width, WIDTH), MOST_SMALL_WIDTH), SMALL_HEIGHT
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._before: tuple[Luma, Luma] | None = None
-        self.shots = ShotDetector(source.rate)
+        self.shots = ShotDetector()
         self.flow: list[float] = []
         self.mean_flow: list[float] = []
         self.brightness: list[float] = []
@@ -147,13 +142,13 @@ class _Walk:
             luma = thin(np.asarray(to_grey.reformat(frame, format="gray").to_ndarray(), np.uint8))
             self._measure(np.asarray(picture, np.uint8), luma)
             self.quality.append(self._score(frame))
-            tiny = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-            yield number, np.asarray(tiny[..., ::-1], np.uint8)
+            tiny = np.asarray(cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)[..., ::-1], np.uint8)
+            self.shots.add(tiny)
+            yield number, tiny
             advance(1)
 
     def _measure(self, picture: NDArray[np.uint8], luma: Luma) -> None:
         grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
-        self.shots.add(picture)
         largest, mean, suspicious = 0.0, 0.0, 0.0
         if self._before is not None:
             largest, mean = self._measure_flow(self._before[0], grey)

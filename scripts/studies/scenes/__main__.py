@@ -9,7 +9,7 @@ at DVD size, in four encodings. The parts:
 
 Each part writes a table, PART.md, into the folder, and prints it. Existing episodes are kept.
 
-Needs, besides the extra `dev`, for the detectors of others: pip install vapoursynth-mvutensils vapoursynth-scxvid.
+Needs for the detectors of others: pip install vapoursynth-mvutensils vapoursynth-scxvid scenedetect-headless.
 """
 
 from __future__ import annotations

