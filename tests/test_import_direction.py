@@ -72,7 +72,7 @@ TRAINER = {
     ),
     "trainer.recipe": "advice core data degradation degradation.learned errors lbo report settings vsr",
     "trainer.cli": (
-        "advice bench core data dataset degradation distil errors evaluation lbo lbo.picker losses recipe settings vsr"
+        "advice bench core data dataset degradation distil errors evaluation lbo lbo.picker recipe settings vsr"
     ),
 }
 OWN = {"scripts": {"vsanimesr", "trainer", "scripts"}, "tests": {"vsanimesr", "trainer", "scripts", "tests"}}

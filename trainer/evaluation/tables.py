@@ -128,7 +128,9 @@ def _means(evaluation: Evaluation) -> Table:
             if found and model in evaluation.compared and found.mean == best:
                 marked.add((row, column))
     columns = ["", "parameters, M", "MAC per LR pixel, k", "ms per frame of 480x640", *map(_title, evaluation.measures)]
-    note = f"Means over clips, with 95 % confidence intervals (bootstrap over clips, from {LEAST} on). Bold: the best upscaler."
+    note = (
+        f"Means over clips; from {LEAST} clips on with 95 % confidence intervals (bootstrap). Bold: the best upscaler."
+    )
     return Table(f"Means of {len(evaluation.clips)} clips", columns, rows, frozenset(marked), note)
 
 
