@@ -41,6 +41,7 @@ from ..data.clips import Clip, open_clip, require_clip
 from ..degradation.settings import PRESETS
 from ..errors import SettingError, TrainerError
 from ..settings import override
+from ..vsr.evaluation import BICUBIC
 from ..vsr.weights import load_network
 
 if TYPE_CHECKING:
@@ -142,10 +143,10 @@ def _evaluate(args: argparse.Namespace, device: torch.device) -> Evaluation:
     clips = open_set(args.data or args.lq, args.frames, degradation, seed=args.seed)
     wanted = [name.strip() for name in args.measures.split(",")] if args.measures else DEFAULT
     measures = choose_measures([*wanted, *([MANIQA] if args.maniqa else [])], with_hq=degradation is not None)
-    named = _open_models(args.models, clips)
+    named = _open_models([name for name in args.models if name != BICUBIC], clips)
     if args.write_lr:
         _write_lr(args.write_lr, clips)
-    bicubic = Running(Bicubic())
+    bicubic = Running(Bicubic())  # always
     rows: list[Model] = [bicubic, *named, *([Fixed(HQ)] if degradation else [])]
     work = Work(measures, FrameMeasures(measures, device, args.maniqa), device, args.every)
     records = evaluate([Fixed(LR), *rows], clips, work)
@@ -246,7 +247,7 @@ def _look(names: Sequence[str], clip: Clip, device: torch.device, to: Path) -> i
 
     if Image.registered_extensions().get(to.suffix.lower()) not in Image.SAVE:  # before the long work
         raise TrainerError(f"--show {to} is no picture that can be written; use another name, such as look.png")
-    upscalers: list[Upscaler] = [Bicubic(), *map(_open_upscaler, dict.fromkeys(names))]
+    upscalers: list[Upscaler] = [Bicubic(), *(_open_upscaler(name) for name in dict.fromkeys(names) if name != BICUBIC)]
     for each in upscalers:
         if isinstance(each, Movable):
             each.to(device)

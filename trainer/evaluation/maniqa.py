@@ -20,6 +20,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from vsanimesr.errors import MissingDependencyError
 from vsanimesr.identity import file_digest
@@ -64,11 +65,10 @@ class Maniqa:
         height, width = frame.shape[-2:]
         if min(height, width) < SIDE:
             return float("nan")
-        scores = [
-            self._network(frame[..., top : top + SIDE, left : left + SIDE])
-            for top, left in choose_crops(clip, height, width)
-        ]
-        return float(torch.cat(scores).mean())
+        places = choose_crops(clip, height, width)
+        crops = torch.cat([frame[..., top : top + SIDE, left : left + SIDE] for top, left in places])
+        # pyiqa enlarges what is not larger than a crop, and takes the top left of what is.
+        return float(self._network(functional.pad(crops, (0, 1, 0, 1))).mean())
 
 
 def choose_crops(clip: str, height: int, width: int) -> list[tuple[int, int]]:

@@ -106,7 +106,7 @@ class FrameMeasures:
 
     @property
     def origin(self) -> Mapping[str, str]:
-        """What tells weights that the user chose from others."""
+        """What tells weights that the user chose from others. With it, the name of a clip counts too."""
         return {"MANIQA": self._maniqa.digest} if self._maniqa else {}
 
     @torch.inference_mode()

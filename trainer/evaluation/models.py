@@ -96,6 +96,7 @@ class Results:
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
         self._folder = folder
+        self._opened: dict[str, Clip] = {}
 
     def identity(self, clip: SetClip) -> str:
         return self._open(clip).digest()
@@ -106,6 +107,11 @@ class Results:
             yield torch.from_numpy(np.stack(results.read([n]))).permute(0, 3, 1, 2).to(device)
 
     def _open(self, clip: SetClip) -> Clip:
+        if clip.name not in self._opened:
+            self._opened[clip.name] = self._find(clip)
+        return self._opened[clip.name]
+
+    def _find(self, clip: SetClip) -> Clip:
         found = _find(self._folder, clip.name)
         if found is None:
             raise ClipError(f"{self._folder} has no results of the clip {clip.name!r}; add them under this name")

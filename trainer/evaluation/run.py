@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from vsanimesr import paths
@@ -29,7 +30,7 @@ from vsanimesr.progress import show_progress
 from ..data.uint8 import UINT8_MAX
 from ..errors import TrainerError
 from ..origin import Origin, digest_texts
-from ..previews import find_most_detailed, to_image
+from ..previews import find_most_detailed
 from .measures import MEASURES, FrameMeasures
 from .models import Model, Running
 from .sets import Frames, SetClip
@@ -155,7 +156,7 @@ class _Measuring:
             if model.measured:
                 self._measure(n, sr)
             if n == shown:
-                self._picture = _encode(_crop(sr, content.lr[n : n + 1]))
+                self._picture = encode(_crop(sr, content.lr[n : n + 1]))
             yield n
 
     def _measure(self, n: int, sr: Tensor) -> None:
@@ -175,16 +176,17 @@ class _Measuring:
         return Record({name: values[name] for name in self._work.measures if name in values}, self._picture)
 
 
-def _crop(sr: Tensor, lr: Tensor) -> Tensor:
+def _crop(sr: Tensor, lr: Tensor) -> Image.Image:
     """Return the part of a frame where LR has the most detail: the same one for all models."""
     side = min(CROP, *lr.shape[-2:])
     top, left = (SCALE * each for each in find_most_detailed(lr.float() / UINT8_MAX, side))
-    return sr[0, :, top : top + SCALE * side, left : left + SCALE * side]
+    return Image.fromarray(sr[0, :, top : top + SCALE * side, left : left + SCALE * side].movedim(0, -1).cpu().numpy())
 
 
-def _encode(picture: Tensor) -> str:
+def encode(picture: Image.Image) -> str:
+    """Return a picture as the address of a lossless image."""
     file = io.BytesIO()
-    to_image(picture.cpu().float() / UINT8_MAX).save(file, "WEBP", lossless=True)
+    picture.save(file, "WEBP", lossless=True)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
@@ -196,7 +198,7 @@ def _origin(model: Model, clip: SetClip, work: Work) -> Origin:
         "measured": ",".join(work.measures) if model.measured else "",
         "compared": str(model.compared),
         "every": str(work.every),
-        **work.frame_measures.origin,
+        **({"name": clip.name, **work.frame_measures.origin} if work.frame_measures.origin else {}),  # decides crops
         **{package: version(package) for package in PACKAGES},
     }
 

@@ -39,6 +39,7 @@ def test_tables_files_and_results_of_another_program(
     assert first == (out / "report.md").read_text(encoding="utf-8")
     parameters, macs = (f"{value:.{digits}f}" for value, digits in ((PARAMETERS / 1e6, 2), (MACS / 1e3, 0)))
     assert f"| {network} | {parameters} | {macs} |" in first
+    assert f"* Set: {folder}, LR of preset paper, seed 0, of HQ; at most 3 frames of a clip." in first
     assert sorted(path.name for path in out.iterdir()) == [
         *("clips.csv", "differences.csv", "means.csv", "report.html", "report.md")
     ]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
+from PIL import Image
 
 from tests.browser import needs_chromium, start_chromium, watch_page
+from trainer.evaluation import page
 from trainer.evaluation.measures import NIQE, PSNR
 from trainer.evaluation.models import HQ, LR
 from trainer.evaluation.page import render
-from trainer.evaluation.run import Record, _encode
+from trainer.evaluation.run import Record, encode
 from trainer.evaluation.tables import Evaluation
 
 PIXEL = """(right) => {
@@ -20,9 +24,18 @@ PIXEL = """(right) => {
 }"""
 """Reads the pixel beside the middle."""
 
-pytestmark = needs_chromium
 MODELS = ["bicubic", "<b>mine</b>", HQ]
 CLIPS = ["first", "second </script>"]
+
+
+def make_evaluation() -> Evaluation:
+    records = {}
+    for number, clip in enumerate(CLIPS):
+        for place, model in enumerate([LR, *MODELS]):
+            picture = Image.new("RGB", (96, 64 + 32 * number), colour(number, place))
+            values = {NIQE: 5.0 + place, PSNR: 30.0 + number} if model != LR else {}
+            records[clip, model] = Record(values, encode(picture))
+    return Evaluation(MODELS, [MODELS[1], MODELS[0]], [NIQE, PSNR], CLIPS, records, notes=["Made by a test."])
 
 
 def colour(clip: int, model: int) -> tuple[int, int, int]:
@@ -31,38 +44,48 @@ def colour(clip: int, model: int) -> tuple[int, int, int]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    records = {}
-    for number, clip in enumerate(CLIPS):
-        for place, model in enumerate([LR, *MODELS]):
-            picture = torch.tensor(colour(number, place), dtype=torch.uint8)[:, None, None].expand(
-                3, 64 + 32 * number, 96
-            )
-            values = {NIQE: 5.0 + place, PSNR: 30.0 + number} if model != LR else {}
-            records[clip, model] = Record(values, _encode(picture))
-    found = Evaluation(MODELS, [MODELS[1], MODELS[0]], [NIQE, PSNR], CLIPS, records, notes=["Made by a test."])
-    (tmp_path / "report.html").write_text(render(found), encoding="utf-8")
+    (tmp_path / "report.html").write_text(render(make_evaluation()), encoding="utf-8")
     return tmp_path / "report.html"
 
 
+@needs_chromium
 def test_each_clip_is_under_the_slider(file: Path) -> None:
-    with start_chromium() as browser, watch_page(browser, 800, 600) as (page, requests):
-        page.goto(file.as_uri())
+    with start_chromium() as browser, watch_page(browser, 800, 600) as (shown, requests):
+        shown.goto(file.as_uri())
         for number, clip in enumerate(CLIPS):
-            page.locator(f"body[data-ready='{number}']").wait_for(state="attached")
-            assert page.locator("#frame option:checked").inner_text().startswith(clip)
-            left, right = (page.evaluate(PIXEL, offset) for offset in (-20, 20))
+            shown.locator(f"body[data-ready='{number}']").wait_for(state="attached")
+            assert shown.locator("#frame option:checked").inner_text().startswith(clip)
+            left, right = (shown.evaluate(PIXEL, offset) for offset in (-20, 20))
             assert (tuple(left[:3]), tuple(right[:3])) == (colour(number, 1), colour(number, 2))  # bicubic, mine
-            tags = " ".join(page.locator(".tag").all_inner_texts())
+            tags = " ".join(shown.locator(".tag").all_inner_texts())
             assert f"PSNR-Y {30 + number}.00" in tags
-            page.keyboard.press("ArrowRight")
-        page.keyboard.press("t")
-        assert page.locator("#details h3").all_inner_texts() == [
+            shown.keyboard.press("ArrowRight")
+        shown.keyboard.press("t")
+        assert shown.locator("#details h3").all_inner_texts() == [
             "Means of 2 clips",
             "Differences to <b>mine</b>",
             "Clips",
         ]
-        cells = page.locator("#details table").first.locator("tbody tr").first.locator("th, td").all_inner_texts()
+        cells = shown.locator("#details table").first.locator("tbody tr").first.locator("th, td").all_inner_texts()
         assert (cells[0], cells[4]) == ("bicubic", "6.0000")
-        assert page.locator("#details td.strong").first.inner_text() == "6.0000"  # the lowest NIQE of those compared
-        assert "Made by a test." in page.locator("#facts").inner_text()
+        assert shown.locator("#details td.strong").first.inner_text() == "6.0000"  # the lowest NIQE of those compared
+        assert "Made by a test." in shown.locator("#facts").inner_text()
         assert [url for url in requests if not url.startswith("data:")] == [file.as_uri()]
+
+
+def test_a_page_of_many_pictures_shows_smaller_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = make_evaluation()
+    total = sum(len(record.picture) for record in found.records.values())
+    monkeypatch.setattr(page, "LARGEST", total // 4)
+    data = json.loads(re.findall(r'type="application/json">(.*?)</script>', render(found), re.DOTALL)[0])
+    assert [shot["crop"] for shot in data["shots"]] == [[0, 0, 48, 32], [0, 0, 48, 48]]
+    assert data["shots"][0]["pictures"][0]["box"] == [0, 0, 48, 32]
+
+
+def test_a_smaller_part_keeps_the_pixels_of_lr_whole() -> None:
+    rows, columns = np.indices((100, 100)) // 4
+    picture = encode(Image.fromarray(np.dstack([rows, columns, rows]).astype(np.uint8)))
+    with page._decode(page._crop(picture, 0.25)) as part:
+        pixels = np.asarray(part)
+    assert pixels.shape == (48, 48, 3)
+    assert (pixels == pixels[::4, ::4].repeat(4, 0).repeat(4, 1)).all()

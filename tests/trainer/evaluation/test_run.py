@@ -101,6 +101,15 @@ def test_a_result_belongs_to_its_content(folder: Path) -> None:
     assert changed.seen == 3 * FRAMES
 
 
+def test_a_name_counts_where_it_decides_crops(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FrameMeasures, "origin", {"MANIQA": "some weights"})
+    run_on(folder, Counting())
+    (folder / "shapes-0").rename(folder / "a")
+    again = Counting()
+    run_on(folder, again)
+    assert again.seen == FRAMES
+
+
 def test_a_damaged_result_is_measured_again(folder: Path, tmp_path: Path) -> None:
     expected = run_on(folder, Counting())
     for file in (tmp_path / "cache" / "evaluations").glob("*.json"):

@@ -110,6 +110,13 @@ def test_nothing_held_has_no_flicker() -> None:
     assert FLICKER not in measure(hq.float() / 255, Reference(hq, 1))
 
 
+def test_what_is_held_does_not_move() -> None:
+    flow, seen, held = Reference(pan(2, 3), 1).motions[0]
+    assert 0 < held.float().mean() < 1
+    assert not flow[:, held].any()
+    assert seen[held].all()
+
+
 def test_motion_is_the_same_each_time() -> None:
     hq = pan(2, 3)
     for one, other in zip(Reference(hq, 1).motions, Reference(hq, 1).motions, strict=True):
