@@ -72,7 +72,8 @@ TRAINER = {
     ),
     "trainer.recipe": "advice core data degradation degradation.learned errors lbo report settings vsr",
     "trainer.cli": (
-        "advice bench core data dataset degradation distil errors evaluation lbo lbo.picker recipe settings vsr"
+        "advice baselines bench core data dataset degradation distil errors evaluation lbo lbo.picker recipe settings "
+        "vsr"
     ),
 }
 OWN = {"scripts": {"vsanimesr", "trainer", "scripts"}, "tests": {"vsanimesr", "trainer", "scripts", "tests"}}

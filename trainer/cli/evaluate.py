@@ -37,6 +37,7 @@ from vsanimesr.errors import MissingDependencyError
 from vsanimesr.files import write_atomic
 from vsanimesr.weights.release import MODEL_NAMES
 
+from ..baselines.load import NAMES, is_baseline, load_baseline
 from ..data.clips import Clip, open_clip, require_clip
 from ..degradation.settings import PRESETS
 from ..errors import SettingError, TrainerError
@@ -61,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "models",
         nargs="+",
         metavar="MODEL",
-        help=f"{', '.join(MODEL_NAMES)}, a run, a checkpoint, a weights file, or a folder of results",
+        help=f"{', '.join(MODEL_NAMES)}, a run, a checkpoint, a weights file; a folder of results; or a baseline: "
+        f"{', '.join(NAMES)}",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data", type=Path, metavar="FOLDER", help="folder of HQ clips")
@@ -182,7 +184,7 @@ def _open_models(names: Sequence[str], clips: Sequence[SetClip]) -> list[Model]:
 def _open_upscaler(name: str) -> Upscaler:
     from ..evaluation.upscaler import NetworkUpscaler
 
-    return NetworkUpscaler(name, load_network(name))
+    return load_baseline(name) if is_baseline(name) else NetworkUpscaler(name, load_network(name))
 
 
 def _write_lr(folder: Path, clips: Sequence[SetClip]) -> None:

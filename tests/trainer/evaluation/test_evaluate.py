@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.trainer.lbo.networks import save_debug_network
+from trainer.baselines.rrdb import Rrdb
 from trainer.cli import main
 from trainer.data.toy_clips import write_toy_clips
 from trainer.evaluation.sets import SetClip
@@ -55,6 +57,21 @@ def test_tables_files_and_results_of_another_program(
     assert f"## Differences to {tmp_path / 'results'}" in found.out
     (row,) = (line for line in first.splitlines() if line.startswith(f"| shapes-0 | {network} |"))
     assert row in found.out
+
+
+def test_a_baseline_is_a_row_and_bicubic_always(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(Rrdb(blocks=1).state_dict(), tmp_path / "weights.pth")
+    name = f"bsrgan={tmp_path / 'weights.pth'}"
+    common = ["--data", str(folder), "--frames", "1", "--no-time", "--measures", "psnr_y"]
+    assert main(["evaluate", name, "bicubic", *common]) == 0
+    printed = capsys.readouterr().out
+    means = printed.split("## Differences")[0]
+    assert f"| {name} | " in means
+    assert means.count("| bicubic |") == 1
+    assert main(["evaluate", "bsrgan=none.pth", *common]) == 1
+    assert "bsrgan='none.pth' cannot be read" in capsys.readouterr().err
 
 
 def test_lq_clips_without_hq(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
