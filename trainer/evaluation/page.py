@@ -22,7 +22,7 @@ from .models import HQ, LR
 from .run import encode
 from .tables import Evaluation, Table, list_tables
 
-FIGURES = 4
+FIGURES = 2
 """Measures beside the name of a picture."""
 LARGEST = 60_000_000
 """Characters that all pictures may take. With more clips and models, smaller parts are shown."""

@@ -163,9 +163,8 @@ class _Measuring:
             yield n
 
     def _measure(self, n: int, sr: Tensor) -> None:
-        hq = (
-            self._content.hq[n : n + 1].to(sr.device) if self._content.hq is not None and self._model.compared else None
-        )
+        known = self._content.hq if self._model.compared else None
+        hq = None if known is None else known[n : n + 1].to(sr.device)
         sampled = n in self._samples
         for name, value in self._work.frame_measures.measure(sr, hq, self._clip.name, sampled=sampled).items():
             self._values.setdefault(name, []).append(value)
