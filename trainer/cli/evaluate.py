@@ -40,7 +40,7 @@ from vsanimesr.weights.release import MODEL_NAMES
 from ..baselines.load import NAMES, is_baseline, load_baseline
 from ..data.clips import Clip, open_clip, require_clip
 from ..degradation.settings import PRESETS
-from ..errors import SettingError, TrainerError
+from ..errors import CheckpointError, SettingError, TrainerError
 from ..settings import override
 from ..vsr.evaluation import BICUBIC
 from ..vsr.weights import load_network
@@ -106,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
         MissingDependencyError: a package of the extra is not installed.
     """
     _check(args)
+    args.models += filter(is_baseline, args.assignments)  # bsrgan=FILE behind an option looks like a setting
+    args.assignments = [each for each in args.assignments if not is_baseline(each)]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False  # scores must not depend on the card
@@ -175,7 +177,12 @@ def _open_models(names: Sequence[str], clips: Sequence[SetClip]) -> list[Model]:
     models: list[Model] = []
     for name in dict.fromkeys(names):
         folder = Path(name).expanduser()
-        models.append(Results(folder, name) if is_results(folder, clips) else Running(_open_upscaler(name)))
+        try:
+            models.append(Results(folder, name) if is_results(folder, clips) else Running(_open_upscaler(name)))
+        except CheckpointError as error:
+            if not folder.is_dir():
+                raise
+            raise CheckpointError(f"{error}; or a folder of results, with {folder / clips[0].name} and so on") from None
         for clip in clips:
             models[-1].identity(clip)
     return models

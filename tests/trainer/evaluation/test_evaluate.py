@@ -70,6 +70,10 @@ def test_a_baseline_is_a_row_and_bicubic_always(
     means = printed.split("## Differences")[0]
     assert f"| {name} | " in means
     assert means.count("| bicubic |") == 1
+    assert main(["evaluate", "bicubic", *common, name, "noise.sigma=[0,5]"]) == 0
+    printed = capsys.readouterr().out
+    assert f"| {name} | " in printed
+    assert "preset paper noise.sigma=[0,5], seed" in printed
     assert main(["evaluate", "bsrgan=none.pth", *common]) == 1
     assert "bsrgan='none.pth' cannot be read" in capsys.readouterr().err
 
@@ -109,6 +113,14 @@ def test_mistakes_are_told_before_the_work(
     arguments = [each.format(file=network) for each in arguments]
     assert main(["evaluate", network, "--data", str(folder), *arguments]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_a_folder_without_results_is_told_what_they_are_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    assert main(["evaluate", str(tmp_path / "theirs"), "--data", str(folder)]) == 1
+    assert f"or a folder of results, with {tmp_path / 'theirs' / 'shapes-0'} and so on" in capsys.readouterr().err
 
 
 def test_a_clip_that_is_too_small_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
