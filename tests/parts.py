@@ -20,6 +20,7 @@ ALONE = {
     "test_lifecycle.py": "memory of many starts, and processes interrupted at their work",
     "test_packaging.py": "pip, and a compiler on all cores",
     "trainer/dataset/test_page.py": "Chromium",
+    "trainer/evaluation/test_page.py": "Chromium",
     "trainer/lbo/picker": "Chromium, and ports",
     "trainer/report/test_page.py": "Chromium",
     "weights/test_load.py": "a time limit",

@@ -58,21 +58,22 @@ TRAINER = {
     "trainer.losses": "data errors losses.vgg settings",
     "trainer.losses.vgg": "errors",
     "trainer.core": "data errors losses losses.vgg origin previews settings",
-    "trainer.vsr": "core data degradation degradation.learned errors losses losses.vgg origin previews settings",
+    "trainer.vsr": "core data degradation degradation.learned errors losses losses.vgg origin settings",
     "trainer.baselines": "errors",
     "trainer.lbo": "core data degradation degradation.learned errors losses origin previews settings vsr",
     "trainer.lbo.picker": "errors lbo",
     "trainer.dataset": "advice data errors lbo origin vsr",
     "trainer.distil": "core data degradation errors losses origin vsr",
     "trainer.bench": "core data degradation degradation.learned lbo losses losses.vgg settings vsr",
-    "trainer.evaluation": "vsr",
+    "trainer.evaluation": "data degradation errors losses losses.vgg origin previews vsr",
     "trainer.report": "core data errors lbo origin",
     "trainer.advice": (
         "bench core data degradation degradation.learned errors lbo losses losses.vgg report settings vsr"
     ),
     "trainer.recipe": "advice core data degradation degradation.learned errors lbo report settings vsr",
     "trainer.cli": (
-        "advice bench core data dataset degradation distil errors lbo lbo.picker losses losses.vgg recipe settings vsr"
+        "advice baselines bench core data dataset degradation distil errors evaluation lbo lbo.picker recipe settings "
+        "vsr"
     ),
 }
 OWN = {"scripts": {"vsanimesr", "trainer", "scripts"}, "tests": {"vsanimesr", "trainer", "scripts", "tests"}}

@@ -12,9 +12,8 @@ from torch.nn import functional
 from vsanimesr.network.shapes import MULTIPLE, SCALE
 from vsanimesr.network.torch_network import AnimeSR
 
+from ..vsr.evaluation import BICUBIC, upscale_bicubic
 from ..vsr.recurrence import Recurrence
-
-BICUBIC = "bicubic"
 
 
 class Upscaler(Protocol):
@@ -81,7 +80,7 @@ class Bicubic:
     macs_per_pixel = 0.0
 
     def __call__(self, lr: Tensor) -> Tensor:
-        return functional.interpolate(lr, scale_factor=SCALE, mode="bicubic", align_corners=False)
+        return upscale_bicubic(lr)
 
     def frames(self, lr: Tensor) -> Iterator[Tensor]:
         """See `FrameByFrame`."""

@@ -68,7 +68,7 @@ def score_clips(
         ClipError: a clip is too small, or cannot be read.
     """
     for number, clip in enumerate(clips):
-        hq = _read_hq(clip, frames)
+        hq = read_hq(clip, frames)
         degradation = sample_degradation(settings, np.random.default_rng(SeedSequence((seed, number))), len(hq))
         lr, _ = degrade(hq, settings, degradation)
         yield from score_clip(networks, clip.name, lr, hq, lpips, every=every)
@@ -123,7 +123,7 @@ def _build_upscaler(network: AnimeSR) -> Upscaler:
     return upscale
 
 
-def _read_hq(clip: Clip, count: int) -> Tensor:
+def read_hq(clip: Clip, count: int) -> Tensor:
     """Return the first frames of a clip, uint8 (frames, 3, height, width), cropped to a multiple of 16."""
     frames = np.stack(clip.read(range(min(count, len(clip)))))
     height, width = (side - side % MULTIPLE for side in frames.shape[1:3])

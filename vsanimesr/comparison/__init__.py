@@ -6,7 +6,8 @@
     differences  where clips differ: between frames, and within one
     metrics      PSNR and SSIM
     shots        a frame of the page: its pictures, cropped to fit a number of bytes, and what is known of them
-    report       all of it as one page; page/ has its HTML, CSS and JavaScript
+    report       all of it as one page
+    template     page/, its HTML, CSS and JavaScript, with the content in it
 
 It needs VapourSynth, and packages of the extra `compare` where it uses them.
 """

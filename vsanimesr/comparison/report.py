@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from .clips import Clip, describe
 from .images import data_uri
 from .metrics import Metrics
 from .shots import Shot, View, compared_views, page_size, window_of
+from .template import fill_page
 
 COLOURS = (
     "Colours: every frame is converted to 8-bit R, G, B in full range by its own matrix and range (YUV without a range "
@@ -48,20 +46,7 @@ class Report:
 
 def render_page(report: Report) -> str:
     """Return the page as HTML."""
-    parts = {
-        "title": " · ".join(clip.label for clip in report.clips),
-        "style": _page_file("page.css"),
-        "script": _page_file("page.js"),
-        "data": json.dumps(_content(report), ensure_ascii=False, allow_nan=False),
-    }
-    parts["title"] = parts["title"].replace("&", "&amp;").replace("<", "&lt;")
-    parts["data"] = parts["data"].replace("<", "\\u003c")  # no text of a label ends the element
-    # One pass: what is put in is not searched again.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _page_file("page.html"))
-
-
-def _page_file(name: str) -> str:
-    return files(__package__).joinpath("page", name).read_text(encoding="utf-8")
+    return fill_page(" · ".join(clip.label for clip in report.clips), _content(report))
 
 
 def _content(report: Report) -> dict[str, Any]:

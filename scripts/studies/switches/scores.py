@@ -16,10 +16,11 @@ from trainer.data.uint8 import UINT8_MAX, to_uint8
 from trainer.degradation.pipeline import degrade
 from trainer.degradation.sampling import sample_degradation
 from trainer.degradation.settings import PRESETS
+from trainer.evaluation.look import look
+from trainer.evaluation.upscaler import Bicubic, NetworkUpscaler
 from trainer.losses.metrics import Lpips
 from trainer.settings import override
-from trainer.vsr.blind import look
-from trainer.vsr.evaluation import BICUBIC, measure_frames, upscale_bicubic
+from trainer.vsr.evaluation import measure_frames, upscale_bicubic
 from vsanimesr.network.torch_network import AnimeSR
 
 from ..fast.judge import upscale
@@ -29,7 +30,7 @@ DEGRADATIONS = {
     "frames coded alone": override(PRESETS["paper"], ["codec.intra.probability=1"]),
 }
 MEASURES = ("PSNR-Y", "LPIPS", "PSNR-Y to lines", "LPIPS to lines", "edges", "texture", "flicker")
-"""To HQ, to HQ with sharpened lines, and those of `trainer.vsr.blind` without reference."""
+"""To HQ, to HQ with sharpened lines, and those of `trainer.evaluation.look` without reference."""
 SIDE = 16
 """Sides of HQ are cropped to a multiple of this."""
 
@@ -101,8 +102,8 @@ def _score_clips(
             psnr, distance = measure_frames(sr, frames, lpips, 4)
             assert distance is not None
             found += [psnr, distance]
-        looks, _ = look({} if network is None else {"": network}, LrClip(clip.name, lr), torch.device("cpu"))
-        own = next(each for each in looks if (each.upscaler == BICUBIC) == (network is None))
+        upscaler = Bicubic() if network is None else NetworkUpscaler("", network)
+        (own,), _ = look([upscaler], LrClip(clip.name, lr), torch.device("cpu"))
         found += [own.edge_steepness, own.flat_texture, own.held_flicker]
         yield dict(zip(MEASURES, found, strict=True))
 

@@ -6,7 +6,8 @@ same after it. Weights have torchvision's names: `features.16.weight`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -49,6 +50,7 @@ class Vgg(nn.Module):
         depth: 16 or 19.
         layers: names such as `conv3_4` or `relu3_3`. Layers after the last of them are neither kept nor computed.
         weights: float32 tensors by torchvision's names. Those that are not needed are ignored.
+        pool: what halves the features between two blocks; None for the maximum of 2x2.
 
     Raises:
         ValueError: this depth has no layer of such a name.
@@ -57,8 +59,16 @@ class Vgg(nn.Module):
     _mean: Tensor
     _deviation: Tensor
 
-    def __init__(self, depth: Depth, layers: Sequence[str], weights: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self,
+        depth: Depth,
+        layers: Sequence[str],
+        weights: Mapping[str, Tensor],
+        *,
+        pool: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         super().__init__()
+        self._pool = pool or partial(max_pool2d, kernel_size=2)
         names = [f"{block}_{number}" for block, number, _ in _locate_convolutions(depth)]
         if unknown := [layer for layer in layers if layer[:4] not in ("conv", "relu") or layer[4:] not in names]:
             raise ValueError(f"VGG{depth} has no layer {unknown[0]!r}")
@@ -93,7 +103,7 @@ class Vgg(nn.Module):
         values = (frames - self._mean) / self._deviation
         for block, number, place in self._convolutions:
             if number == 1 and block > 1:
-                values = max_pool2d(values, 2)
+                values = self._pool(values)
             values = self.features[str(place)](values)
             if kept := f"conv{block}_{number}" in self._layers:
                 features[f"conv{block}_{number}"] = values

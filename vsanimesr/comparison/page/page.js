@@ -15,7 +15,7 @@ const view = { x: 0, y: 0, scale: 1 }; // place in the middle of a pane, screen 
 const last = data.compared.at(-1);
 const state = {
   shot: 0, shown: last, other: data.compared.at(-2) ?? (last ? last - 1 : 0),
-  mode: "all", split: 0.5, place: 0, loads: 0,
+  mode: data.mode ?? "all", split: 0.5, place: 0, loads: 0,
 };
 let pictures = []; // of the frame that is shown
 let pointer = null; // where zoom happens, in screen pixels of the canvas
@@ -202,7 +202,9 @@ function move(x, y) { // in screen pixels
 // ---- What is shown, in words
 
 function figures(index) {
-  const metrics = data.shots[state.shot].metrics[index];
+  const shot = data.shots[state.shot];
+  if (shot.figures) return shot.figures[index];
+  const metrics = shot.metrics[index];
   return metrics ? `${psnr(metrics)} dB  ${ssim(metrics)}` : "";
 }
 
@@ -255,8 +257,8 @@ function describe(shown) {
   canvas.setAttribute("aria-label", what);
 }
 
-function frameName({ n, time, scene }) {
-  return [`Frame ${n}`, time, scene && `scene ${scene}`].filter(Boolean).join(" \u00b7 ");
+function frameName({ name, n, time, scene }) {
+  return name ?? [`Frame ${n}`, time, scene && `scene ${scene}`].filter(Boolean).join(" \u00b7 ");
 }
 
 // ---- Choices
@@ -307,7 +309,7 @@ function table(head, rows) {
 }
 
 function metricsTable() {
-  const measured = data.views.map((_, index) => index).filter((index) => data.shots.some((shot) => shot.metrics[index]));
+  const measured = data.views.map((_, index) => index).filter((index) => data.shots.some((shot) => shot.metrics?.[index]));
   if (!measured.length) return [];
   const mean = (index, key) => {
     const values = data.shots.map((shot) => shot.metrics[index][key]);
@@ -332,7 +334,15 @@ function metricsTable() {
   ];
 }
 
+function givenTables() {
+  const cells = ({ rows, marked }) => rows.map(([name, ...cells], y) => [name, ...cells.map((text, x) =>
+    make("td", text, `figure${marked.some(([row, column]) => row === y && column === x + 1) ? " strong" : ""}`))]);
+  return (data.tables ?? []).flatMap((each) =>
+    [make("h3", each.title), ...(each.note ? [make("p", each.note, "note")] : []), table(each.columns, cells(each))]);
+}
+
 function clipTables() {
+  if (!data.clips.length) return [];
   const names = [...new Set(data.clips.flatMap((clip) => clip.rows.map(([name]) => name)))];
   const value = (clip, name) => clip.rows.find(([each]) => each === name)?.[1] ?? "\u2013";
   const notes = data.clips.flatMap((clip) => clip.notes.map((note) => make("p", `${clip.label} ${note}.`)));
@@ -448,7 +458,7 @@ function build() {
     button.onclick = (event) => (event.shiftKey ? chooseOther : choose)(index);
     return button;
   }));
-  element("metrics").append(...metricsTable());
+  element("metrics").append(...givenTables(), ...metricsTable());
   element("clips").append(...clipTables());
   element("facts").append(...data.facts.map((fact) => make("p", fact)), make("p", `AnimeSR ${data.version}`));
 }

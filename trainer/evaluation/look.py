@@ -1,11 +1,11 @@
-"""Compares networks on LQ without HQ: measures that say what changed, not how good it is, and crops to look at.
+"""Compares upscalers on an episode without HQ: measures that say what changed, not how good it is, and crops.
 
-Nothing here says which network is better: a network that invents detail is sharp, and one that erases it is calm.
+Nothing here says which one is better: an upscaler that invents detail is sharp, and one that erases it is calm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
@@ -16,15 +16,13 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional
 
-from vsanimesr.network.shapes import MULTIPLE, SCALE
-from vsanimesr.network.torch_network import AnimeSR
+from vsanimesr.network.shapes import SCALE
 
 from ..data.clips import Clip
 from ..data.uint8 import UINT8_MAX, to_float
 from ..errors import ClipError
 from ..previews import INK, LABEL, MARGIN, PAPER, enlarge_pixels, find_most_detailed, to_image
-from .evaluation import BICUBIC, upscale_bicubic
-from .recurrence import Recurrence
+from .upscaler import Upscaler, upscale_frames
 
 PLACES, LENGTH = 6, 6
 """Parts of an episode that are upscaled, and frames of each. The last frame of each is shown."""
@@ -53,43 +51,27 @@ class Look:
     """Mean change from a frame to the next where LQ hardly changes, in grey levels."""
 
 
-def look(networks: Mapping[str, AnimeSR], clip: Clip, device: torch.device) -> tuple[list[Look], Image.Image]:
-    """Upscale parts of a clip by bicubic and each network. Return measures, and a page of crops.
+def look(upscalers: Sequence[Upscaler], clip: Clip, device: torch.device) -> tuple[list[Look], Image.Image]:
+    """Upscale parts of a clip. Return measures, and a page of crops.
 
     Raises:
         ClipError: the clip is too short, or cannot be read.
     """
     if len(clip) < 2:
         raise ClipError(f"clip {clip.name!r} has {len(clip)} frames, and 2 are the least; name a longer one")
-    upscalers: dict[str, Callable[[Tensor], Iterator[Tensor]]] = {
-        BICUBIC: lambda lq: iter(torch.split(upscale_bicubic(lq), 1))
-    }
-    upscalers |= {name: _frames_of(network.to(device)) for name, network in networks.items()}
-    values: dict[str, list[tuple[float, float, float]]] = {name: [] for name in upscalers}
+    values: dict[str, list[tuple[float, float, float]]] = {each.name: [] for each in upscalers}
     rows: list[dict[str, Image.Image]] = []
     for part in _parts(clip):
         lq = part.to(device)
         top, left = find_most_detailed(part[-1:], min(CROP, *part.shape[-2:]))
         row = {"LQ": to_image(enlarge_pixels(_crop(part[-1], top, left, 1), SCALE))}
-        for name, upscale in upscalers.items():
-            measures, last = _measure(lq, upscale(lq))
-            values[name].append(measures)
-            row[name] = to_image(_crop(last, top, left, SCALE))
+        for each in upscalers:
+            measures, last = _measure(lq, upscale_frames(each, lq))
+            values[each.name].append(measures)
+            row[each.name] = to_image(_crop(last, top, left, SCALE))
         rows.append(row)
     looks = [Look(name, *(_mean_known(each) for each in zip(*found, strict=True))) for name, found in values.items()]
     return looks, _draw(rows)
-
-
-def _frames_of(network: AnimeSR) -> Callable[[Tensor], Iterator[Tensor]]:
-    recurrence = Recurrence(network)
-
-    def upscale(lq: Tensor) -> Iterator[Tensor]:
-        height, width = lq.shape[-2:]
-        padded = functional.pad(lq, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
-        for frame in recurrence.frames(padded[None]):
-            yield frame[..., : SCALE * height, : SCALE * width]
-
-    return upscale
 
 
 def _parts(clip: Clip) -> Iterator[Tensor]:
@@ -116,11 +98,20 @@ def _measure(lq: Tensor, frames: Iterator[Tensor]) -> tuple[tuple[float, float, 
         smooth = functional.avg_pool2d(now, SMOOTHING, 1, SMOOTHING // 2, count_include_pad=False)
         texture.append(_mean((now - smooth).square(), enlarge_pixels(ranges < FLAT, SCALE)) ** 0.5)
         if before is not None:
-            change = functional.avg_pool2d((luma[n : n + 1] - luma[n - 1 : n]).abs(), AROUND, 1, AROUND // 2)
-            flicker.append(_mean((now - before).abs(), enlarge_pixels(change < HELD, SCALE)))
+            still = held_pixels(luma[n - 1 : n], luma[n : n + 1])
+            flicker.append(_mean((now - before).abs(), enlarge_pixels(still, SCALE)))
         before = now
     steep, flat, held = (UINT8_MAX * _mean_known(each) for each in (steepness, texture, flicker))
     return (steep, flat, held), last.cpu()
+
+
+def held_pixels(before: Tensor, now: Tensor) -> Tensor:
+    """Return where LQ hardly changes, bool (1, 1, height, width).
+
+    Args:
+        before, now: grey levels of neighbouring frames, float32 (1, 1, height, width) in [0, 1].
+    """
+    return functional.avg_pool2d((now - before).abs(), AROUND, 1, AROUND // 2) < HELD
 
 
 def _mean_known(values: Sequence[float]) -> float:

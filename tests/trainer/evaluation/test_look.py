@@ -13,8 +13,8 @@ from torch import Tensor
 
 from tests.trainer.clips import cartoon_clip
 from tests.trainer.lbo.networks import save_debug_network
-from trainer.cli import evaluate, main
-from trainer.vsr import blind
+from trainer.cli import main
+from trainer.evaluation import look
 from trainer.vsr.evaluation import upscale_bicubic
 
 LQ = cartoon_clip(6, 64, 80).float() / 255
@@ -23,7 +23,7 @@ STILL = LQ[:1].repeat(6, 1, 1, 1)
 
 def measure(lq: Tensor, change: Callable[[Tensor, int], Tensor] = lambda frame, _: frame) -> tuple[float, float, float]:
     frames = (change(frame, n) for n, frame in enumerate(torch.split(upscale_bicubic(lq).clamp(0, 1), 1)))
-    return blind._measure(lq, frames)[0]
+    return look._measure(lq, frames)[0]
 
 
 def blur(frame: Tensor, _: int) -> Tensor:
@@ -70,7 +70,7 @@ def test_evaluate_looks_at_lq(
     assert np.abs(columns[0] - columns[1]).mean() > 1
     assert np.abs(columns[1] - columns[2]).mean() > 1
 
-    monkeypatch.setattr(evaluate, "look", lambda *_: pytest.fail("the name of the picture is looked at first"))
+    monkeypatch.setattr(look, "look", lambda *_: pytest.fail("the name of the picture is looked at first"))
     assert main(["evaluate", network, "--lq", str(episode), "--show", str(tmp_path / "look.what")]) == 1
     assert "--show" in capsys.readouterr().err
 
@@ -91,6 +91,6 @@ def test_a_page_has_a_row_for_each_part() -> None:
         def read(self, numbers: range) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
             return [np.full((64, 64, 3), n, np.uint8) for n in numbers]
 
-    parts: Iterator[Tensor] = blind._parts(Frames())  # type: ignore[arg-type]
+    parts: Iterator[Tensor] = look._parts(Frames())  # type: ignore[arg-type]
     shown = [round(255 * part[-1].mean().item()) for part in parts]
-    assert (len(shown), shown[0], shown[-1]) == (blind.PLACES, blind.LENGTH - 1, 59)
+    assert (len(shown), shown[0], shown[-1]) == (look.PLACES, look.LENGTH - 1, 59)

@@ -1,0 +1,130 @@
+"""The command: from clips and networks to tables, files, and the frames for other programs; errors before the work."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.trainer.lbo.networks import save_debug_network
+from trainer.baselines.rrdb import Rrdb
+from trainer.cli import main
+from trainer.data.toy_clips import write_toy_clips
+from trainer.evaluation.sets import SetClip
+from vsanimesr.network.shapes import Shape
+
+SHAPE = Shape(8, (2, 1, 1))
+"""Of the network of `save_debug_network`."""
+MACS = SHAPE.macs
+PARAMETERS = sum(prod(shape) for shape in SHAPE.tensors().values())
+CHEAP = "psnr_y,warping_error,flicker,line_stability"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, empty_cache: Path) -> Path:
+    write_toy_clips(tmp_path / "set")
+    return tmp_path / "set"
+
+
+def test_tables_files_and_results_of_another_program(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    network, lr, out = save_debug_network(tmp_path / "mine.safetensors"), tmp_path / "lr", tmp_path / "out"
+    common = ["--data", str(folder), "--frames", "3", "--no-time", "--measures", CHEAP, "-o", str(out)]
+    assert main(["evaluate", network, *common, "--write-lr", str(lr)]) == 0
+    first = capsys.readouterr().out
+    assert first == (out / "report.md").read_text(encoding="utf-8")
+    parameters, macs = (f"{value:.{digits}f}" for value, digits in ((PARAMETERS / 1e6, 2), (MACS / 1e3, 0)))
+    assert f"| {network} | {parameters} | {macs} |" in first
+    assert f"* Set: {folder}, LR of preset paper, seed 0, of HQ; at most 3 frames of a clip." in first
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("clips.csv", "differences.csv", "means.csv", "report.html", "report.md")
+    ]
+
+    for picture in lr.glob("*/*.png"):
+        place = tmp_path / "results" / picture.relative_to(lr)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(picture) as image:
+            image.resize((128, 128), Image.Resampling.BICUBIC).save(place)
+    assert main(["evaluate", str(tmp_path / "results"), network, *common]) == 0
+    found = capsys.readouterr()
+    assert "8 of 10 results are there already" in caplog.text  # all but those of the other program
+    assert f"## Differences to {tmp_path / 'results'}" in found.out
+    (row,) = (line for line in first.splitlines() if line.startswith(f"| shapes-0 | {network} |"))
+    assert row in found.out
+
+
+def test_a_baseline_is_a_row_and_bicubic_always(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(Rrdb(blocks=1).state_dict(), tmp_path / "weights.pth")
+    name = f"bsrgan={tmp_path / 'weights.pth'}"
+    common = ["--data", str(folder), "--frames", "1", "--no-time", "--measures", "psnr_y"]
+    assert main(["evaluate", name, "bicubic", *common]) == 0
+    printed = capsys.readouterr().out
+    means = printed.split("## Differences")[0]
+    assert f"| {name} | " in means
+    assert means.count("| bicubic |") == 1
+    assert main(["evaluate", "bicubic", *common, name, "noise.sigma=[0,5]"]) == 0
+    printed = capsys.readouterr().out
+    assert f"| {name} | " in printed
+    assert "preset paper noise.sigma=[0,5], seed" in printed
+    assert main(["evaluate", "bsrgan=none.pth", *common]) == 1
+    assert "bsrgan='none.pth' cannot be read" in capsys.readouterr().err
+
+
+def test_lq_clips_without_hq(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = save_debug_network(tmp_path / "mine.safetensors")
+    common = ["--lq", str(folder), "--frames", "2", "--no-time"]
+    assert main(["evaluate", network, *common, "--measures", CHEAP]) == 0
+    printed = capsys.readouterr().out
+    assert "line stability" in printed
+    assert "PSNR" not in printed
+    assert "| HQ |" not in printed
+    assert main(["evaluate", network, *common, "--measures", "psnr_y"]) == 1
+    assert "need HQ" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--every", "0"], "--every 0"),
+        (["--frames", "0"], "--frames 0"),
+        (["--measures", "psnr"], "--measures has 'psnr'"),
+        (["--measures", "maniqa"], "--maniqa FILE"),
+        (["-o", "{file}/out"], "-o "),
+    ],
+)
+def test_mistakes_are_told_before_the_work(
+    arguments: list[str],
+    message: str,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SetClip, "load", lambda _: pytest.fail("the work has begun"))
+    network = save_debug_network(tmp_path / "mine.safetensors")
+    arguments = [each.format(file=network) for each in arguments]
+    assert main(["evaluate", network, "--data", str(folder), *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_without_results_is_told_what_they_are_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    assert main(["evaluate", str(tmp_path / "theirs"), "--data", str(folder)]) == 1
+    assert f"or a folder of results, with {tmp_path / 'theirs' / 'shapes-0'} and so on" in capsys.readouterr().err
+
+
+def test_a_clip_that_is_too_small_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "set" / "tiny").mkdir(parents=True)
+    Image.fromarray(np.zeros((60, 128, 3), np.uint8)).save(tmp_path / "set" / "tiny" / "0.png")
+    assert main(["evaluate", "v2-fast", "--data", str(tmp_path / "set")]) == 1
+    assert "'tiny' has LR of 32x12" in capsys.readouterr().err
