@@ -24,12 +24,20 @@ class Recurrence(nn.Module):
             converted in every step.
         recompute: keep only the state between steps, and compute each step again in the backward pass (gradient
             checkpointing over time). This takes the memory of one step instead of all, and a third more computation.
+        growth: the state that a step starts from is clamped to this multiple of the largest value after the first
+            frame; 0 for no limit. A network whose recurrence is not stable yet can only be trained with one.
     """
 
     def __init__(
-        self, network: AnimeSR, *, layout: torch.memory_format = torch.contiguous_format, recompute: bool = False
+        self,
+        network: AnimeSR,
+        *,
+        layout: torch.memory_format = torch.contiguous_format,
+        recompute: bool = False,
+        growth: float = 0,
     ) -> None:
         super().__init__()
+        self.growth = growth
         self.layout = layout
         self.network = network
         self.recompute = recompute
@@ -53,9 +61,13 @@ class Recurrence(nn.Module):
         """Yield each frame with the recurrent state after it: `sr` and `hidden` of the network."""
         frames = [frame.contiguous(memory_format=self.layout) for frame in lr.unbind(1)]
         sr, hidden = (each.contiguous(memory_format=self.layout) for each in self.network.initial_state(frames[0]))
+        limits: list[Tensor] = []
         for t in range(len(frames)):
             frame, sr, hidden = self._step(*window_of(frames, t), sr, hidden)
             yield frame, sr, hidden
+            if self.growth:
+                limits = limits or [self.growth * each.detach().abs().amax() for each in (sr, hidden)]
+                sr, hidden = (each.clamp(-limit, limit) for each, limit in zip((sr, hidden), limits, strict=True))
 
     def _step(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.recompute and torch.is_grad_enabled():

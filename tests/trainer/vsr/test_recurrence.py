@@ -127,3 +127,22 @@ def test_autocast_computes_the_same_as_the_filter_in_bf16() -> None:
 
     assert (cast - expected).abs().max() <= 1e-6
     assert 0 < (cast - exact).abs().max() < 0.01
+
+
+def test_a_limit_holds_an_unstable_network_and_changes_no_other(weights_v2: dict[str, NDArray[np.float32]]) -> None:
+    """With weights that are 1.5 times as large, the state grows with each frame."""
+    released, lr = AnimeSR(), clip(batch=1, frames=12, height=16, width=16)
+    released.load_state_dict({key: torch.from_numpy(value) for key, value in weights_v2.items()})
+    with torch.no_grad():
+        assert torch.equal(Recurrence(released, growth=10)(lr), Recurrence(released)(lr))
+        for parameter in released.parameters():
+            parameter.mul_(1.5)
+
+    free, limited = (
+        [hidden.abs().max() for _, _, hidden in Recurrence(released, growth=growth).steps(lr)] for growth in (0, 2)
+    )
+
+    assert free[-1] > 1e6 * free[len(free) // 2]
+    assert max(limited[len(limited) // 2 :]) < 2 * max(limited[: len(limited) // 2])
+    gradient = gradients(Recurrence(released, growth=2), lr)
+    assert all(each.isfinite().all() for each in gradient)
