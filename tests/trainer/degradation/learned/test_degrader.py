@@ -29,6 +29,17 @@ def test_it_equals_the_operator_within_a_grey_level(halves: bool, features: int)
     assert (found - expected).std() < 0.01 * expected.std()
 
 
+@pytest.mark.parametrize("halves", [False, True])
+@pytest.mark.parametrize("features", [1, 2, 4, 8])
+@pytest.mark.parametrize("width", [2, 4, 8, 16])
+def test_narrow_frames_are_no_other_in_the_precision_of_this_processor(halves: bool, features: int, width: int) -> None:
+    operator = random_operator(halves=halves, features=features)
+    clip = torch.rand(2, 3, 16, 2 * width if halves else width)
+
+    expected = operator(clip)
+    assert (Degrader(operator)(clip) - expected).abs().max() < 0.05 * expected.std()
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.booleans(), st.integers(1, 20), st.integers(1, 3), st.integers(1, 9), st.integers(1, 25))
 @example(halves=False, features=64, frames=3, height=16, width=20)  # only the last layer is folded
