@@ -1,4 +1,4 @@
-"""Compare AnimeSR with its baselines on held-out clips, as the paper's table 1 does: half an hour on two cores.
+"""Compare AnimeSR with its baselines on held-out clips, as the paper's table 1 does: an hour on two cores.
 
     python -m scripts.studies.drawing    # drawn clips; needs the extra learn
     python -m scripts.studies.art        # moving clips of free art
