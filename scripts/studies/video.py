@@ -1,4 +1,4 @@
-"""Writes videos whose frames are the same each time."""
+"""Writes videos whose frames are the same each time, and clips of pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def write_clip(folder: Path, pictures: Iterable[NDArray[np.uint8]]) -> None:
+    """Write a clip as a folder of PNG, if it is missing: each picture is uint8 (height, width, 3)."""
+    if folder.is_dir():
+        return
+    work = folder.with_name(f".{folder.name}")
+    work.mkdir(parents=True, exist_ok=True)
+    for number, picture in enumerate(pictures):
+        Image.fromarray(picture).save(work / f"{number:08}.png", compress_level=1)
+    work.rename(folder)
 
 
 def write_video(

@@ -10,12 +10,11 @@ Example:
 from __future__ import annotations
 
 import argparse
-import importlib
 
 from vsanimesr.cli import program
-from vsanimesr.errors import MissingDependencyError
 
 from . import dataset_build, dataset_check, dataset_clean, dataset_split
+from .packages import require_packages
 
 PARTS: program.Commands = {
     "build": dataset_build,
@@ -38,12 +37,5 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         MissingDependencyError: a package of the extra is not installed.
     """
-    for module, package in PACKAGES.items():
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError(
-                f"dataset needs the package {package}, which is not installed; pip install "
-                '"vapoursynth-animesr[train,dataset]"'
-            ) from error
+    require_packages("dataset", PACKAGES)
     return PARTS[args.part].run(args)

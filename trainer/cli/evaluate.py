@@ -21,7 +21,6 @@ Example:
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 from math import isnan
@@ -33,7 +32,6 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from vsanimesr.errors import MissingDependencyError
 from vsanimesr.files import write_atomic
 from vsanimesr.weights.release import MODEL_NAMES
 
@@ -44,6 +42,7 @@ from ..errors import CheckpointError, SettingError, TrainerError
 from ..settings import override
 from ..vsr.evaluation import BICUBIC
 from ..vsr.weights import load_network
+from .packages import require_packages
 
 if TYPE_CHECKING:
     from ..evaluation.models import Model
@@ -113,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         torch.backends.cudnn.allow_tf32 = False  # scores must not depend on the card
     if args.lq and (not args.lq.is_dir() or open_clip(args.lq)):
         return _look(args.models, require_clip(args.lq, "episode"), device, args.show)
-    _check_packages()
+    require_packages("evaluate", PACKAGES)
     from ..evaluation.tables import to_markdown
 
     evaluation = _evaluate(args, device)
@@ -121,17 +120,6 @@ def run(args: argparse.Namespace) -> int:
         _write(args.folder, evaluation)
     print(to_markdown(evaluation), end="")
     return 0
-
-
-def _check_packages() -> None:
-    for module, package in PACKAGES.items():
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError(
-                f"evaluate needs the package {package}, which is not installed; pip install "
-                '"vapoursynth-animesr[train,evaluate]"'
-            ) from error
 
 
 def _evaluate(args: argparse.Namespace, device: torch.device) -> Evaluation:

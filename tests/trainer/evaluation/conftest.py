@@ -6,24 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.packages import keep_download
+from tests.packages import keep_sdist
 from trainer.errors import LossError
 from trainer.evaluation import niqe
 from trainer.losses.vgg import sdist
 from trainer.losses.vgg.lpips_vgg16 import LpipsVgg16, read_lpips_vgg16
-from vsanimesr.errors import WeightsError
 
 
 @pytest.fixture(scope="session")
 def basicsr_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the real source distribution of basicsr, kept in pytest's cache."""
-    assert pytestconfig.cache is not None
-    folder = pytestconfig.cache.mkdir("basicsr")
-    try:
-        keep_download(folder, lambda: sdist.download(niqe.SDIST, tmp_path_factory.mktemp("download")))
-    except WeightsError as error:
-        pytest.skip(f"basicsr cannot be fetched: {error}")
-    return folder
+    return keep_sdist(niqe.SDIST, pytestconfig, tmp_path_factory, "basicsr")
 
 
 @pytest.fixture(scope="session")

