@@ -101,6 +101,7 @@ def reference(case: Case) -> list[Picture]:
     return _references[case]
 
 
+@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino, which they are compared with, is not installed")
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (41, 30)], ids=str)
 @pytest.mark.parametrize("model", ["v1", "v2"])
 @pytest.mark.parametrize("case", WITH_NETWORK)

@@ -200,6 +200,7 @@ def test_kernels_are_tried_on_a_gpu_only_and_the_setting_is_put_back(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("stage", ["vsr-l1", "vsr-gan"])
 @pytest.mark.parametrize("place", ["workers", "device"])
 def test_no_step_waits_for_the_gpu(
