@@ -2,19 +2,21 @@
 
 Writes vsanimesr/network/ranges/NAME.json: the lowest and highest value of each input channel. The network runs in fp32
 on frames of the real clip, with its real recurrent states. It sees them twice: unchanged, and with their contrast
-raised until they are mostly black and white, like line art. With the clip alone, lines of animation would be clipped.
+raised until they are mostly black and white. Then it sees hard black lines on white, whose values go far beyond these:
+a range ends half way between the two, because a wider one rounds everything else worse (docs/reports/int8.md).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from scripts import fetch_data
 from vsanimesr.network.graph import build_graph, padded_size
@@ -30,6 +32,10 @@ with block_import("openvino.tools.ovc"):
 WIDTH, HEIGHT = 160, 90
 FRAMES = 64
 CONTRAST = 2.5
+LINE_SEEDS = (20, 21, 22)
+LINE_FRAMES, LINES, THICKEST = 12, 26, 3
+LINE_SHARE = 0.5
+"""How far a range goes from the extremes of the clip to those of the lines."""
 DIGITS = 4
 FLOAT_LAYERS = ("conv_s1_first.0", "fusion.2.sr", "bilinear")
 """Convolutions that int8 leaves in floating point: the first, the last, and one that is no layer of the network."""
@@ -44,6 +50,23 @@ def load_scenes() -> list[Array]:
     frames = np.stack([np.stack([np.asarray(frame[p]) for p in range(3)]) for frame in clip.frames(close=True)])
     high_contrast = np.clip((frames[::3] - 0.5) * CONTRAST + 0.5, 0, 1)
     return [frames[:FRAMES], high_contrast[: FRAMES // 2]]
+
+
+def draw_lines(seed: int, width: int = WIDTH, height: int = HEIGHT) -> Array:
+    """Return bent black lines on white, without antialiasing, that move through the frame.
+
+    Returns:
+        (LINE_FRAMES, 3, height, width), 0 or 1.
+    """
+    random = np.random.default_rng(seed)
+    size = width + 2 * LINE_FRAMES, height + LINE_FRAMES
+    page = Image.new("1", size, 1)
+    for _ in range(LINES):
+        points = [(float(x), float(y)) for x, y in random.random((4, 2)) * size]
+        ImageDraw.Draw(page).line(points, fill=0, width=int(random.integers(1, THICKEST + 1)))
+    whole = np.asarray(page, np.float32)
+    frames = [whole[t // 3 : t // 3 + height, 2 * t : 2 * t + width] for t in range(LINE_FRAMES)]
+    return np.repeat(np.stack(frames)[:, None], 3, axis=1)
 
 
 def run_scene(weights: WeightsFile, frames: Array) -> Iterator[dict[str, Array]]:
@@ -68,15 +91,28 @@ def run_scene(weights: WeightsFile, frames: Array) -> Iterator[dict[str, Array]]
 
 def measure_ranges(weights: WeightsFile) -> dict[str, list[list[float]]]:
     """Return the lowest and highest value of each input channel, for each integer convolution."""
-    lowest: dict[str, Array] = {}
-    highest: dict[str, Array] = {}
-    for frames in load_scenes():
+    ranges = find_extremes(weights, load_scenes())
+    lines = find_extremes(weights, map(draw_lines, LINE_SEEDS))
+    found = {}
+    for name, (low, high) in ranges.items():
+        lowest, highest = lines[name]
+        found[name] = [
+            _shorten(low + LINE_SHARE * np.minimum(lowest - low, 0)),
+            _shorten(high + LINE_SHARE * np.maximum(highest - high, 0)),
+        ]
+    return found
+
+
+def find_extremes(weights: WeightsFile, scenes: Iterable[Array]) -> dict[str, tuple[Array, Array]]:
+    """Return the lowest and highest value of each input channel of the convolutions over all frames."""
+    found: dict[str, tuple[Array, Array]] = {}
+    for frames in scenes:
         for step in run_scene(weights, frames):
             for name, values in step.items():
                 low, high = values.min((1, 2)), values.max((1, 2))
-                lowest[name] = np.minimum(lowest.get(name, low), low)
-                highest[name] = np.maximum(highest.get(name, high), high)
-    return {name: [_shorten(lowest[name]), _shorten(highest[name])] for name in lowest}
+                lowest, highest = found.get(name, (low, high))
+                found[name] = np.minimum(lowest, low), np.maximum(highest, high)
+    return found
 
 
 def write_ranges(model: str) -> Path:

@@ -56,9 +56,9 @@ class Options:
 
     precision: Precision = "auto"
     """Precision of the network: `fp32`, `bf16`, `fp16`, or `auto`, the fastest of them that the hardware supports: fp16
-    on a GPU, bf16 on a CPU with bf16 instructions, else fp32. `int8` is faster but less exact; it is for `v1` and
-    `v2`, with `openvino`. With `tensorrt` and `tensorrt_rtx` there are `int8` and `fp8` too, which were not measured
-    on a GPU."""
+    on a GPU, bf16 on a CPU with bf16 instructions, else fp32. `int8` is less exact, and faster on some CPUs; it is for
+    models with a name, with `openvino`. With `tensorrt` and `tensorrt_rtx` there are `int8` and `fp8` too, which were
+    not measured on a GPU."""
 
     colour: Colour = "source"
     """Whose colours the result has: `source` gives it the colours of the clip, which the networks change, by adding

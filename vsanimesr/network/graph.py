@@ -50,7 +50,7 @@ from .shapes import COLOURS, MULTIPLE, PREFIX, SCALE, SR_CHANNELS, shape_of
 if TYPE_CHECKING:
     import onnx
 
-VERSION = 8
+VERSION = 9
 """Raised with every change that can alter a result. It is part of the key of a built engine."""
 
 SLOPE = 0.1
