@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -210,14 +211,14 @@ class _Build:
         """Remember the frames of the set's other videos."""
         for video in self._before.videos:
             if video.digest not in named and (measures := load_measures(self._file(video.digest))):
-                self._remember(video.name, measures)
+                self._remember(video, measures)
         for clip in self._before.clips:
             if clip.video not in named:
                 self._pictures[clip.name] = unpack(clip.pictures)
 
-    def _remember(self, name: str, measures: Measures) -> None:
-        self._repeats.add(measures.hashes, _comparable(measures))
-        self._names.append(name)
+    def _remember(self, video: VideoEntry, measures: Measures) -> None:
+        self._repeats.add(measures.hashes, _comparable(measures), float(Fraction(video.rate)))
+        self._names.append(video.name)
 
     def _load(self, sources: Sequence[Source]) -> Iterator[tuple[Source, Measures]]:
         """Yield measures one after the other: those of all videos may not fit into memory."""
@@ -229,14 +230,14 @@ class _Build:
 
     def _choose(self, source: Source, measures: Measures) -> tuple[VideoEntry, list[_Chosen]]:
         """Return what is said of a video, and its clips."""
-        shown = self._repeats.find(measures.hashes, _comparable(measures))
+        shown = self._repeats.find(measures.hashes, _comparable(measures), float(source.rate))
         faults = find_faults(measures, self._rules, shown >= 0)
         candidates, short = find_candidates(measures, faults, self._rules)
         video = self._describe(source, measures, faults)
         video.repeats = {
             self._names[each]: int((shown == each).sum()) for each in np.unique(shown[shown >= 0]).tolist()
         }
-        self._remember(video.name, measures)
+        self._remember(video, measures)
         chosen, dropped = self._pick(source, measures, candidates, video)
         shots = [
             DroppedEntry(first=int(measures.numbers[each.first]), frames=each.length, reason=each.reason)

@@ -2,7 +2,8 @@
 
 Each frame has a hash of 128 bits: whether each place of a coarse grid is brighter than the one beside it, and than the
 one below it. Other encoding, other size and small texts change few of the bits. A repeat is a run of frames that match
-those of an earlier video at one distance in time.
+those of an earlier video at one distance. Frames are counted one by one, as in a copy with another rate by name only
+(film at 25 instead of 24 frames/s), and by time, as in one with frames twice (50, 60, or 30 frames/s of film).
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ MOST_ALIKE = 64
 """Frames with the same part of a hash that are looked at. More of them are of one shade."""
 LEAST_VOTES = 2
 """Frames that have to be found at one distance in time, before all of them are compared."""
+SAME_RATE = 0.02
+"""Difference of two rates, relative to one, up to which frames are only counted one by one."""
 MOST_SHARED = 0.5
 """Share of the frames of a clip that another clip of the set may show."""
 _FRAME_BITS = 32
@@ -55,24 +58,33 @@ class Repeats:
 
     def __init__(self) -> None:
         self._videos: list[Hashes] = []
+        self._rates: list[float] = []
         self._usable: list[NDArray[np.bool_]] = []
         self._index: dict[tuple[int, int], array[int]] = {}
 
-    def find(self, hashes: Hashes, usable: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def find(self, hashes: Hashes, usable: NDArray[np.bool_], rate: float) -> NDArray[np.int64]:
         """Return for each frame of a video which earlier video has shown it, and -1 for new ones.
 
         Args:
             usable: (frames,): frames that are compared; those of one shade are all alike.
+            rate: frames per second.
         """
         shown = np.full(len(hashes), -1, np.int64)
-        for (video, offset), count in sorted(self._votes(hashes, usable).items(), key=lambda each: -each[1]):
+        for (video, speed, offset), count in sorted(
+            self._votes(hashes, usable, rate).items(), key=lambda each: -each[1]
+        ):
             if count >= LEAST_VOTES:
-                self._mark(shown, hashes, usable, video, offset)
+                self._mark(shown, hashes, usable, video, speed, offset)
         return shown
 
-    def add(self, hashes: Hashes, usable: NDArray[np.bool_]) -> None:
-        """Remember a video, so that it is the earlier one for those that follow."""
+    def add(self, hashes: Hashes, usable: NDArray[np.bool_], rate: float) -> None:
+        """Remember a video, so that it is the earlier one for those that follow.
+
+        Args:
+            usable, rate: as for `find`.
+        """
         video = len(self._videos)
+        self._rates.append(rate)
         self._videos.append(hashes)
         self._usable.append(usable)
         for frame in np.flatnonzero(usable)[::INDEX_EVERY].tolist():
@@ -81,14 +93,19 @@ class Repeats:
                 if len(found) <= MOST_ALIKE:
                     found.append(video << _FRAME_BITS | frame)
 
-    def _votes(self, hashes: Hashes, usable: NDArray[np.bool_]) -> Counter[tuple[int, int]]:
-        """Return at which distances in time frames of earlier videos match, and how many of those looked up do."""
-        votes: Counter[tuple[int, int]] = Counter()
+    def _votes(self, hashes: Hashes, usable: NDArray[np.bool_], rate: float) -> Counter[tuple[int, float, int]]:
+        """Return at which distances frames of earlier videos match, and how many of those looked up do.
+
+        A distance is that of a video, with frames of it for each frame here, and one of its frames for frame 0 here.
+        """
+        votes: Counter[tuple[int, float, int]] = Counter()
+        speeds = [(1.0,) if abs(each / rate - 1) <= SAME_RATE else (1.0, each / rate) for each in self._rates]
         for frame in np.flatnonzero(usable)[::LOOK_UP_EVERY].tolist():
             for place in {place for key in _parts(hashes[frame]) for place in self._alike(key)}:
                 video, other = place >> _FRAME_BITS, place & _FRAME_MASK
                 if distance(hashes[frame], self._videos[video][other]) <= MOST_DIFFERENT:
-                    votes[video, other - frame] += 1
+                    for speed in speeds[video]:
+                        votes[video, speed, other - int(frame * speed)] += 1
         return votes
 
     def _alike(self, key: tuple[int, int]) -> Iterable[int]:
@@ -96,16 +113,24 @@ class Repeats:
         return found if len(found) <= MOST_ALIKE else ()
 
     def _mark(
-        self, shown: NDArray[np.int64], hashes: Hashes, usable: NDArray[np.bool_], video: int, offset: int
+        self,
+        shown: NDArray[np.int64],
+        hashes: Hashes,
+        usable: NDArray[np.bool_],
+        video: int,
+        speed: float,
+        offset: int,
     ) -> None:
-        """Mark the frames of all repeats at one distance in time."""
-        earlier = self._videos[video]
-        first, last = max(0, -offset), min(len(hashes), len(earlier) - offset)
-        here, there = slice(first, last), slice(first + offset, last + offset)
-        matches = distance(hashes[here], earlier[there]) <= MOST_DIFFERENT
-        matches &= usable[here] & self._usable[video][there]
+        """Mark the frames of all repeats at one distance. By time, a frame may be found one place before or after."""
+        earlier, numbers = self._videos[video], np.arange(len(hashes))
+        matches = np.zeros(len(hashes), np.bool_)
+        for near in (0,) if speed == 1 else (-1, 0, 1):
+            there = (numbers * speed).astype(np.int64) + offset + near
+            inside = np.flatnonzero((there >= 0) & (there < len(earlier)))
+            found = distance(hashes[inside], earlier[there[inside]]) <= MOST_DIFFERENT
+            matches[inside] |= found & usable[inside] & self._usable[video][there[inside]]
         for start, end in find_runs(matches):
-            part = shown[first + start : first + end]
+            part = shown[start:end]
             part[part < 0] = video
 
 

@@ -33,32 +33,72 @@ def all_of(hashes: Hashes) -> NDArray[np.bool_]:
     before=st.integers(0, 60),
     here=st.integers(0, 60),
     bits=st.integers(0, 8),
+    rate=st.sampled_from([24.0, 25.0]),
 )
-def test_a_repeat_is_found_wherever_it_is(seed: int, length: int, before: int, here: int, bits: int) -> None:
+def test_a_repeat_is_found_wherever_it_is(
+    seed: int, length: int, before: int, here: int, bits: int, rate: float
+) -> None:
     random = np.random.default_rng(seed)
     opening = random_hashes(random, length)
     first = np.concatenate([random_hashes(random, before), opening, random_hashes(random, 20)])
     second = np.concatenate([random_hashes(random, here), flip(random, opening, bits), random_hashes(random, 15)])
     repeats = Repeats()
-    assert (repeats.find(first, all_of(first)) == -1).all()
-    repeats.add(random_hashes(random, 50), np.ones(50, np.bool_))
-    repeats.add(first, all_of(first))
+    assert (repeats.find(first, all_of(first), 24) == -1).all()
+    repeats.add(random_hashes(random, 50), np.ones(50, np.bool_), 24)
+    repeats.add(first, all_of(first), 24)
 
-    shown = repeats.find(second, all_of(second))
+    shown = repeats.find(second, all_of(second), rate)
 
     assert np.flatnonzero(shown == 1).tolist() == list(range(here, here + length))
     assert (shown[shown != 1] == -1).all()
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    rates=st.sampled_from([(24, 30), (30, 24), (24, 60), (60, 24), (25, 50), (50, 25), (24000 / 1001, 30000 / 1001)]),
+    seconds=st.floats(3, 6),
+    before=st.floats(0, 4),
+    here=st.floats(0, 4),
+    bits=st.integers(0, 6),
+)
+def test_a_repeat_at_another_rate_is_found_to_a_few_frames(
+    seed: int, rates: tuple[float, float], seconds: float, before: float, here: float, bits: int
+) -> None:
+    """Drawings of film, each shown for as long as the rate needs."""
+    random = np.random.default_rng(seed)
+    drawings = random_hashes(random, 24 * 20)
+
+    def show(rate: float, start: float) -> Hashes:
+        """Return an episode with the same opening, `start` seconds after its begin."""
+        frames = np.arange(int(rate * (start + seconds + 2))) / rate - start + 1e-9  # no drawing is lost to rounding
+        own = random_hashes(random, 24 * 12)
+        inside = (frames >= 0) & (frames < seconds)
+        found: Hashes = np.where(
+            inside[:, None], drawings[(frames * 24).astype(int)], own[(24 * (frames + 4)).astype(int)]
+        )
+        return found
+
+    first, second = show(rates[0], before), flip(random, show(rates[1], here), bits)
+    repeats = Repeats()
+    repeats.add(first, all_of(first), rates[0])
+
+    shown = repeats.find(second, all_of(second), rates[1]) == 0
+
+    begin, end = int(here * rates[1]), int((here + seconds) * rates[1])
+    assert shown[begin + 4 : end - 4].all()
+    assert not shown[: max(begin - 4, 0)].any()
+    assert not shown[end + 4 :].any()
 
 
 def test_short_likenesses_and_frames_that_show_nothing_are_no_repeats() -> None:
     random = np.random.default_rng(1)
     first, black = random_hashes(random, 100), np.zeros((60, 2), np.uint64)
     repeats = Repeats()
-    repeats.add(np.concatenate([first, black]), np.arange(160) < 100)
+    repeats.add(np.concatenate([first, black]), np.arange(160) < 100, 24)
     alike = first[10 : 10 + LEAST_RUN - 4]
     second = np.concatenate([random_hashes(random, 40), alike, random_hashes(random, 40), black])
 
-    assert (repeats.find(second, np.arange(len(second)) < len(second) - 60) == -1).all()
+    assert (repeats.find(second, np.arange(len(second)) < len(second) - 60, 50) == -1).all()
 
 
 @given(st.lists(st.booleans(), max_size=120))
