@@ -84,10 +84,11 @@ class Ledger:
         begin = time.monotonic()
         before = self._entries.get(job.name)
         resumed = before.seconds if before and not before.result else 0.0
+        finished = False
         try:
             job.run()
-        finally:
             finished = job.is_finished(job.result)
+        finally:  # after an error too: what is there then is of something else
             result = digest_path(job.result) if finished else ""
             seconds = resumed + time.monotonic() - begin
             self._write(job.name, Entry(self._digest(job), result, seconds, job.estimate))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from ..data.clips import Clip, Frame, find_clips, require_clip
 from ..data.uint8 import to_float, to_uint8
 from ..degradation.learned.operator import COLOURS, LEAKY_SLOPE
 from ..degradation.scaling import downscale
+from ..errors import ClipError
 from ..losses.discriminator import MultiScaleDiscriminator
 from ..losses.objective import l1, lsgan
 from ..losses.perceptual import Perceptual, PerceptualLoss
@@ -43,7 +45,8 @@ COARSE = 5
 """Side of the box filter that separates low from high frequencies, in pixels."""
 PERCEPTUAL, GAN = 0.01, 0.05
 """Weights of the losses, with colour at 1. DSGAN has 0.005 for its GAN, a cross entropy, which stays larger."""
-SIZE, BATCH = 48, 8
+SIZE, LEAST, BATCH = 48, 32, 8
+"""Side of a crop in pixels of LQ, at most and at least; and crops of a step."""
 RATE = 2e-4
 LOG, SAVE = 100, 500
 """Steps between two lines of losses, and between two checkpoints."""
@@ -97,9 +100,29 @@ class UnpairedPictures:
         return cls(clean, list(_read([require_clip(file, "episode") for file in episodes])))
 
     def sample(self, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Return random crops of both, float32 (BATCH, 3, SIZE, SIZE) in [0, 1]."""
-        clean, real = (torch.cat([_crop(kind, generator) for _ in range(BATCH)]) for kind in (self.clean, self.real))
+        """Return random crops of both, float32 (BATCH, 3, side, side) in [0, 1]."""
+        kinds = self.clean, self.real
+        side = min(SIZE, self._smallest)
+        clean, real = (torch.cat([_crop(kind, side, generator) for _ in range(BATCH)]) for kind in kinds)
         return clean, real
+
+    @cached_property
+    def _smallest(self) -> int:
+        return min(int(side) for picture in (*self.clean, *self.real) for side in picture.shape[:2])
+
+
+def require_sizes(hq: Sequence[Clip], episodes: Sequence[Clip]) -> None:
+    """Refuse clips that NN-only cannot learn from.
+
+    Raises:
+        ClipError: one is too small.
+    """
+    for clips, scale, what in ((hq, SCALE, "HQ clip"), (episodes, 1, "episode")):
+        for clip in clips:
+            width, height = clip.check()
+            if min(width, height) < LEAST * scale:
+                least = f"NN-only learns from crops of {LEAST * scale}x{LEAST * scale} or more"
+                raise ClipError(f"{what} {clip.name!r} has {width}x{height} pixels, and {least}; leave it out")
 
 
 def train_or_load(
@@ -271,7 +294,7 @@ def _scale_down(picture: Frame) -> Frame:
     return small
 
 
-def _crop(pictures: Sequence[Frame], generator: Generator) -> Tensor:
+def _crop(pictures: Sequence[Frame], side: int, generator: Generator) -> Tensor:
     picture = pictures[int(generator.integers(len(pictures)))]
-    top, left = (int(generator.integers(side - SIZE + 1)) for side in picture.shape[:2])
-    return to_float(picture[None, top : top + SIZE, left : left + SIZE])  # not flipped: pairs are not either
+    top, left = (int(generator.integers(length - side + 1)) for length in picture.shape[:2])
+    return to_float(picture[None, top : top + side, left : left + side])  # not flipped: pairs are not either

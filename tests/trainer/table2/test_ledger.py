@@ -77,6 +77,19 @@ def test_a_failed_job_is_not_done(tmp_path: Path) -> None:
     assert not Ledger(tmp_path / "done.json", "code").is_done(failing)
 
 
+def test_a_job_that_failed_is_not_done_by_what_another_one_left(tmp_path: Path) -> None:
+    one = job(tmp_path, "one", [])
+    Ledger(tmp_path / "done.json", "code").work(one)
+
+    def fail() -> None:
+        raise OSError("disk")
+
+    changed = replace(one, made_of=("b",), run=fail)
+    with pytest.raises(OSError, match="disk"):
+        Ledger(tmp_path / "done.json", "code").work(changed)
+    assert not Ledger(tmp_path / "done.json", "code").is_done(changed)
+
+
 def test_a_job_that_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes twice as long as was estimated: two minutes. That is known after the first one."""
     now = [0.0]

@@ -15,8 +15,6 @@ from trainer.core import checkpoints
 from trainer.data.clips import find_clips, require_clip
 from trainer.data.toy_clips import write_toy_clips, write_toy_episode
 from trainer.degradation.scaling import downscale
-from trainer.errors import LossError
-from trainer.losses.vgg.weights import read_vgg
 from trainer.settings import override
 from trainer.table2 import nn_only
 from trainer.vsr.config import preset
@@ -31,17 +29,8 @@ def test_nn_only_has_the_papers_size_and_is_initially_the_identity() -> None:
     assert torch.allclose(network(picture), picture, atol=0.1)  # the last bias is random
 
 
-@pytest.fixture(scope="module")
-def vgg() -> None:
-    try:
-        read_vgg("auto")
-    except LossError as error:
-        pytest.skip(f"VGG cannot be fetched: {error}")
-
-
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, vgg: None) -> None:
-    monkeypatch.setattr(nn_only, "SIZE", 32)
     monkeypatch.setattr(nn_only, "BATCH", 1)
 
 
