@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -64,9 +65,11 @@ class Study:
         Raises:
             TrainerError: a job fails, or was stopped.
         """
+        begin = time.monotonic()
         write_origin(self.inputs.folder, self.inputs.origin)
-        budget = None if minutes is None else 60 * minutes
-        return work_off(self.jobs, self._ledger, budget, partial(_log.info, "%s"))
+        jobs = self.jobs  # may have to be timed first
+        budget = None if minutes is None else 60 * minutes - (time.monotonic() - begin)
+        return work_off(jobs, self._ledger, budget, partial(_log.info, "%s"))
 
     def plan(self) -> str:
         """Return the jobs with the time of each that is not done, as Markdown."""
@@ -194,7 +197,8 @@ class Study:
             key = f"{losses}, {'multi' if multi else 'single'}-scale"
         else:
             key = settings.stage
-        texts = [text for text in _texts(alike) if not text.startswith(("stage=", "degradation."))]  # take no longer
+        same = ("stage=", "degradation.", "steps=", "ema=")  # with others, a step takes as long
+        texts = [text for text in _texts(alike) if not text.startswith(same)]
         return settings.steps * self._times(key, texts, lambda: time_stage(alike, TRIAL))
 
     def _pairs_seconds(self, episode: Path) -> float:

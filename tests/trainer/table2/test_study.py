@@ -138,6 +138,26 @@ def test_a_table_may_be_moved_and_get_seeds_and_lose_an_ablation(
     assert "start the same command again" in found.err
 
 
+def test_what_changed_has_to_be_made_again_with_all_that_follows(
+    whole: Path, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = shutil.copytree(whole, tmp_path / "changed")
+    (changed / "runs" / "basic-0" / "checkpoint-00000002.pt").unlink()
+    (changed / "scores" / "lbo-2-0.json").write_text("{}")
+
+    def left() -> list[str]:
+        assert main([*command(inputs, changed, "--other", str(inputs / "other")), "--dry-run"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return [line.split("|")[1].strip() for line in lines if "| about" in line]
+
+    operators = ["operator-1-0 pairs and training", "operator-2-0 pairs and training"]
+    assert left() == ["basic-0 training", "basic-0 score", *operators, "lbo-2-0 score"]
+    file = changed / "runs" / "operator-1-0" / "operator.safetensors"
+    file.write_bytes((changed / "runs" / "operator-2-0" / "operator.safetensors").read_bytes())
+    names = ("lbo-1", "pool", "other-set", "single-scale")
+    assert {f"{name}{part}-0 training" for name in names for part in ("-l1", "")} <= set(left())
+
+
 PROGRAM = f"""
 import sys
 from trainer.cli import main
