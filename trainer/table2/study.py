@@ -199,7 +199,7 @@ class Study:
             key = settings.stage
         same = ("stage=", "degradation.", "steps=", "ema=")  # with others, a step takes as long
         texts = [text for text in _texts(alike) if not text.startswith(same)]
-        return settings.steps * self._times(key, texts, lambda: time_stage(alike, TRIAL))
+        return settings.steps * self._time(key, texts, lambda: time_stage(alike, TRIAL))
 
     def _pairs_seconds(self, episode: Path) -> float:
         inputs = self.inputs
@@ -209,9 +209,9 @@ class Study:
             clip = require_clip(episode, "episode")
             return estimate_pairs("", clip, network, inputs.count, inputs.factor).seconds
 
-        return self._times(f"pairs of {episode.name}", [str(inputs.count), str(inputs.factor)], measure)
+        return self._time(f"pairs of {episode.name}", [str(inputs.count), str(inputs.factor)], measure)
 
-    def _times(self, kind: str, texts: list[str], measure: Callable[[], float]) -> float:
+    def _time(self, kind: str, texts: list[str], measure: Callable[[], float]) -> float:
         """Return a time that was measured on this machine before, or measure it now."""
         file = self.inputs.folder / "times.json"
         known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

@@ -134,10 +134,11 @@ def test_nn_only_is_the_whole_degradation(tmp_path: Path, monkeypatch: pytest.Mo
         assert ((sample.input - small) * grey).sum(-3).abs().mean() < 0.007
 
 
-def test_a_network_is_trained_with_nn_only_in_place_of_all_operators(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["workers", "device"])
+def test_a_network_is_trained_with_nn_only_in_place_of_all_operators(where: str, tmp_path: Path) -> None:
     write_toy_clips(tmp_path / "hq")
     tiny = ["steps=1", "losses.gan=0", "start=random", "lbo_pool=[missing]", f"data={tmp_path / 'hq'}"]
-    settings = override(preset("vsr-final", "debug"), tiny)
+    settings = override(preset("vsr-final", "debug"), [*tiny, f"degrade_on={where}"])
 
     runs = []
     for number, network in enumerate((nn_only.NNOnly(), Darken(), Darken())):
