@@ -180,13 +180,7 @@ def _check(
     """
     stages = [configs(stage) for stage in STAGES]
     for settings, _ in network:
-        mode, halves = settings.degradation.down.lbo_mode, stages[-1].operator.halves
-        if halves != (mode == "replace"):
-            raise SettingError(
-                f"degradation.down.lbo_mode={mode} and {OPERATOR_PREFIX}operator.halves={str(halves).lower()} do not "
-                "fit: operators that halve the size replace a stage of downscaling, others follow one; set one of them "
-                "otherwise"
-            )
+        check_mode(settings, stages[-1])
     if recipe.factor is not None:
         require_factor(recipe.factor)
     load_network(recipe.upscaler)
@@ -255,6 +249,16 @@ def _check_operator(recipe: Recipe, episode: Episode, folder: Path, configs: Con
         )
     check_stages(folder, configs, renew=recipe.renew, with_pairs=not before and pairs_folder(folder).is_dir())
     return bool(before) or not is_trained(folder, configs)
+
+
+def check_mode(settings: VSRConfig, operator: OperatorConfig) -> None:
+    """Refuse operators that do not fit their use in the training of the network."""
+    mode, halves = settings.degradation.down.lbo_mode, operator.operator.halves
+    if halves != (mode == "replace"):
+        raise SettingError(
+            f"degradation.down.lbo_mode={mode} and {OPERATOR_PREFIX}operator.halves={str(halves).lower()} do not fit: "
+            "operators that halve the size replace a stage of downscaling, others follow one; set one of them otherwise"
+        )
 
 
 def check_sizes(episode: Episode, factor: float | None, stages: Sequence[OperatorConfig]) -> None:

@@ -17,7 +17,7 @@ from ..lbo.config import OperatorConfig
 from ..lbo.rescaling import require_factor
 from ..losses.vgg.weights import read_vgg
 from ..origin import Origin, differences, digest_texts, read_origin, settings_origin
-from ..recipe import FIRST_STAGE, LOSSES_PREFIX, OPERATOR_PREFIX, STAGE, check_sizes, operator_config
+from ..recipe import FIRST_STAGE, LOSSES_PREFIX, OPERATOR_PREFIX, STAGE, check_mode, check_sizes, operator_config
 from ..settings import override
 from ..vsr.config import VSRConfig, configure, preset
 from ..vsr.train import check
@@ -30,10 +30,10 @@ PAPER_STEPS, OPERATOR_SHARE = 300_000, 3
 CHECKPOINTS, MOST_STEPS = 10, 5000
 """Checkpoints of a run at least, and steps between two of them at most."""
 GIVEN = {
-    **{"data": "--data", "start": "--start", "steps": "--steps", "seed": "--seeds"},
+    **{"data": "--data", "start": "--start", "steps": "--steps", "seed": "--seeds", "lbo.seed": "--seeds"},
     **{"lbo_pool": "the episodes", "network.multi_scale": "nothing: it is one of the rows"},
 }
-"""Settings of the network that arguments decide."""
+"""Settings that arguments decide."""
 
 type Stages = list[tuple[VSRConfig, Path]]
 """Settings and folders of the runs of a network, in order."""
@@ -105,7 +105,7 @@ class Inputs:
     def _base(self) -> tuple[VSRConfig, VSRConfig]:
         """The settings that all networks share, of their first and their last stage."""
         own = [text for text in self.assignments if not text.startswith(OPERATOR_PREFIX)]
-        for text in own:
+        for text in self.assignments:
             if source := GIVEN.get(text.partition("=")[0]):
                 raise SettingError(f"{text} is decided by {source}; leave it out")
         ema = f"ema={round(min(0.999, max(0.0, 1 - 10 / self.steps)), 4)}"
@@ -166,8 +166,11 @@ class Inputs:
                 require_fit_hq(self.other)
         if self.start:
             load_network(self.start)
+        operators = [self.operator_settings(stage, 0) for stage in OPERATOR_STAGES]
+        for base in self._base:
+            check_mode(base, operators[-1])
         for episode in episodes:
-            check_sizes(episode, self.factor, [self.operator_settings(stage, 0) for stage in OPERATOR_STAGES])
+            check_sizes(episode, self.factor, operators)
         require_sizes(sets[0], episodes)
         read_vgg("auto")  # for NN-only
         for variant in self.rows.variants:

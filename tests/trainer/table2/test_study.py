@@ -247,6 +247,8 @@ def test_a_small_budget_has_the_settings_of_short_runs_and_the_papers_has_the_pa
         (["--start", "nowhere.pt"], "nowhere.pt"),
         (["steps=5"], "steps=5 is decided by --steps"),
         (["network.multi_scale=false"], "network.multi_scale=false is decided by"),
+        (["lbo.seed=3"], "lbo.seed=3 is decided by --seeds"),
+        (["lbo.operator.halves=true"], "lbo.operator.halves=true do not fit"),
         (["lbo.size=4096"], "lbo.size=4096"),
         (["sampling.size=512"], "512"),
         (["nonsense=1"], "nonsense"),
