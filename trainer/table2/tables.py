@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class Results:
             for found, (seeds, clips) in self._found(row.network, name)
         ]
         orders = [
-            (worse, better, name, found.mean, *_ends(found), found.verdict, seeds)
+            (worse, better, name, found.mean, *_ends(found), _verdict(found, seeds), seeds)
             for worse, better in self.rows.orders
             for name in self.measures
             for found, seeds in self._compared(worse, better, name)
@@ -84,7 +84,7 @@ class Results:
         for worse, better in self.rows.orders:
             for name in self.measures:
                 for found, seeds in self._compared(worse, better, name):
-                    cells = MEASURES[name].title, _text(found, name, "+"), found.verdict, str(seeds)
+                    cells = MEASURES[name].title, _text(found, name, "+"), _verdict(found, seeds), str(seeds)
                     rows.append([f"{worse} < {better}", *cells])
         verdicts = [row[3] for row in rows]
         holding, opposite = (verdicts.count(each) for each in ("holds", "the opposite holds"))
@@ -99,20 +99,27 @@ class Results:
         """Yield the mean of a network with the numbers of seeds and clips; nothing if it is not known."""
         matrix = self._matrix(network, measure, sorted(self.scores.get(network, ())))
         if matrix.size:
-            yield estimate(matrix), (matrix.shape[0], matrix.shape[1])
+            mean, trained = estimate(matrix), network not in (BICUBIC, START)
+            one = Interval(mean.mean, -inf, inf)  # of a training that was not repeated, nothing is known of the seeds
+            yield one if trained and len(matrix) == 1 else mean, (matrix.shape[0], matrix.shape[1])
 
     def _compared(self, worse: str, better: str, measure: str) -> Iterator[tuple[Difference, int]]:
         """Yield the difference of two networks, over the seeds that both have, and their number."""
         seeds = sorted(set(self.scores.get(worse, ())) & set(self.scores.get(better, ())))
         one, other = (self._matrix(name, measure, seeds) for name in (worse, better))
         if one.size and other.size:
-            yield compare(one, other, rising=MEASURES[measure].higher), len(seeds)
+            found = compare(one, other, rising=MEASURES[measure].higher)
+            yield found if len(seeds) > 1 else Difference(found.mean, -inf, inf), len(seeds)
 
     def _matrix(self, network: str, measure: str, seeds: Sequence[int]) -> Matrix:
         """Return scores, (seeds, clips), of the clips that every network has one of."""
         everything = [each[measure].keys() for own in self.scores.values() for each in own.values()]
         clips = sorted(set.intersection(*map(set, everything))) if everything else []
         return np.array([[self.scores[network][seed][measure][clip] for clip in clips] for seed in seeds])
+
+
+def _verdict(found: Difference, seeds: int) -> str:
+    return found.verdict if seeds > 1 else "one seed"
 
 
 def _ends(found: Interval) -> tuple[float | None, float | None]:

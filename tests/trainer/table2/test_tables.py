@@ -86,6 +86,8 @@ def test_networks_are_compared_on_the_seeds_and_clips_that_both_have() -> None:
 
     seeds = {(row["worse"], row["better"], row["measure"]): row["seeds"] for row in files["orders.csv"]}
     assert seeds["basic", "pool", "niqe"] == "1"
+    assert {row["verdict"] for row in files["orders.csv"] if row["seeds"] == "1"} == {"one seed"}
+    assert {(row["low"], row["high"]) for row in files["results.csv"] if row["seeds"] == "1"} == {("", "")}
     assert seeds["basic", "lbo-1", "niqe"] == "3"
     assert not any("lbo-2" in key for key in seeds)
     clips = {(row["row"], row["measure"]): row["clips"] for row in files["results.csv"]}
