@@ -71,9 +71,13 @@ TRAINER = {
         "bench core data degradation degradation.learned errors lbo losses losses.vgg report settings vsr"
     ),
     "trainer.recipe": "advice core data degradation degradation.learned errors lbo report settings vsr",
+    "trainer.table2": (
+        "advice bench core data degradation degradation.learned errors evaluation lbo losses losses.vgg origin recipe "
+        "settings vsr"
+    ),
     "trainer.cli": (
         "advice baselines bench core data dataset degradation distil errors evaluation lbo lbo.picker recipe settings "
-        "vsr"
+        "table2 vsr"
     ),
 }
 OWN = {"scripts": {"vsanimesr", "trainer", "scripts"}, "tests": {"vsanimesr", "trainer", "scripts", "tests"}}

@@ -107,7 +107,7 @@ def run_recipe(recipe: Recipe, assignments: Sequence[str]) -> Path | None:
     folders = [recipe.folder / f"lbo{number}" for number in range(1, len(episodes) + 1)]
     stages = _network_stages(recipe, folders, for_network)
     modes = stages[-1][0].degradation.down.modes
-    configs = partial(_operator_config, recipe.preset, modes, for_operators)
+    configs = partial(operator_config, recipe.preset, modes, for_operators)
     _check(recipe, episodes, folders, stages, configs)
     if not recipe.as_is:
         require_fit_sources(recipe.episodes, Path(recipe.data).expanduser())
@@ -180,20 +180,14 @@ def _check(
     """
     stages = [configs(stage) for stage in STAGES]
     for settings, _ in network:
-        mode, halves = settings.degradation.down.lbo_mode, stages[-1].operator.halves
-        if halves != (mode == "replace"):
-            raise SettingError(
-                f"degradation.down.lbo_mode={mode} and {OPERATOR_PREFIX}operator.halves={str(halves).lower()} do not "
-                "fit: operators that halve the size replace a stage of downscaling, others follow one; set one of them "
-                "otherwise"
-            )
+        check_mode(settings, stages[-1])
     if recipe.factor is not None:
         require_factor(recipe.factor)
     load_network(recipe.upscaler)
     later = _check_network(recipe, network)
     changes = ""
     for episode, folder in zip(episodes, folders, strict=True):
-        _check_sizes(episode, recipe.factor, stages)
+        check_sizes(episode, recipe.factor, stages)
         if _check_operator(recipe, episode, folder, configs) and not changes:
             changes = str(folder)
     if changes and later and not recipe.renew:
@@ -257,7 +251,17 @@ def _check_operator(recipe: Recipe, episode: Episode, folder: Path, configs: Con
     return bool(before) or not is_trained(folder, configs)
 
 
-def _check_sizes(episode: Episode, factor: float | None, stages: Sequence[OperatorConfig]) -> None:
+def check_mode(settings: VSRConfig, operator: OperatorConfig) -> None:
+    """Refuse operators that do not fit their use in the training of the network."""
+    mode, halves = settings.degradation.down.lbo_mode, operator.operator.halves
+    if halves != (mode == "replace"):
+        raise SettingError(
+            f"degradation.down.lbo_mode={mode} and {OPERATOR_PREFIX}operator.halves={str(halves).lower()} do not fit: "
+            "operators that halve the size replace a stage of downscaling, others follow one; set one of them otherwise"
+        )
+
+
+def check_sizes(episode: Episode, factor: float | None, stages: Sequence[OperatorConfig]) -> None:
     """Refuse frames that are too small for the factor, or for the crops that operators learn from."""
     width, height = episode.check()
     scaled_size(width, height, min(FACTORS) if factor is None else factor)
@@ -297,7 +301,7 @@ def _network_stages(recipe: Recipe, pool: Sequence[Path], assignments: Sequence[
     ]
 
 
-def _operator_config(name: str, modes: Modes, assignments: Sequence[str], stage: str) -> OperatorConfig:
+def operator_config(name: str, modes: Modes, assignments: Sequence[str], stage: str) -> OperatorConfig:
     """Return the settings of an operator's stage: those of a preset, with narrow operators, with the modes of
     downscaling of the final stage, and with assignments.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vsanimesr.cli import program
 
-from . import bench, dataset, debug, degrade, distil, evaluate, export, lbo, prepare, recipe, settings, vsr
+from . import bench, dataset, debug, degrade, distil, evaluate, export, lbo, prepare, recipe, settings, table2, vsr
 
 DESCRIPTION = "Train AnimeSR. Settings are changed by name=value; the command settings lists them."
 COMMANDS: program.Commands = {
@@ -18,6 +18,7 @@ COMMANDS: program.Commands = {
     "distil": distil,
     "settings": settings,
     "evaluate": evaluate,
+    "table2": table2,
     "export": export,
     "degrade": degrade,
     "debug": debug,

@@ -10,8 +10,9 @@ settings degradation lists them, with the prefix degradation.
 
 A folder of results with the names of the clips is a MODEL too, made by any program; --write-lr gives it the frames.
 
-With --lq there is no HQ. For a folder of LQ clips the table has what needs none. For one episode it prints how steep
-edges are, how much texture flat areas have and how much held areas flicker, and writes crops side by side to look at.
+With --lq, nothing is degraded. For a folder of LQ clips the table has what needs no HQ, and for one with the folders lq
+and hq, whose clips have the same names, all of it. For one episode it prints how steep edges are, how much texture flat
+areas have and how much held areas flicker, and writes crops side by side to look at.
 
 Example:
   python -m trainer evaluate v2 runs/l1 runs/gan --data held-out -o evaluation
@@ -67,7 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data", type=Path, metavar="FOLDER", help="folder of HQ clips")
     what.add_argument(
-        "--lq", type=Path, metavar="LQ", help="without HQ: a folder of LQ clips, or one episode (video or images)"
+        "--lq",
+        type=Path,
+        metavar="LQ",
+        help="a folder of LQ clips, or of lq and hq; or one episode (video or images)",
     )
     parser.add_argument(
         "-o", dest="folder", type=Path, metavar="FOLDER", help="write tables (CSV, Markdown) and a page"
@@ -134,12 +138,12 @@ def _evaluate(args: argparse.Namespace, device: torch.device) -> Evaluation:
     degradation = override(PRESETS[args.preset], args.assignments) if args.data else None
     clips = open_set(args.data or args.lq, args.frames, degradation, seed=args.seed)
     wanted = [name.strip() for name in args.measures.split(",")] if args.measures else DEFAULT
-    measures = choose_measures([*wanted, *([MANIQA] if args.maniqa else [])], with_hq=degradation is not None)
+    measures = choose_measures([*wanted, *([MANIQA] if args.maniqa else [])], with_hq=clips[0].has_hq)
     named = _open_models([name for name in args.models if name != BICUBIC], clips)
     if args.write_lr:
         _write_lr(args.write_lr, clips)
     bicubic = Running(Bicubic())  # always
-    rows: list[Model] = [bicubic, *named, *([Fixed(HQ)] if degradation else [])]
+    rows: list[Model] = [bicubic, *named, *([Fixed(HQ)] if clips[0].has_hq else [])]
     work = Work(measures, FrameMeasures(measures, device, args.maniqa), device, args.every)
     records = evaluate([Fixed(LR), *rows], clips, work)
     costs = {}
@@ -154,7 +158,7 @@ def _evaluate(args: argparse.Namespace, device: torch.device) -> Evaluation:
         clips=[clip.name for clip in clips],
         records=records,
         costs=costs,
-        notes=_notes(args, device),
+        notes=_notes(args, device, with_hq=clips[0].has_hq),
     )
 
 
@@ -207,14 +211,15 @@ def _write(folder: Path, evaluation: Evaluation) -> None:
     print(f"{folder / PAGE}: open it in a browser", file=sys.stderr)
 
 
-def _notes(args: argparse.Namespace, device: torch.device) -> list[str]:
+def _notes(args: argparse.Namespace, device: torch.device, *, with_hq: bool) -> list[str]:
     """Return how it was measured, as sentences."""
     from vsanimesr.machine import cores, processor
 
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"{processor()}, {cores()} cores"
     changed = "".join(f" {each}" for each in args.assignments)
-    made = f"LR of preset {args.preset}{changed}, seed {args.seed}, of HQ" if args.data else "LQ without HQ"
-    source = "HQ" if args.data else "LQ"
+    given = "LQ with HQ" if with_hq else "LQ without HQ"
+    made = f"LR of preset {args.preset}{changed}, seed {args.seed}, of HQ" if args.data else given
+    source = "HQ" if with_hq else "LQ"
     return [
         f"Set: {args.data or args.lq}, {made}; at most {args.frames} frames of a clip.",
         f"NIQE, MANIQA, SSIMULACRA2, LPIPS and DISTS: one frame in {args.every}; all else: every frame.",

@@ -129,6 +129,11 @@ def is_finished(folder: Path, steps: int) -> bool:
     return state["step"] >= steps or bool(state.get(VALIDATION, {}).get("ended"))
 
 
+def has_ended(folder: Path) -> bool:
+    """Return whether a run has all the steps of its own settings, or has ended because it no longer improved."""
+    return bool(paths_in(folder)) and is_finished(folder, json.loads(read_newest(folder)["settings"])["steps"])
+
+
 def read_newest(folder: Path) -> State:
     """Return the content of a run's newest checkpoint.
 

@@ -93,18 +93,18 @@ def list_tables(evaluation: Evaluation) -> list[Table]:
 
 def to_markdown(evaluation: Evaluation) -> str:
     """Return all tables as Markdown."""
-    return "\n".join([*map(_markdown, list_tables(evaluation)), *(f"* {note}" for note in evaluation.notes), ""])
+    return "\n".join([*map(format_markdown, list_tables(evaluation)), *(f"* {note}" for note in evaluation.notes), ""])
 
 
 def to_csv(evaluation: Evaluation) -> dict[str, str]:
     """Return files of CSV by their names: a row for each clip of a model; each mean; each difference of two models."""
     return {
-        "clips.csv": _csv(["clip", "model", *evaluation.measures], _clip_rows(evaluation)),
-        "means.csv": _csv(
+        "clips.csv": format_csv(["clip", "model", *evaluation.measures], _clip_rows(evaluation)),
+        "means.csv": format_csv(
             ["model", "parameters", "macs_per_pixel", "milliseconds", "measure", "mean", "low", "high", "clips"],
             _mean_rows(evaluation),
         ),
-        "differences.csv": _csv(
+        "differences.csv": format_csv(
             ["model", "other", "measure", "difference", "low", "high", "better", "clips"], _difference_rows(evaluation)
         ),
     }
@@ -127,7 +127,8 @@ def _means(evaluation: Evaluation) -> Table:
             best = (max if MEASURES[name].higher else min)(compared, default=None)
             if found and model in evaluation.compared and found.mean == best:
                 marked.add((row, column))
-    columns = ["", "parameters, M", "MAC per LR pixel, k", "ms per frame of 480x640", *map(_title, evaluation.measures)]
+    prices = ["parameters, M", "MAC per LR pixel, k", "ms per frame of 480x640"]
+    columns = ["", *prices, *map(format_title, evaluation.measures)]
     note = (
         f"Means over clips; from {LEAST} clips on with 95 % confidence intervals (bootstrap). Bold: the best upscaler."
     )
@@ -150,7 +151,7 @@ def _differences(evaluation: Evaluation) -> Iterator[Table]:
         "Means of the differences on each clip, with 95 % confidence intervals, and on how many clips the row is "
         "better. Bold: the interval excludes 0. differences.csv has all pairs."
     )
-    yield Table(f"Differences to {first}", ["", *map(_title, evaluation.measures)], rows, frozenset(marked), note)
+    yield Table(f"Differences to {first}", ["", *map(format_title, evaluation.measures)], rows, frozenset(marked), note)
 
 
 def _clips(evaluation: Evaluation) -> Table:
@@ -158,7 +159,7 @@ def _clips(evaluation: Evaluation) -> Table:
     for clip, model, *values in _clip_rows(evaluation):
         cells = map(_number, values, (MEASURES[name] for name in evaluation.measures))
         rows.append([str(clip), str(model), *cells])
-    return Table("Clips", ["clip", "", *map(_title, evaluation.measures)], rows)
+    return Table("Clips", ["clip", "", *map(format_title, evaluation.measures)], rows)
 
 
 def _clip_rows(evaluation: Evaluation) -> Iterator[list[object]]:
@@ -196,7 +197,8 @@ def _cost_cells(costs: Costs) -> list[str]:
     ]
 
 
-def _title(name: str) -> str:
+def format_title(name: str) -> str:
+    """Return the heading of a measure, with an arrow to the better side."""
     measure = MEASURES[name]
     arrow = "\u2191" if measure.higher else "\u2193"
     return f"{measure.title}{', ' + measure.unit if measure.unit else ''} {arrow}"
@@ -225,7 +227,8 @@ def _number(value: object, measure: Measure) -> str:
     return f"{value:.{measure.digits}f}" if isinstance(value, float) else ""
 
 
-def _markdown(table: Table) -> str:
+def format_markdown(table: Table) -> str:
+    """Return a table as Markdown."""
     rows = [
         [f"**{_escape(cell)}**" if (y, x) in table.marked else _escape(cell) for x, cell in enumerate(row)]
         for y, row in enumerate(table.rows)
@@ -239,7 +242,8 @@ def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|")
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def format_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV. None is an empty cell."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)

@@ -26,7 +26,7 @@ from ..data.uint8 import round_to_8_bits
 from ..data.zoom import zoom_crop
 from ..degradation.batch import DrawnBatch, DrawnClip, collate, degrade_batch, draw
 from ..degradation.device import download
-from ..degradation.learned.degrader import Degrader
+from ..degradation.learned.degrader import PoolOperator
 from ..degradation.pipeline import LearnedOperator, degrade, encode
 from ..degradation.sampling import DegradationSample, sample_degradation, use_operator
 from ..degradation.settings import Degradation
@@ -157,7 +157,7 @@ class DrawnClips(DegradedClips):
         Otherwise as for `DegradedClips`.
     """
 
-    _operators: Sequence[Degrader]
+    _operators: Sequence[PoolOperator]
 
     def draw(self, position: Position, step: int) -> DrawnClip:
         """Draw a sample for a training step."""

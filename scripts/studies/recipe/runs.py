@@ -1,4 +1,4 @@
-"""The training runs, as jobs, by the command line that users have."""
+"""The training runs, as jobs: `recipe` by the command line that users have, and rows of table 2 beside it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from trainer.core.checkpoints import has_ended
 from trainer.losses.metrics import Lpips
+from trainer.table2.jobs import nn_only_degradation, training
+from trainer.table2.ledger import Job
+from trainer.table2.rows import BASIC, MULTI, NN_ONLY, POOL, SINGLE, without_operators
+from trainer.vsr.config import VSRConfig
 
 from .. import commands
-from ..ledger import Job
-from . import layout, nn_only_stage
+from . import layout
 from .best_factor import find_best, measure_factors, read_factors, write_factors
 from .costs import Costs
 from .episodes import Data
@@ -22,9 +26,7 @@ from .reductions import Reductions
 
 WIDE_FEATURES = 64
 """Features of the paper's operators."""
-MULTI, SINGLE = "multi-scale", "single-scale"
-BASIC, POOL, POOL_BEST, POOL_WIDE, NN_ONLY = "basic", "pool", "pool-best", "pool-wide", "nn-only"
-NO_OPERATORS = ("degradation.down.lbo", "degradation.down.lbo_mode")
+POOL_BEST, POOL_WIDE = "pool-best", "pool-wide"
 PRESET = "paper"
 """What single stages start from. All settings are then those of recipe's runs."""
 
@@ -79,7 +81,7 @@ class Runs:
         for number, fault in enumerate(self.faults, 1):
             copied = layout.operator(pool, number)  # recipe keeps it if it would make the same
             yield self._recipe(single(fault), [fault], seed, (copied,), self.costs.final)
-        yield self._final(BASIC, seed, "vsr-gan", (), NO_OPERATORS)
+        yield self._final(BASIC, seed)
         yield from self._best(seed)
         yield self._recipe(POOL_WIDE, self.faults, seed, (), self.costs.wide_recipe(len(self.faults)), wide=True)
         yield from self._nn_only(seed)
@@ -138,7 +140,7 @@ class Runs:
                 f"best operator of {fault.name} {seed}", self.costs.operator, (self.data.digest,), inputs, result, run
             )
             folders.append(folder)
-        yield self._final(POOL_BEST, seed, "vsr-final", folders, ())
+        yield self._final(POOL_BEST, seed, folders)
 
     def _train_best_operator(self, fault: HiddenFault, suggested: Path, folder: Path) -> None:
         factor = find_best(read_factors(self.layout.factors)[fault.name]).factor
@@ -149,54 +151,46 @@ class Runs:
             commands.train("lbo", "pairs", episode, "-o", str(source), "--model", str(self.base), *at)
             for stage, settings in layout.operator_settings(suggested).items():
                 commands.train("lbo", "train", str(source), PRESET, "--stage", stage, *layout.assignments(settings))
-            if not all(map(layout.is_finished, layout.operator_runs(source))):
+            if not all(map(has_ended, layout.operator_runs(source))):
                 return
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(layout.operator_file(source), layout.operator_file(folder))
 
-    def _final(self, name: str, seed: int, stage: str, pool: Sequence[Path], without: Sequence[str]) -> Job:
-        """Return recipe's training of the network, with other operators or none."""
-        folder, settings = self.layout.run(name, seed), layout.final_settings(self.layout.run(POOL, seed))
-        operators = (f"lbo_pool=[{','.join(map(str, pool))}]",) if pool else ()
+    def _final(self, name: str, seed: int, pool: Sequence[Path] = (), nn_only: Path | None = None) -> Job:
+        """Return recipe's training of the network, with other operators, or NN-only, or none."""
+        settings = layout.final_settings(self.layout.run(POOL, seed))
 
-        def run() -> None:
-            same = layout.assignments(settings, (*layout.NAMES_OF_PLACES, *without))
-            places = (f"data={self.data.hq}", f"start={self.base}", *operators)
-            commands.train(stage, PRESET, *same, *places, "-o", str(folder))
+        def load() -> VSRConfig:
+            same = VSRConfig.model_validate_json(settings.read_text(encoding="utf-8"))
+            places = {"data": str(self.data.hq), "start": str(self.base), "lbo_pool": tuple(map(str, pool))}
+            same = same.model_copy(update=places)
+            return same if pool or nn_only else without_operators(same)
 
-        inputs = (settings, self.base, *map(layout.operator_file, pool))
-        made_of = (self.data.digest, stage, *without)
-        return Job(f"{name} {seed}", self.costs.final, made_of, inputs, folder, run, layout.is_finished)
+        return training(
+            f"{name} {seed}",
+            load,
+            self.layout.run(name, seed),
+            estimate=self.costs.final,
+            made_of=(self.data.digest,),
+            inputs=(settings, self.base, *map(layout.operator_file, pool)),
+            nn_only=nn_only,
+        )
 
     def _nn_only(self, seed: int) -> Iterator[Job]:
         """Yield the network that degrades, then the one that learns from it."""
-        file, folder = self.layout.nn_only(seed), self.layout.run(NN_ONLY, seed)
-        settings = layout.final_settings(self.layout.run(POOL, seed))
-        degradation = partial(
-            nn_only_stage.train_degradation,
+        file = self.layout.nn_only(seed)
+        yield nn_only_degradation(
+            f"{NN_ONLY} degradation {seed}",
             self.data.hq,
             [self.data.episode(fault) for fault in self.faults],
             file,
             steps=self.reductions.nn_only_steps,
             seed=seed,
             bf16=self.layout.precision == "bf16",
+            estimate=self.costs.nn_only,
+            made_of=(self.data.digest,),
         )
-
-        def train_degradation() -> None:
-            file.unlink(missing_ok=True)  # what is there is of something else
-            degradation()
-
-        def train_network() -> None:
-            same = layout.assignments(settings)
-            places = (f"data={self.data.hq}", f"start={self.base}")
-            network = degradation()
-            nn_only_stage.train_network([*same, *places], network, folder, bf16=self.layout.precision == "bf16")
-
-        made_of = (self.data.digest, str(self.reductions.nn_only_steps), str(seed))
-        yield Job(f"{NN_ONLY} degradation {seed}", self.costs.nn_only, made_of, (), file, train_degradation)
-        inputs = (file, settings, self.base)
-        final = self.costs.final
-        yield Job(f"{NN_ONLY} {seed}", final, (self.data.digest,), inputs, folder, train_network, layout.is_finished)
+        yield self._final(NN_ONLY, seed, nn_only=file)
 
     def _factors(self) -> None:
         lpips = self.load_lpips()
@@ -211,7 +205,7 @@ class Runs:
     ) -> Job:
         run = partial(commands.train, *arguments)
         made_of = (self.data.digest, *arguments)
-        return Job(name, estimate, made_of, tuple(inputs), folder, run, layout.is_finished)
+        return Job(name, estimate, made_of, tuple(inputs), folder, run, has_ended)
 
     def _shared(self, seed: int) -> tuple[str, ...]:
         return f"seed={seed}", f"precision={self.layout.precision}"

@@ -11,10 +11,10 @@ import numpy as np
 
 from trainer.errors import PairError
 from trainer.origin import differences
+from trainer.table2.orders import Scores
 from vsanimesr.files import write_atomic
 
 from .best_factor import FactorScore
-from .orders import Scores
 from .tables import Results
 
 type Rows = dict[str, dict[str, list[float]]]

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from scripts.benchmarks.table import Table
+from trainer.table2.orders import Difference, Scores, compare
+from trainer.table2.rows import Order
 
 from .best_factor import FactorScore, find_best
-from .orders import Difference, Scores, compare
 
 ALL = "all"
 RISING = {"psnr_y": True, "lpips": False}
@@ -18,8 +19,6 @@ DIGITS = {"psnr_y": 2, "lpips": 4}
 
 type Results = Mapping[str, Mapping[str, Mapping[str, Scores]]]
 """(seeds, clips) by network, measure and fault."""
-type Order = tuple[str, str]
-"""Names of two networks, of which the second should be better."""
 
 
 def together(scores: Mapping[str, Scores]) -> Scores:
@@ -71,7 +70,8 @@ def order_table(title: str, results: Results, orders: Sequence[Order]) -> Table:
     kinds = [row[-1] for row in rows]
     note = (
         f"{kinds.count('holds')} of {len(kinds)} hold beyond chance; of {kinds.count('the opposite holds')} the "
-        "opposite does. Positive: the second network is better. Interval: 95 %, over seeds and clips (orders.py)."
+        "opposite does. Positive: the second network is better. Interval: 95 %, over seeds and clips "
+        "(trainer/table2/orders.py)."
     )
     return Table(title, ("order", "measure", "difference", "interval", "beyond chance"), rows, note)
 

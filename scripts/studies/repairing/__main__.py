@@ -27,9 +27,11 @@ from trainer.degradation.learned.pool import read_operator
 from trainer.lbo.factor import read_choice
 from trainer.losses.metrics import Lpips
 from trainer.losses.vgg.lpips_vgg16 import read_lpips_vgg16
+from trainer.table2 import nn_only
+from trainer.table2.rows import BASIC, NN_ONLY, POOL
 
 from ..commands import parse_arguments, report
-from . import degradation_distance, episodes, factors, nn_only, pages, plots, runs, table2
+from . import degradation_distance, episodes, factors, pages, plots, runs, table2
 from .degradation_distance import AREA, BICUBIC, SETTINGS, Case, Distance, Halving, nearest
 from .synthetic_faults import FAULTS
 
@@ -130,7 +132,7 @@ def report_table2(study: Study) -> list[Table]:
     """Return a row for each network: PSNR-Y and LPIPS for each fault and for all."""
     single = {f"lbo-{fault.name}": [runs.narrow_operator_folder(study.out, fault.name)] for fault in FAULTS}
     pool = [folder for (folder,) in single.values()]
-    pools: dict[str, Sequence[Path]] = {"basic": (), **single, "pool": pool}
+    pools: dict[str, Sequence[Path]] = {BASIC: (), **single, POOL: pool}
     for name, folders in pools.items():
         runs.finetune(study.out, name, folders, study.more)
     videos = [episodes.episode_file(study.out, fault) for fault in FAULTS]
@@ -138,7 +140,7 @@ def report_table2(study: Study) -> list[Table]:
     steps = 3 if study.quick else runs.NN_ONLY_STEPS
     network = nn_only.train_or_load(load_pictures, study.out / "nn-only.safetensors", steps)
     table2.finetune_with_nn_only(study.out, network, study.more)
-    networks = table2.load_networks(study.out, [*pools, table2.NN_ONLY])
+    networks = table2.load_networks(study.out, [*pools, NN_ONLY])
     means = table2.average(
         {fault.name: list(table2.score_networks(networks, fault, study.held_out, study.lpips)) for fault in FAULTS}
     )

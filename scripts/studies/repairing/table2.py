@@ -6,17 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from trainer.core.train import run_training
-from trainer.data.clips import Clip, find_clips
-from trainer.data.pool import pack_clips
+from trainer.data.clips import Clip
 from trainer.data.uint8 import to_float
 from trainer.losses.metrics import Lpips
 from trainer.settings import override
+from trainer.table2.nn_only import train_with_nn_only
+from trainer.table2.rows import NN_ONLY
 from trainer.vsr.config import preset
-from trainer.vsr.dataset import DegradedClips
 from trainer.vsr.evaluation import MULTIPLE, Score, mean_scores, score_clip
 from trainer.vsr.weights import load_network
 from vsanimesr.network.torch_network import AnimeSR
@@ -27,42 +25,14 @@ from .synthetic_faults import SyntheticFault
 
 EVERY = 24
 """LPIPS compares one frame in this many."""
-NN_ONLY = "nn-only"
 ALL = "all"
-OPERATOR_ALONE = (
-    *("degradation.down.factors=[4]", "degradation.down.modes.bilinear=0", "degradation.down.modes.bicubic=0"),
-    *("degradation.down.lbo=1", "degradation.noise.sigma=[0,0]", "degradation.blur.isotropic=1"),
-    *("degradation.blur.sigma=[0.2,0.2]", "degradation.codec.crf=[1,1]"),
-)
-"""NN-only is the whole degradation: the basic operators around it have no visible effect."""
-
-
-class NetworkOperator:
-    """A network as an operator after scaling down.
-
-    Args:
-        bf16: compute in bfloat16, which is slow on processors without it.
-    """
-
-    def __init__(self, network: nn.Module, *, bf16: bool = True) -> None:
-        self._network = network.to(memory_format=torch.channels_last)
-        self._bf16 = bf16
-
-    @torch.inference_mode()
-    def __call__(self, clip: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
-            degraded: Tensor = self._network(clip.contiguous(memory_format=torch.channels_last))
-        return degraded.float().contiguous()
 
 
 def finetune_with_nn_only(out: Path, network: nn.Module, more: Sequence[str]) -> None:
     """Finetune the base network with an NN-only network as the whole degradation."""
-    assignments = [f"data={out / 'hq'}", f"start={out / 'base'}", *runs.FINETUNE, *OPERATOR_ALONE, *more]
+    assignments = [f"data={out / 'hq'}", f"start={out / 'base'}", *runs.FINETUNE, *more]
     settings = override(preset("vsr-final", "paper"), assignments)
-    clips = pack_clips(find_clips(out / "hq"), settings.memory)
-    operators = [NetworkOperator(network)]
-    samples = DegradedClips(clips, settings.sampling, settings.degradation, settings.seed, operators)
-    run_training(samples, settings, out / f"final-{NN_ONLY}", [NN_ONLY])
+    train_with_nn_only(settings, network, out / f"final-{NN_ONLY}")
 
 
 def load_networks(out: Path, variants: Sequence[str]) -> dict[str, AnimeSR]:

@@ -27,18 +27,18 @@ from subprocess import CalledProcessError
 import numpy as np
 
 from scripts.benchmarks.table import Table
+from trainer.core.checkpoints import has_ended
 from trainer.data.clips import find_clips
 from trainer.dataset.clips import encode_png
 from trainer.degradation.codec import h264_options, transcode
 from trainer.errors import TrainerError
 from trainer.losses.metrics import Lpips
 from trainer.losses.vgg.lpips_vgg16 import read_lpips_vgg16
+from trainer.table2.ledger import Job, Ledger, digest_code, work_off
 from trainer.vsr.weights import load_network
 from vsanimesr.files import write_atomic
 
 from .. import commands
-from ..ledger import Job, Ledger, digest_code, work_off
-from ..recipe.layout import is_finished
 from . import scores, variants
 from .scores import DEGRADATIONS, MEASURES, Limits, Scores, read_hq, score
 from .variants import CLEANED, COMMON, COMPRESSED, CRF, HQ, SEEDS, START, STEPS, VARIANTS, Variant
@@ -105,7 +105,7 @@ class Study:
                 arguments = self.arguments(variant, seed)
                 data = self._data(variant)
                 train = partial(commands.train, *arguments, "-o", str(run))
-                yield Job(run.name, STEPS * STEP, arguments, (data,), run, train, is_finished)
+                yield Job(run.name, STEPS * STEP, arguments, (data,), run, train, has_ended)
                 yield self._score_job(run.name, (run,), str(run))
 
     def _data_jobs(self) -> Iterator[Job]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -17,17 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scripts.studies import commands
-from scripts.studies.ledger import Job, Ledger, StoppedError, work_off
 from scripts.studies.recipe import __main__ as study
-from scripts.studies.recipe import best_factor, layout, nn_only_stage, pictures, scores
+from scripts.studies.recipe import best_factor, layout, pictures, scores
 from scripts.studies.recipe.best_factor import FactorScore, find_best, measure_factors, write_factors
 from scripts.studies.recipe.episodes import Data
 from scripts.studies.recipe.hidden_faults import FAULTS
-from scripts.studies.recipe.orders import compare, student_quantile
 from scripts.studies.recipe.reductions import FULL, QUICK
 from scripts.studies.recipe.runs import Runs
 from scripts.studies.recipe.tables import factor_table, order_table, score_table
-from scripts.studies.repairing.nn_only import NNOnly
 from tests.scripts.studies.measures import MeanDifference
 from trainer import cli
 from trainer.core import checkpoints
@@ -41,11 +37,12 @@ from trainer.lbo.factor import FactorChoice
 from trainer.losses.metrics import Lpips
 from trainer.recipe import STAGE
 from trainer.settings import override
-from trainer.vsr.config import preset
+from trainer.table2 import jobs
+from trainer.table2.ledger import Job
+from trainer.vsr.config import VSRConfig, preset
 from trainer.vsr.evaluation import Score
 from vsanimesr.network.torch_network import AnimeSR
 
-SEEDS, CLIPS = 3, 12
 ONE = FAULTS[:1]
 
 
@@ -225,159 +222,6 @@ def test_bicubic_and_the_network_become_rows_of_their_own(data: Data, tmp_path: 
     assert all(isinstance(each, Score) for each in found["composite"])
 
 
-# Orders
-
-
-def noise(
-    generator: np.random.Generator, seed: float, clip: float, rest: float, effect: float = 0.0
-) -> NDArray[np.float64]:
-    """Scores of a network: deviations of seeds, of clips, and of both together."""
-    return (
-        effect
-        + seed * generator.standard_normal((SEEDS, 1))
-        + clip * generator.standard_normal((1, CLIPS))
-        + rest * generator.standard_normal((SEEDS, CLIPS))
-    )
-
-
-@pytest.mark.parametrize("parts", [(1, 0, 0.1), (0, 1, 0.1), (0, 0, 1), (1, 1, 1), (0.3, 1, 0.3)], ids=str)
-def test_without_an_effect_an_order_rarely_holds(parts: tuple[float, float, float]) -> None:
-    generator = np.random.default_rng(0)
-    trials = 400
-    zero = np.zeros((SEEDS, CLIPS))
-
-    verdicts = [compare(zero, noise(generator, *parts), rising=True).verdict for _ in range(trials)]
-
-    assert (trials - verdicts.count("within chance")) / trials < 0.07
-
-
-def test_an_effect_above_the_deviations_holds_in_its_direction() -> None:
-    generator = np.random.default_rng(1)
-    for _ in range(100):
-        better = noise(generator, 0.03, 0.1, 0.1, effect=0.5)
-        assert compare(np.zeros((1, CLIPS)), better, rising=True).verdict == "holds"
-        assert compare(np.zeros((1, CLIPS)), better, rising=False).verdict == "the opposite holds"
-        assert compare(better, np.zeros((SEEDS, CLIPS)), rising=True).verdict == "the opposite holds"
-
-
-def test_an_effect_of_one_lucky_seed_is_within_chance() -> None:
-    """Every clip is better on average, and by a test over clips alone it would hold."""
-    better = np.zeros((SEEDS, CLIPS))
-    better[1] = 1.0
-    better += 0.01 * np.random.default_rng(2).standard_normal((SEEDS, CLIPS))
-
-    difference = compare(np.zeros((SEEDS, CLIPS)), better, rising=True)
-
-    assert (better.mean(0) > 0).all()
-    assert difference.mean == pytest.approx(1 / 3, abs=0.01)
-    assert difference.verdict == "within chance"
-
-
-def test_a_single_score_decides_nothing_and_equal_ones_are_certain() -> None:
-    assert compare(np.zeros((1, 1)), np.ones((1, 1)), rising=True).verdict == "within chance"
-    equal = compare(np.ones((3, 4)), np.ones((3, 4)), rising=True)
-    assert (equal.mean, equal.low, equal.high, equal.verdict) == (0, 0, 0, "within chance")
-
-
-@pytest.mark.parametrize(("freedom", "expected"), [(1, 12.706), (2, 4.303), (5.5, 2.503), (11, 2.201), (1000, 1.962)])
-def test_quantiles_of_student(freedom: float, expected: float) -> None:
-    assert student_quantile(0.975, freedom) == pytest.approx(expected, rel=1e-3)
-
-
-# Jobs
-
-
-def job(tmp_path: Path, name: str, log: list[str], *, made_of: str = "a", inputs: Sequence[Path] = ()) -> Job:
-    result = tmp_path / f"{name}.txt"
-
-    def run() -> None:
-        log.append(name)
-        result.write_text(f"{name} of {made_of}{''.join(path.read_text() for path in inputs)}")
-
-    return Job(name, 60, (made_of,), tuple(inputs), result, run)
-
-
-def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
-    log: list[str] = []
-    one = job(tmp_path, "one", log)
-    jobs = [one, job(tmp_path, "two", log, inputs=[one.result])]
-    for _ in range(2):
-        assert work_off(jobs, Ledger(tmp_path / "done.json", "code"), None, log.append)
-    assert [each for each in log if each in ("one", "two")] == ["one", "two"]
-
-
-@pytest.mark.parametrize("change", ["made of", "result", "missing", "input", "code"])
-def test_what_changed_is_done_again_with_all_that_follows(change: str, tmp_path: Path) -> None:
-    log: list[str] = []
-    one = job(tmp_path, "one", log)
-    two = job(tmp_path, "two", log, inputs=[one.result])
-    work_off([one, two], Ledger(tmp_path / "done.json", "code"), None, lambda _: None)
-    log.clear()
-
-    match change:
-        case "made of":
-            one = job(tmp_path, "one", log, made_of="b")
-        case "result":
-            two.result.write_text("of another run")
-        case "missing":
-            one.result.unlink()
-        case "input":
-            one.result.write_text("of another run")
-    work_off([one, two], Ledger(tmp_path / "done.json", "new" if change == "code" else "code"), None, lambda _: None)
-
-    expected = {"made of": ["one", "two"], "result": ["two"], "missing": ["one"], "code": ["one", "two"]}
-    assert log == expected.get(change, ["one"])  # made again, it is what it was, and what follows stays
-    assert two.result.read_text() == f"two of a{one.result.read_text()}"
-
-
-def test_a_stopped_job_is_not_done_and_is_resumed(tmp_path: Path) -> None:
-    log: list[str] = []
-    stopped = replace(job(tmp_path, "one", log), is_finished=lambda path: len(log) > 1)
-    own = Ledger(tmp_path / "done.json", "code")
-
-    with pytest.raises(StoppedError, match="one was stopped"):
-        own.work(stopped)
-    assert not Ledger(tmp_path / "done.json", "code").is_done(stopped)
-    Ledger(tmp_path / "done.json", "code").work(stopped)
-    assert Ledger(tmp_path / "done.json", "code").is_done(stopped)
-
-
-def test_a_failed_job_is_not_done(tmp_path: Path) -> None:
-    def fail() -> None:
-        raise OSError("disk")
-
-    failing = replace(job(tmp_path, "one", []), run=fail)
-    with pytest.raises(OSError, match="disk"):
-        Ledger(tmp_path / "done.json", "code").work(failing)
-    assert not Ledger(tmp_path / "done.json", "code").is_done(failing)
-
-
-def test_a_job_that_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each takes twice as long as was estimated: two minutes. That is known after the first one."""
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    log: list[str] = []
-    said: list[str] = []
-
-    def slow(name: str) -> Job:
-        own = job(tmp_path, name, log)
-
-        def run() -> None:
-            now[0] += 120
-            own.run()
-
-        return replace(own, run=run)
-
-    jobs = [slow(name) for name in ("one", "two", "three")]
-    assert not work_off(jobs, Ledger(tmp_path / "done.json", "code"), 5 * 60, said.append)
-    assert log == ["one", "two"]
-    assert said[0] == "1 of 3: one, about 1 min; the whole study 3 min"
-    assert said[1] == "2 of 3: two, about 2 min; the whole study 4 min"
-    assert said[2] == "three takes about 2 min, and 1 min are left: stopped"
-    assert work_off(jobs, Ledger(tmp_path / "done.json", "code"), None, said.append)
-    assert log == ["one", "two", "three"]
-
-
 # Runs
 
 
@@ -405,7 +249,13 @@ def commanded(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         elif arguments[0].startswith("vsr"):
             save_checkpoint(folder, override(preset(arguments[0], "paper"), words))
 
+    def train_network(settings: VSRConfig, folder: Path, **_: object) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / layout.SETTINGS_FILE).write_text(settings.model_dump_json())
+        save_checkpoint(folder, settings)
+
     monkeypatch.setattr(commands, "train", train)
+    monkeypatch.setattr(jobs, "train", train_network)
     return log
 
 
@@ -455,7 +305,6 @@ def test_the_variants_differ_in_nothing_but_what_is_compared(
 
     base, pool, *singles = (command for command in commanded if command[0] in ("vsr-l1", "recipe"))
     wide = singles.pop()
-    basic, best = (command for command in commanded if command[0] in ("vsr-gan", "vsr-final"))
     assert settings_of(base) | {"data": "", "seed": "0"} == settings_of(base) | {"data": ""}
     episodes = [str(data.episode(fault)) for fault in FAULTS]
     assert pool[1:4] == wide[1:4] == episodes
@@ -467,13 +316,17 @@ def test_the_variants_differ_in_nothing_but_what_is_compared(
     assert all(settings_of(command) == settings_of(pool) for command in singles)
     assert (settings_of(pool)["seed"], settings_of(pool)["lbo.seed"]) == ("1", "1")
     final = json.loads(layout.final_settings(own.layout.run("pool", 1)).read_text())
-    for command, stage in ((basic, "vsr-gan"), (best, "vsr-final")):
-        trained = json.loads(override(preset(stage, "paper"), [x for x in command if "=" in x]).model_dump_json())
+    basic, best = (
+        VSRConfig.model_validate_json((own.layout.run(name, 1) / layout.SETTINGS_FILE).read_text())
+        for name in ("basic", "pool-best")
+    )
+    for settings, stage in ((basic, "vsr-gan"), (best, "vsr-final")):
+        trained = json.loads(settings.model_dump_json())
         different = {name for name in final if final[name] != trained[name]} - {"stage", "data", "start", "lbo_pool"}
-        assert different == ({"degradation"} if command is basic else set())
-        assert trained["start"] == str(own.base)
-    plain = override(preset("vsr-gan", "paper"), [x for x in basic if "=" in x])
-    assert (plain.lbo_pool, plain.degradation.down.lbo) == ((), 0)
+        assert different == ({"degradation"} if settings is basic else set())
+        assert (trained["stage"], trained["start"], trained["data"]) == (stage, str(own.base), str(data.hq))
+    assert (basic.lbo_pool, basic.degradation) == ((), preset("vsr-gan", "paper").degradation)
+    assert best.lbo_pool == tuple(str(own.layout.run(f"best-{fault.name}", 1)) for fault in FAULTS)
 
 
 def test_only_operators_whose_suggested_factor_is_not_the_best_are_learned_again(
@@ -577,25 +430,6 @@ def test_the_trainer_takes_all_reductions() -> None:
         assert final.losses.perceptual.weight > 0
         assert final.degradation == preset(STAGE, "paper").degradation
         assert all(text.split("=")[0] in reductions.describe() for text in reductions.final)
-
-
-def test_nn_only_takes_the_place_of_all_operators(data: Data, tmp_path: Path) -> None:
-    """A real run of one step, without the perceptual loss: its weights may be missing."""
-    data.write(ONE)
-    settings = [
-        *QUICK.final,
-        "steps=1",
-        "losses.perceptual.weight=0",
-        "losses.gan=0",
-        f"data={data.hq}",
-        "start=random",
-    ]
-
-    nn_only_stage.train_network(settings, NNOnly(), tmp_path / "run", bf16=False)
-
-    assert layout.is_finished(tmp_path / "run")
-    sources = checkpoints.read_newest(tmp_path / "run")["sources"]
-    assert sources["operators"] == "1"
 
 
 def test_the_study_runs_by_the_command_line_and_resumes(

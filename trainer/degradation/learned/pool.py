@@ -14,7 +14,7 @@ import safetensors
 import torch
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
-from torch import Tensor
+from torch import Tensor, nn
 
 from vsanimesr.files import write_atomic
 
@@ -124,7 +124,7 @@ def _require_own_pairs(path: Path) -> None:
         )
 
 
-def fingerprint(operator: Operator) -> str:
+def fingerprint(operator: nn.Module) -> str:
     """Return a short digest of an operator's weights."""
     digest = hashlib.sha256()
     for tensor in operator.state_dict().values():

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 
-import trainer
-from trainer.errors import TrainerError
-from trainer.origin import digest_files, digest_texts
 from vsanimesr.files import file_lock, write_atomic
+from vsanimesr.progress import format_time
+
+from ..errors import TrainerError
+from ..origin import digest_files, digest_texts
 
 
 class StoppedError(TrainerError):
@@ -26,7 +27,7 @@ class Job:
 
     name: str
     estimate: float
-    """Seconds on an idle machine of two cores."""
+    """Seconds, by a first guess. The ledger corrects it by the jobs that are done."""
     made_of: tuple[str, ...]
     """Texts that decide the result: settings, digests."""
     inputs: tuple[Path, ...]
@@ -55,7 +56,7 @@ class Ledger:
     Several processes may work by one file.
 
     Args:
-        code: digest of the code that trains and measures.
+        code: text that tells the code that trains and measures from others.
     """
 
     def __init__(self, file: Path, code: str) -> None:
@@ -83,15 +84,16 @@ class Ledger:
         begin = time.monotonic()
         before = self._entries.get(job.name)
         resumed = before.seconds if before and not before.result else 0.0
+        finished = False
         try:
             job.run()
-        finally:
             finished = job.is_finished(job.result)
+        finally:  # after an error too: what is there then is of something else
             result = digest_path(job.result) if finished else ""
             seconds = resumed + time.monotonic() - begin
             self._write(job.name, Entry(self._digest(job), result, seconds, job.estimate))
         if not finished:
-            raise StoppedError(f"{job.name} was stopped; run the study again to resume it")
+            raise StoppedError(f"{job.name} was stopped; start the same command again to resume it")
 
     @contextmanager
     def held(self, job: Job) -> Iterator[None]:
@@ -118,12 +120,12 @@ class Ledger:
 
 
 def digest_code(*modules: ModuleType) -> str:
-    """Return a digest of the code that trains, and of a study's modules that decide results.
+    """Return a digest of the code of the trainer, and of a study's modules that decide results.
 
     Commands and data are part of what each job is made of.
     """
     own = [Path(str(module.__file__)) for module in modules]
-    return digest_files([*sorted(Path(str(trainer.__file__)).parent.rglob("*.py")), *own])
+    return digest_files([*sorted(Path(__file__).parents[1].rglob("*.py")), *own])
 
 
 def digest_path(path: Path) -> str:
@@ -154,14 +156,10 @@ def work_off(jobs: Sequence[Job], ledger: Ledger, budget: float | None, say: Cal
             own, others = ledger.expected([job]), ledger.expected(left)
             spent = time.monotonic() - begin
             if budget is not None and spent + own > budget:
-                say(f"{job.name} takes about {minutes(own)}, and {minutes(max(budget - spent, 0))} are left: stopped")
+                rest = format_time(max(budget - spent, 0))
+                say(f"{job.name} takes about {format_time(own)}, and {rest} are left: stopped")
                 return False
-            say(f"{number} of {len(jobs)}: {job.name}, about {minutes(own)}; the whole study {minutes(own + others)}")
+            times = f"about {format_time(own)}; all that is left {format_time(own + others)}"
+            say(f"{number} of {len(jobs)}: {job.name}, {times}")
             ledger.work(job)
     return True
-
-
-def minutes(seconds: float) -> str:
-    """Return a duration as text."""
-    whole = round(seconds / 60)
-    return f"{whole // 60} h {whole % 60} min" if whole >= 60 else f"{max(whole, 1)} min"
