@@ -180,10 +180,13 @@ def plot_curve(
     for axes, (name, title) in zip(figure.subplots(1, len(PLOTTED)), PLOTTED.items(), strict=True):
         means = [float(np.mean([getattr(each[own], name) for each in marks])) for own in networks]
         axes.plot(costs, means, "o", color="#1b6ca8")
-        for cost, mean, own in zip(costs, means, networks, strict=True):
-            axes.annotate(own, (cost, mean), xytext=(4, 4), textcoords="offset points")
+        for cost, mean, label in zip(costs, means, networks, strict=True):
+            axes.annotate(label, (cost, mean), xytext=(0, 6), textcoords="offset points", ha="center")
         if name != "teacher":
-            axes.axhline(float(np.mean([getattr(each["teacher"], name) for each in marks])), color="#c2410c")
+            own = float(np.mean([getattr(each["teacher"], name) for each in marks]))
+            axes.axhline(own, color="#c2410c")
+            axes.text(0.02, own, TEACHER, color="#c2410c", va="bottom", transform=axes.get_yaxis_transform())
+        axes.margins(x=0.25, y=0.12)  # names stay inside
         axes.set_xlabel("multiply-accumulates, share of v2's")
         axes.set_title(title)
         axes.grid(alpha=0.3)

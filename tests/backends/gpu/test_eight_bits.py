@@ -24,7 +24,7 @@ from vsanimesr.weights.load import read_weights
 SIZE = (48, 32)
 STEPS = 12
 EIGHT_BITS: tuple[GraphPrecision, ...] = ("int8", "fp8")
-LEAST_PSNR = {("v1", "int8"): 41.5, ("v2", "int8"): 45.5, ("v1", "fp8"): 43, ("v2", "fp8"): 43.5}
+LEAST_PSNR = {("v1", "int8"): 43.5, ("v2", "int8"): 45.5, ("v1", "fp8"): 43, ("v2", "fp8"): 43.5}
 
 type Array = NDArray[np.float32]
 
@@ -164,7 +164,7 @@ def test_the_error_to_fp32_is_small_over_many_steps(model: str, precision: Graph
     psnr = [compute_psnr(*pair) for pair in zip(found, run(make_graph("fp32", weights, SIZE)), strict=True)]
 
     assert min(psnr) > LEAST_PSNR[model, precision]
-    assert np.mean(psnr[-4:]) > np.mean(psnr[:4]) - 1.5
+    assert np.mean(psnr[8:]) > np.mean(psnr[4:8]) - 1  # the first steps have little state, and so less error
 
 
 def run(model: onnx.ModelProto) -> list[Array]:
