@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from scripts import fetch_data
+from scripts.studies.arrays import read_clip
 from vsanimesr.network.graph import build_graph, padded_size
 from vsanimesr.network.int8 import FOLDER
 from vsanimesr.network.shapes import SR_CHANNELS
@@ -47,7 +48,7 @@ def load_scenes() -> list[Array]:
     """Return runs of consecutive frames: (frames, 3, height, width), R, G, B in [0, 1]."""
     clip = vs.core.bs.VideoSource(str(fetch_data.fetch()), cachemode=0, showprogress=False)
     clip = clip.resize.Bicubic(WIDTH, HEIGHT, format=vs.RGBS, matrix_in=1)
-    frames = np.stack([np.stack([np.asarray(frame[p]) for p in range(3)]) for frame in clip.frames(close=True)])
+    frames: Array = np.array(read_clip(clip))
     high_contrast = np.clip((frames[::3] - 0.5) * CONTRAST + 0.5, 0, 1)
     return [frames[:FRAMES], high_contrast[: FRAMES // 2]]
 

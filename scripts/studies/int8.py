@@ -8,6 +8,7 @@ The table has the PSNR of SR frames to fp32, of the worst frame and the mean. It
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 import vapoursynth as vs
@@ -21,8 +22,10 @@ from vsanimesr.options import Options, Precision
 from vsanimesr.session import Session
 from vsanimesr.weights.release import MODEL_NAMES
 
+from .arrays import read_clip
 from .commands import make_parser
 from .psnr import compute_psnr
+from .upscaling import run_scene
 
 WIDTH, HEIGHT = 128, 72
 FRAMES = 100
@@ -37,7 +40,7 @@ def load_scenes() -> dict[str, list[Array]]:
     """Return runs of frames by the name of their scene: (frames, 3, height, width), R, G, B in [0, 1]."""
     clip = vs.core.bs.VideoSource(str(fetch_data.fetch()), cachemode=0, showprogress=False)[:FRAMES]
     clip = clip.resize.Bicubic(WIDTH, HEIGHT, format=vs.RGBS, matrix_in=1)
-    film = np.stack([np.stack([np.asarray(frame[p]) for p in range(3)]) for frame in clip.frames(close=True)])
+    film: Array = np.array(read_clip(clip))
     assert not set(SEEDS) & set(LINE_SEEDS)
     lines = [draw_lines(seed, WIDTH, HEIGHT) for seed in SEEDS]
     return {"film": [film], "film as black and white": [(film > 0.5).astype(np.float32)], "lines": lines}
@@ -46,18 +49,9 @@ def load_scenes() -> dict[str, list[Array]]:
 def upscale(frames: Array, model: str, precision: Precision) -> Iterator[Array]:
     """Yield the SR frames of a run: (3, 4 * height, 4 * width)."""
     options = Options(model=model, precision=precision, backend="openvino", colour="network")
-    session = Session(options, width=WIDTH, height=HEIGHT)
-    planes = [Frame(n, (frame[0], frame[1], frame[2])) for n, frame in enumerate(frames)]
-    try:
-        for n, frame in enumerate(planes):
-            window = planes[max(n - 1, 0)], frame, planes[min(n + 1, len(planes) - 1)]
-            ticket = session.step(*window, reset=n == 0, output=True)
-            assert ticket is not None  # there is one with output=True
-            out = np.empty((3, session.sr.height, session.sr.width), np.float32)
-            ticket.wait((out[0], out[1], out[2]))
-            yield out
-    finally:
-        session.close()
+    with closing(Session(options, width=WIDTH, height=HEIGHT)) as session:
+        scene = [Frame(n, (frame[0], frame[1], frame[2])) for n, frame in enumerate(frames)]
+        yield from run_scene(session, scene, 0)
 
 
 def measure(models: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -17,7 +17,16 @@ from ..lbo.config import OperatorConfig
 from ..lbo.rescaling import require_factor
 from ..losses.vgg.weights import read_vgg
 from ..origin import Origin, differences, digest_texts, read_origin, settings_origin
-from ..recipe import FIRST_STAGE, LOSSES_PREFIX, OPERATOR_PREFIX, STAGE, check_mode, check_sizes, operator_config
+from ..recipe import (
+    FIRST_STAGE,
+    LOSSES_PREFIX,
+    OPERATOR_PREFIX,
+    STAGE,
+    Stages,
+    check_mode,
+    check_sizes,
+    operator_config,
+)
 from ..settings import override
 from ..vsr.config import VSRConfig, configure, preset
 from ..vsr.train import check
@@ -34,9 +43,6 @@ GIVEN = {
     **{"lbo_pool": "the episodes", "network.multi_scale": "nothing: it is one of the rows"},
 }
 """Settings that arguments decide."""
-
-type Stages = list[tuple[VSRConfig, Path]]
-"""Settings and folders of the runs of a network, in order."""
 
 
 @dataclass(frozen=True)

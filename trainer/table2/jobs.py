@@ -10,7 +10,7 @@ from ..core import checkpoints
 from ..vsr.config import VSRConfig
 from ..vsr.train import train
 from .ledger import Job
-from .nn_only import UnpairedPictures, train_or_load, train_with_nn_only
+from .nn_only import UnpairedPictures, load_nn_only, train_or_load, train_with_nn_only
 
 type Load = Callable[[], VSRConfig]
 """Returns settings, which may be known only when other jobs are done."""
@@ -38,8 +38,7 @@ def training(
 
     def run() -> None:
         if nn_only:
-            degradation = train_or_load(_is_there, nn_only, 0)
-            train_with_nn_only(load(), degradation, folder, renew=renew)
+            train_with_nn_only(load(), load_nn_only(nn_only), folder, renew=renew)
         else:
             train(load(), folder, renew=renew)
 
@@ -75,7 +74,3 @@ def nn_only_degradation(
         train_or_load(load, file, steps, seed=seed, bf16=bf16, made_of=" ".join(texts))
 
     return Job(name, estimate, texts, (), file, run)
-
-
-def _is_there() -> UnpairedPictures:
-    raise AssertionError("the network is loaded from its file")

@@ -145,13 +145,18 @@ def train_or_load(
     Raises:
         TrainerError: pictures or weights cannot be read.
     """
-    torch.manual_seed(seed)
-    network = NNOnly()
-    if file.is_file():
-        network.load_state_dict(load_file(file))
-    else:
+    if not file.is_file():
+        torch.manual_seed(seed)
+        network = NNOnly()
         _Training(network, load_pictures, bf16).run(steps, seed, file.with_suffix(""), f"{seed} {bf16} {made_of}")
         write_atomic(file, save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
+    return load_nn_only(file)
+
+
+def load_nn_only(file: Path) -> NNOnly:
+    """Load a network that `train_or_load` saved."""
+    network = NNOnly()
+    network.load_state_dict(load_file(file))
     return network.requires_grad_(False).eval()
 
 
@@ -179,13 +184,14 @@ class _Training:
             clean, real = pictures.sample(np.random.default_rng((seed, step)))
             losses = self._step(clean, real, perceptual)
             if step % LOG == 0:
-                _log.info("NN-only, step %d of %d: %s", step, steps, losses)
+                texts = (f"{name} {value.item():.4f}" for name, value in losses.items())
+                _log.info("NN-only, step %d of %d: %s", step, steps, ", ".join(texts))
             if step % SAVE == 0 or step == steps:
                 self._save(folder, step, made_of)
         self._network.to("cpu")
 
-    def _step(self, clean: Tensor, real: Tensor, perceptual_loss: PerceptualLoss) -> str:
-        """Train one step. Return the losses as text."""
+    def _step(self, clean: Tensor, real: Tensor, perceptual_loss: PerceptualLoss) -> dict[str, Tensor]:
+        """Train one step. Return the losses, which are read only where they are logged: a GPU is waited for then."""
         optimiser, d_optimiser = self._optimisers
         network, discriminator = self._network, self._discriminator
         clean, real = (each.to(self._device, memory_format=torch.channels_last) for each in (clean, real))
@@ -207,7 +213,7 @@ class _Training:
             (d_real + d_fake).backward()  # type: ignore[no-untyped-call]
             d_optimiser.step()
         losses = {"colour": colour, "perceptual": perceptual, "gan": gan, "d_real": d_real, "d_fake": d_fake}
-        return ", ".join(f"{name} {value.item():.4f}" for name, value in losses.items())
+        return {name: value.detach() for name, value in losses.items()}
 
     def _save(self, folder: Path, step: int, made_of: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)

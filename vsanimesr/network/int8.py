@@ -1,8 +1,8 @@
 """Quantisation of convolutions to 8-bit integers: of their inputs and of their weights.
 
-The ranges of the inputs, for each channel, were measured once on real frames with the released weights
-(`python -m scripts.calibrate`). They lie in the folder `ranges`; a change of them raises `graph.VERSION`. Values out of
-range are clipped. Everything else follows from the weights.
+The ranges of the inputs, for each channel, were measured once on real frames and hard drawn lines, for weights with a
+name (`python -m scripts.calibrate`). They lie in the folder `ranges`; a change of them raises `graph.VERSION`. Values
+out of range are clipped. Everything else follows from the weights.
 
 Channels differ widely in range, but an integer convolution has one step size for its whole input. So each channel of
 the input is divided by a smoothing factor, and the weights of that channel are multiplied by it, which leaves the
