@@ -27,10 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--motion-weight", type=float, default=0.5, help="weight of motion in the score, 0 to 1 (default: 0.5)"
     )
     parser.add_argument(
-        "--quality",
-        choices=("auto", "hyperiqa", "edges"),
-        default="auto",
-        help="measure of quality: hyperIQA, which needs pyiqa, or a stand-in (default: hyperIQA where it works)",
+        "--hyperiqa",
+        type=Path,
+        metavar="FILE",
+        help="weights of hyperIQA, the paper's measure of quality (needs pyiqa; default: a stand-in)",
     )
     parser.add_argument(
         "--least-quality", type=float, help="leave out frames of less quality (default: 30; of the stand-in, 20)"
@@ -45,6 +45,6 @@ def run(args: argparse.Namespace) -> int:
     from ..dataset.manifest import PAGE_FILE
 
     rules = Rules(frames=args.frames, clips=args.clips, motion_weight=args.motion_weight)
-    manifest = build_set(Request(args.videos, args.folder, rules, args.least_quality, args.quality, args.jobs))
+    manifest = build_set(Request(args.videos, args.folder, rules, args.least_quality, args.hyperiqa, args.jobs))
     print(args.folder / PAGE_FILE)
     return 0 if manifest.clips else 1

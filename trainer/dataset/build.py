@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -39,7 +38,7 @@ from .manifest import (
 )
 from .measures import Measures, load_measures, measure_video, measures_file, save_measures
 from .page import write_page
-from .quality import LEAST, NOTES, ScorerName, open_scorer
+from .quality import LEAST, NOTES, Scorer, open_scorer
 from .repeats import MOST_SHARED, Hashes, Repeats, shared
 from .sources import Source, clip_name, find_videos, read_source, show, title_of
 from .workers import Advance, Failure, Workers
@@ -60,7 +59,8 @@ class Request:
     rules: Rules = field(default_factory=Rules)
     least_quality: float | None = None
     """Frames of less quality are left out; None: the default of the scorer."""
-    quality: ScorerName | Literal["auto"] = "auto"
+    hyperiqa: Path | None = None
+    """Weights of hyperIQA; None for the stand-in."""
     jobs: int = 0
     """Number of processes; 0 for the number of cores."""
 
@@ -83,11 +83,11 @@ def build_set(request: Request) -> Manifest:
             f"-o {show(request.folder)} cannot be written ({error.strerror or error}); use another folder"
         ) from error
     with file_lock(request.folder / WORK_FOLDER):
-        scorer = open_scorer(request.quality).name
-        least = LEAST[scorer] if request.least_quality is None else request.least_quality
+        scorer = open_scorer(request.hyperiqa)
+        least = LEAST[scorer.name] if request.least_quality is None else request.least_quality
         rules, jobs = replace(request.rules, least_quality=least), request.jobs or cores()
         with Workers(jobs) as workers:
-            return _Build(request.folder, rules, scorer, workers, jobs).run(paths)
+            return _Build(request, rules, scorer, workers, jobs).run(paths)
 
 
 def _check(request: Request) -> None:
@@ -112,13 +112,13 @@ def _check(request: Request) -> None:
 class _MeasureTask:
     source: Source
     file: Path
-    scorer: ScorerName
+    hyperiqa: Path | None
     threads: int
 
 
 def _measure(task: _MeasureTask, advance: Advance) -> int:
     """Measure a video into a file, and return the number of its frames."""
-    measures = measure_video(task.source, open_scorer(task.scorer), task.threads, advance)
+    measures = measure_video(task.source, open_scorer(task.hyperiqa), task.threads, advance)
     save_measures(task.file, measures)
     return len(measures)
 
@@ -138,9 +138,10 @@ class _Chosen:
 class _Build:
     """One call of `build_set`."""
 
-    def __init__(self, folder: Path, rules: Rules, scorer: ScorerName, workers: Workers, jobs: int) -> None:
-        self._folder = folder
+    def __init__(self, request: Request, rules: Rules, scorer: Scorer, workers: Workers, jobs: int) -> None:
+        self._folder = folder = request.folder
         self._work = folder / WORK_FOLDER
+        self._hyperiqa = request.hyperiqa
         self._workers = workers
         self._rules = rules
         self._scorer = scorer
@@ -154,7 +155,9 @@ class _Build:
     def run(self, paths: Sequence[Path]) -> Manifest:
         """Do all steps."""
         shutil.rmtree(self._work / "clips", ignore_errors=True)  # what a stop has left
-        sources = self._measure_all(self._read_sources(paths))
+        sources = self._read_sources(paths)
+        self._require_same_scorer({source.digest for source in sources})
+        sources = self._measure_all(sources)
         self._remember_others({source.digest for source in sources})
         videos, chosen = list[VideoEntry](), list[_Chosen]()
         for source, measures in self._load(sources):
@@ -189,8 +192,17 @@ class _Build:
         order = {video.digest: number for number, video in enumerate(self._before.videos)}
         return sorted(found.values(), key=lambda source: order.get(source.digest, len(order)))
 
+    def _require_same_scorer(self, named: Set[str]) -> None:
+        """Figures of quality of two scorers cannot be in one set."""
+        others = [video.name for video in self._before.videos if video.digest not in named]
+        if others and self._before.scorer != self._scorer.key:
+            raise DatasetError(
+                f"-o {show(self._folder)} has videos whose quality is by {self._before.scorer}, and now it would be by "
+                f"{self._scorer.key}; give --hyperiqa as before, or name all videos again ({show(others[0])})"
+            )
+
     def _file(self, digest: str) -> Path:
-        return measures_file(self._work / "measures", digest, self._scorer)
+        return measures_file(self._work / "measures", digest, self._scorer.key)
 
     def _measure_all(self, sources: Sequence[Source]) -> list[Source]:
         """Measure what is not yet measured, and return the sources that have measures."""
@@ -198,7 +210,7 @@ class _Build:
         if len(missing) < len(sources):
             _log.info("%s of %d are measured already", count(len(sources) - len(missing), "video"), len(sources))
         threads = max(self._jobs // max(len(missing), 1), 1)
-        tasks = [_MeasureTask(each, self._file(each.digest), self._scorer, threads) for each in missing]
+        tasks = [_MeasureTask(each, self._file(each.digest), self._hyperiqa, threads) for each in missing]
         with _progress("measuring: ", sum(source.frames for source in missing)) as advance:
             results = self._workers.run_all(_measure, tasks, advance)
         for source, result in zip(missing, results, strict=True):
@@ -332,8 +344,8 @@ class _Build:
         others = [clip for clip in self._before.clips if clip.video not in {video.digest for video in videos}]
         return Manifest(
             versions=versions(),
-            scorer=self._scorer,
-            quality_note=NOTES[self._scorer],
+            scorer=self._scorer.key,
+            quality_note=NOTES[self._scorer.name],
             rules=asdict(self._rules),
             videos=[*old, *named.values()],
             clips=sorted([*others, *clips, *self._changed(videos, clips)], key=lambda clip: clip.name),

@@ -12,7 +12,6 @@ from vsanimesr.files import write_atomic
 from vsanimesr.installation import DISTRIBUTION
 
 from ..errors import DatasetError
-from .quality import ScorerName
 from .repeats import Hashes
 from .sources import show
 
@@ -95,7 +94,8 @@ class Manifest(_Entry):
 
     format: int = FORMAT
     versions: dict[str, str] = {}
-    scorer: ScorerName = "edges"
+    scorer: str = "edges"
+    """Key of what measured quality."""
     quality_note: str = ""
     rules: dict[str, float] = {}
     """Of the last build."""

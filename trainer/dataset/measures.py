@@ -23,7 +23,7 @@ from ..errors import ClipError, DatasetError
 from ..lbo.episode import HEIGHT, WIDTH, is_new_drawing, measure_frames
 from ..origin import digest_texts
 from .fields import SUSPECT, Luma, judge, suspicion, thin
-from .quality import Scorer, ScorerName
+from .quality import Scorer
 from .repeats import hash_picture
 from .shots import ShotDetector
 from .sources import Source, show
@@ -200,8 +200,13 @@ def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, THUMB_QUALITY])[1].tobytes()
 
 
-def measures_file(folder: Path, digest: str, scorer: ScorerName) -> Path:
-    """Return where the measures of a video are kept."""
+def measures_file(folder: Path, digest: str, scorer: str) -> Path:
+    """Return where the measures of a video are kept.
+
+    Args:
+        digest: of the video.
+        scorer: key of the scorer.
+    """
     return folder / f"{digest_texts([FORMAT, digest, scorer])}.npz"
 
 

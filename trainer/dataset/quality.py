@@ -1,35 +1,32 @@
 """How good a frame looks, from 0 to 100, without a reference.
 
-The paper takes hyperIQA. It is taken here where the package pyiqa is installed. Its weights come from a server that
-cannot always be reached; a stand-in takes its place then, and every output says so.
+The paper takes hyperIQA. Its network is that of the package pyiqa, and its weights are a file that the user names.
+Without them a stand-in takes its place, and every output says so.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import logging
-from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vsanimesr.identity import file_digest
+
 from ..advice.softness import edge_width
 from ..data.clips import Frame
 from ..data.uint8 import UINT8_MAX
-from ..errors import DatasetError
-
-_log = logging.getLogger(__name__)
+from ..evaluation.pyiqa_network import load_pyiqa_network
 
 type ScorerName = Literal["hyperiqa", "edges"]
-SCORERS: tuple[ScorerName, ...] = ("hyperiqa", "edges")
 NOTES: dict[ScorerName, str] = {
     "hyperiqa": "Quality is hyperIQA, as in the paper, by pyiqa: 0 to 100.",
     "edges": (
         "Quality is a stand-in for the paper's hyperIQA: 100 over the width of the sharper edges in pixels, less where "
         "a grid of 8 pixels shows. It tells soft and blocky frames from crisp ones, and knows nothing of beauty. Its "
-        "figures cannot be compared with those of hyperIQA. For the paper's: pip install pyiqa."
+        "figures cannot be compared with those of hyperIQA. For the paper's: --hyperiqa FILE."
     ),
 }
 LEAST: dict[ScorerName, float] = {"hyperiqa": 30, "edges": 20}
@@ -44,61 +41,48 @@ class Scorer(Protocol):
     """Measures quality."""
 
     name: ScorerName
+    key: str
+    """Tells its figures from those of others, also from those of other weights."""
 
     def score(self, frame: Frame) -> float | None:
         """Return the quality of a frame, or None if too little is to be seen on it."""
         ...
 
 
-def open_scorer(name: ScorerName | Literal["auto"] = "auto") -> Scorer:
-    """Open a scorer.
-
-    Args:
-        name: `auto` takes hyperIQA if it works here, else the stand-in, and logs why.
-
-    Raises:
-        DatasetError: hyperIQA is asked for and does not work here.
-    """
-    if name == "edges":
-        return EdgeScorer()
-    try:
-        return HyperIQA()
-    except DatasetError as error:
-        if name == "hyperiqa":
-            raise
-        _log.warning("%s. %s", str(error).rpartition(";")[0], NOTES["edges"])
-        return EdgeScorer()
+def open_scorer(weights: Path | None) -> Scorer:
+    """Return hyperIQA with these weights, or the stand-in without any."""
+    return EdgeScorer() if weights is None else HyperIQA(weights)
 
 
 class HyperIQA:
-    """hyperIQA of pyiqa, on a GPU if there is one."""
+    """hyperIQA of pyiqa (Su et al. 2020): the mean of 25 crops, on a GPU if there is one.
+
+    Args:
+        weights: a file as for `load_pyiqa_network`.
+
+    Raises:
+        LossError, MissingDependencyError: as `load_pyiqa_network`.
+    """
 
     name: ScorerName = "hyperiqa"
 
-    def __init__(self) -> None:
-        if importlib.util.find_spec("pyiqa") is None:
-            raise DatasetError("--quality hyperiqa needs the package pyiqa; pip install pyiqa, or use --quality edges")
-        pyiqa: Any = importlib.import_module("pyiqa")
+    def __init__(self, weights: Path) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            self._metric: Callable[[torch.Tensor], torch.Tensor] = pyiqa.create_metric("hyperiqa", device=self._device)
-        except Exception as error:  # of any library that pyiqa loads weights with
-            raise DatasetError(
-                f"--quality hyperiqa: its weights cannot be loaded ({error}); see to the network, or use "
-                "--quality edges"
-            ) from error
+        self._network = load_pyiqa_network("hyperiqa", weights, "--hyperiqa").to(self._device)
+        self.key = f"{self.name} {file_digest(weights)[:16]}"
 
     def score(self, frame: Frame) -> float:
         """Return the quality. pyiqa's values are from 0 to 1."""
         picture = torch.from_numpy(frame.copy()).permute(2, 0, 1)[None].float().to(self._device) / UINT8_MAX
         with torch.inference_mode():
-            return 100 * float(self._metric(picture))
+            return 100 * float(self._network(picture))
 
 
 class EdgeScorer:
     """The stand-in: how narrow edges are, and whether a grid of blocks shows."""
 
     name: ScorerName = "edges"
+    key = "edges"
 
     def score(self, frame: Frame) -> float | None:
         luma = (frame @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.float32)

@@ -59,6 +59,8 @@ class Inputs:
     """Another folder of HQ clips, for the ablation of training sets."""
     steps: int = PAPER_STEPS
     """Steps of each stage of a network."""
+    l1_steps: int | None = None
+    """Steps of the stage by L1, if they are not `steps`: one takes a small part of the time of a step with a GAN."""
     start: str = ""
     """Network that all start from, and that makes pseudo-HQ. If empty, networks are trained in two stages from random
     weights, and that with basic operators makes pseudo-HQ, as in the paper."""
@@ -114,13 +116,11 @@ class Inputs:
         for text in self.assignments:
             if source := GIVEN.get(text.partition("=")[0]):
                 raise SettingError(f"{text} is decided by {source}; leave it out")
-        ema = f"ema={round(min(0.999, max(0.0, 1 - 10 / self.steps)), 4)}"
-        shared = [f"steps={self.steps}", *_records(self.steps), *_schedule(self.steps)]
-        shared += [*([ema] if self.steps <= SHORT_RUN else []), *own]
         final = preset(STAGE, self.preset)
         first = preset(FIRST_STAGE, self.preset).model_copy(update={"degradation": final.degradation})
-        of_first = [text for text in shared if not text.startswith(LOSSES_PREFIX)]
-        return override(first, of_first), configure(final, shared)
+        of_first = [text for text in own if not text.startswith(LOSSES_PREFIX)]
+        of_l1 = _budget(self.steps if self.l1_steps is None else self.l1_steps)
+        return override(first, [*of_l1, *of_first]), configure(final, [*_budget(self.steps), *own])
 
     def _adapt(self, base: VSRConfig, variant: Variant, seed: int, start: str) -> VSRConfig:
         data = self.other if variant.other else self.data
@@ -160,8 +160,10 @@ class Inputs:
         Raises:
             TrainerError: one cannot be used, or the folder has a table of other inputs or settings.
         """
-        if self.steps < 1 or self.count < 1:
-            raise SettingError(f"--steps {self.steps} and --count {self.count} have to be 1 or more")
+        counts = {"--steps": self.steps, "--l1-steps": self.l1_steps, "--count": self.count}
+        for name, value in counts.items():
+            if value is not None and value < 1:
+                raise SettingError(f"{name} {value} has to be 1 or more")
         if self.factor is not None:
             require_factor(self.factor)
         episodes = [require_clip(path, "episode") for path in self.episodes]
@@ -198,6 +200,12 @@ class Inputs:
                 f"{self.folder} has a table of other inputs or settings ({difference}); give what was given before, "
                 "name another folder with -o, or add --renew to train again what differs"
             )
+
+
+def _budget(steps: int) -> list[str]:
+    """Return the settings of a stage of a network that follow from its number of steps."""
+    ema = [f"ema={round(min(0.999, max(0.0, 1 - 10 / steps)), 4)}"] if steps <= SHORT_RUN else []
+    return [f"steps={steps}", *_records(steps), *_schedule(steps), *ema]
 
 
 def _records(steps: int) -> list[str]:

@@ -228,14 +228,15 @@ class Study:
         start = (
             f"All start from {inputs.start}, except the multi-scale ablation"
             if inputs.start
-            else ("Two stages from random weights, as in the paper")
+            else "Two stages from random weights, as in the paper"
         )
+        l1 = "" if inputs.l1_steps is None else f" ({inputs.l1_steps:,} of the one by L1)"
         shared = f", {' '.join(inputs.assignments)}" if inputs.assignments else ""
         done = sum(self._ledger.is_done(job) for job in self.jobs)
         return [
             f"{done} of {count(len(self.jobs), 'job')} are done, for {count(self.seeds, 'seed')}.",
-            f"{start}: {inputs.steps:,} steps of a stage; {inputs.operator_steps:,} of an operator's, and of NN-only. "
-            f"Preset {inputs.preset}{shared}.",
+            f"{start}: {inputs.steps:,} steps of a stage{l1}; {inputs.operator_steps:,} of one of an operator, and of "
+            f"NN-only. Preset {inputs.preset}{shared}.",
             f"Set: {count(len(scoring.clips), 'clip')}, {sum(map(len, scoring.clips))} frames; NIQE, MANIQA and LPIPS "
             f"of one frame in {scoring.work.every}.",
         ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -23,6 +25,7 @@ from trainer.settings import override
 from trainer.vsr.evaluation import measure_frames, upscale_bicubic
 from vsanimesr.network.torch_network import AnimeSR
 
+from ..commands import choose_precision
 from ..fast.judge import upscale
 
 DEGRADATIONS = {
@@ -95,17 +98,29 @@ def _score_clips(
         hq = read_hq(clip, limits)
         sample = sample_degradation(degradation, np.random.default_rng(SeedSequence((11, number))), len(hq))
         lr, _ = degrade(hq, degradation, sample)
-        sr = upscale_bicubic(lr).clamp(0, 1) if network is None else upscale(network, lr)
+        with _bf16():
+            sr = upscale_bicubic(lr).clamp(0, 1) if network is None else upscale(network, lr)
         found = []
         for target in (hq, sharpen_lines(hq)):
             frames = (each.float() / UINT8_MAX for each in torch.split(target, 1))
-            psnr, distance = measure_frames(sr, frames, lpips, 4)
+            psnr, distance = measure_frames(sr.float(), frames, cast(Lpips, partial(_measure_lpips, lpips)), 4)
             assert distance is not None
             found += [psnr, distance]
         upscaler = Bicubic() if network is None else NetworkUpscaler("", network)
-        (own,), _ = look([upscaler], LrClip(clip.name, lr), torch.device("cpu"))
+        with _bf16():
+            (own,), _ = look([upscaler], LrClip(clip.name, lr), torch.device("cpu"))
         found += [own.edge_steepness, own.flat_texture, own.held_flicker]
         yield dict(zip(MEASURES, found, strict=True))
+
+
+def _measure_lpips(lpips: Lpips, sr: Tensor, hq: Tensor) -> Tensor:
+    with _bf16():
+        return cast(Tensor, lpips(*(each.contiguous(memory_format=torch.channels_last) for each in (sr, hq))))
+
+
+def _bf16() -> torch.autocast:
+    """Where the processor has it, networks and LPIPS are computed in bf16, which takes a small part of the time."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=choose_precision() == "bf16")
 
 
 def _mean(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:

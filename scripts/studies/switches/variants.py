@@ -13,7 +13,7 @@ COMMON = (
     *("sampling.frames=7", "sampling.size=160", "sampling.strides=[1,2]", "batch=2"),
     *("records.log=20", "records.preview=0", "records.save=50"),
 )
-STEPS, SEEDS = 400, 3
+STEPS, SEEDS = 800, 3
 QUICK = ("steps=2", "sampling.frames=3", "sampling.size=96", "batch=1", "records.log=1")
 
 HQ, COMPRESSED, CLEANED = "train", "compressed", "cleaned"

@@ -1,25 +1,28 @@
-"""The stand-in tells soft and blocky frames from crisp ones; hyperIQA is taken where it works."""
+"""The stand-in tells soft and blocky frames from crisp ones; hyperIQA has weights from a file; pyiqa is a stand-in."""
 
 from __future__ import annotations
 
-import logging
 import sys
-from importlib.machinery import ModuleSpec
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFilter
+from torch import Tensor, nn
 
 from tests.trainer.dataset.shows import FRAMES, write
+from tests.trainer.stand_ins import install_pyiqa
+from trainer.cli import main
 from trainer.data.clips import Frame
 from trainer.dataset.build import Request, build_set
 from trainer.dataset.candidates import Rules
+from trainer.dataset.manifest import Manifest
 from trainer.dataset.quality import EdgeScorer, open_scorer
 from trainer.errors import DatasetError
+from vsanimesr.errors import MissingDependencyError
 
 
 def draw_shapes(count: int = 60) -> Frame:
@@ -58,48 +61,77 @@ def test_what_shows_nothing_has_no_score() -> None:
     assert EdgeScorer().score(np.full((360, 640, 3), 128, np.uint8)) is None
 
 
-def fake_pyiqa(monkeypatch: pytest.MonkeyPatch, *, works: bool) -> None:
-    module = ModuleType("pyiqa")
-    module.__spec__ = ModuleSpec("pyiqa", None)  # without one, find_spec fails
+class Network(nn.Module):
+    """Scores a picture by its mean, times a weight."""
 
-    def create_metric(name: str, device: torch.device) -> object:
-        assert name == "hyperiqa"
-        if not works:
-            raise OSError("no route to host")
-        return lambda picture: picture.mean()[None]
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
 
-    module.create_metric = create_metric  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pyiqa", module)
+    def forward(self, picture: Tensor) -> Tensor:
+        return self.weight * picture.mean()[None, None]
 
 
-def test_hyper_iqa_is_taken_where_pyiqa_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    fake_pyiqa(monkeypatch, works=True)
-    frame = np.full((30, 40, 3), 51, np.uint8)
-
-    assert open_scorer().name == "hyperiqa"
-    assert open_scorer().score(frame) == pytest.approx(20)
-    video = write(tmp_path / "a.mkv", [(1, FRAMES)])
-    manifest = build_set(Request([video], tmp_path / "avc", Rules(frames=FRAMES), jobs=1))
-    assert manifest.scorer == "hyperiqa"
-    assert "hyperIQA, as in the paper" in manifest.quality_note
-    assert manifest.rules["least_quality"] == 30
+def save(file: Path, weight: float) -> Path:
+    torch.save({"params": {"weight": torch.tensor([weight])}}, file)
+    return file
 
 
-def test_without_its_weights_the_stand_in_is_taken_and_said(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.fixture
+def pyiqa(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What pyiqa and timm were asked for."""
+    return install_pyiqa(monkeypatch, Network)
+
+
+def test_hyper_iqa_is_measured_with_the_weights_of_a_file(
+    tmp_path: Path, pyiqa: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake_pyiqa(monkeypatch, works=False)
-    caplog.set_level(logging.INFO)
+    scorer = open_scorer(save(tmp_path / "koniq.pth", 2))
 
-    assert open_scorer().name == "edges"
-    assert "no route to host" in caplog.text
-    assert "stand-in" in caplog.text
-    with pytest.raises(DatasetError, match="weights cannot be loaded"):
-        open_scorer("hyperiqa")
+    assert scorer.score(np.full((30, 40, 3), 51, np.uint8)) == pytest.approx(40)
+    assert (pyiqa["name"], pyiqa["pretrained"], pyiqa["part"]) == ("hyperiqa", False, ("vit", False))
+    assert capsys.readouterr().out == ""  # nothing is fetched, and stdout is the video's
 
 
-def test_without_pyiqa_hyper_iqa_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+def test_a_set_says_what_measured_its_quality_and_measures_anew_with_other_weights(
+    tmp_path: Path, pyiqa: dict[str, Any]
+) -> None:
+    video = write(tmp_path / "a.mkv", [(1, FRAMES)])
 
-    with pytest.raises(DatasetError, match="pip install pyiqa"):
-        open_scorer("hyperiqa")
+    def build(weight: float | None, *videos: Path) -> Manifest:
+        weights = None if weight is None else save(tmp_path / "koniq.pth", weight)
+        request = Request(videos or [video], tmp_path / "avc", Rules(frames=FRAMES), hyperiqa=weights, jobs=1)
+        return build_set(request)
+
+    first, second, third = build(1), build(1.5), build(None)
+
+    assert first.scorer.startswith("hyperiqa ")
+    assert "hyperIQA, as in the paper" in first.quality_note
+    assert first.rules["least_quality"] == 30
+    assert first.scorer != second.scorer
+    # the manifest rounds to 4 digits
+    assert second.clips[0].quality == pytest.approx(1.5 * first.clips[0].quality, abs=1e-3)
+    assert third.scorer == "edges"
+    with pytest.raises(DatasetError, match=r"quality is by edges.* hyperiqa .*a\.mkv"):
+        build(1, write(tmp_path / "b.mkv", [(2, FRAMES)]))
+
+
+def test_weights_that_do_not_fit_are_refused_before_anything_is_measured(
+    tmp_path: Path, pyiqa: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = write(tmp_path / "a.mkv", [(1, FRAMES)])
+    torch.save({"other": torch.ones(1)}, tmp_path / "other.pth")
+    torch.save(Network(), tmp_path / "program.pth")
+
+    for name, message in (("other", "holds no weights of hyperiqa"), ("program", "cannot be read"), ("no", "no.pth")):
+        command = ["dataset", "build", str(video), "-o", str(tmp_path / "avc"), "--hyperiqa"]
+        assert main([*command, str(tmp_path / f"{name}.pth")]) == 1
+        assert message in capsys.readouterr().err
+    assert not list((tmp_path / "avc").rglob("*.npz"))
+
+
+def test_without_pyiqa_hyper_iqa_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyiqa", None)
+
+    with pytest.raises(MissingDependencyError, match=r"--hyperiqa needs .*pip install pyiqa"):
+        open_scorer(save(tmp_path / "koniq.pth", 1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from tests.trainer.stand_ins import install_pyiqa
 from trainer.errors import LossError
 from trainer.evaluation.maniqa import CROPS, SIDE, Maniqa, choose_crops
 from vsanimesr.errors import MissingDependencyError
@@ -34,23 +34,8 @@ class Network(nn.Module):
 
 @pytest.fixture
 def pyiqa(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Stand-ins for pyiqa and timm; what they were asked for."""
-    asked: dict[str, Any] = {}
-    timm, package = ModuleType("timm"), ModuleType("pyiqa")
-
-    def create_model(name: str, *, pretrained: bool) -> None:
-        asked["part"] = name, pretrained
-
-    def create_metric(name: str, **options: Any) -> SimpleNamespace:
-        print("Loading pretrained model")
-        timm.create_model("vit", pretrained=True)
-        asked.update(options, name=name)
-        return SimpleNamespace(net=Network())
-
-    vars(timm)["create_model"], vars(package)["create_metric"] = create_model, create_metric
-    monkeypatch.setitem(sys.modules, "timm", timm)
-    monkeypatch.setitem(sys.modules, "pyiqa", package)
-    return asked
+    """What pyiqa and timm were asked for."""
+    return install_pyiqa(monkeypatch, Network)
 
 
 def save(folder: Path, state: object) -> Path:

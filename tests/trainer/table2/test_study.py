@@ -233,10 +233,29 @@ def test_a_small_budget_has_the_settings_of_short_runs_and_the_papers_has_the_pa
     assert last(600, "ema=0.5", "lbo.steps=7")[1].steps == 7
 
 
+def test_the_stage_by_l1_may_have_steps_of_its_own(inputs: Path, tmp_path: Path) -> None:
+    def stages(l1_steps: int | None = None) -> list[Any]:
+        made = Inputs([inputs / "old1"], inputs / "hq", tmp_path, steps=600, l1_steps=l1_steps)
+        assert made.operator_settings("lbo-gan", 0).steps == 200
+        return [settings for settings, _ in made.stages(Variant("basic"), 0)]
+
+    (same, _), (l1, final) = stages(), stages(l1_steps=30_000)
+    assert (same.steps, l1.steps, final.steps) == (600, 30_000, 600)
+    assert (same.optimiser.schedule, l1.optimiser.schedule, final.optimiser.schedule) == (
+        "cosine",
+        "constant",
+        "cosine",
+    )
+    assert (l1.ema, l1.records.save) == (0.999, 3000)
+    assert final.ema < 0.99
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (["--steps", "0"], "--steps 0"),
+        (["--l1-steps", "0"], "--l1-steps 0"),
+        (["--count", "0"], "--count 0"),
         (["--seeds", "0"], "--seeds 0"),
         (["--minutes", "0"], "--minutes 0"),
         (["--frames", "0"], "--frames 0"),

@@ -1,0 +1,58 @@
+"""The command that the study runs, its episodes and its set. Nothing is trained."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scripts.studies import table2
+from trainer.cli.table2 import add_arguments
+from trainer.data.clips import find_clips
+from trainer.table2.inputs import Inputs
+
+FRAMES = 6
+
+
+def draw(folder: Path, seed: int) -> None:
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(seed)
+    for number in range(FRAMES):
+        picture = Image.fromarray(random.integers(0, 256, (9, 16, 3), np.uint8)).resize((640, 360))
+        picture.save(folder / f"{number:08}.png")
+
+
+def test_the_command_trains_on_episodes_and_scores_what_is_held_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(table2, "train", lambda *arguments: calls.append(arguments))
+    drawn = ("train/green-1", *(f"{kind}/{show}-{n}" for n, kind in enumerate(("hidden-episodes", "hidden-scenes"), 1)
+                                for show in ("island", "line", "garden")))  # fmt: skip
+    for seed, name in enumerate(drawn):
+        draw(tmp_path / "drawn" / name, seed)
+    draw(tmp_path / table2.OTHER / "art-1", 99)
+
+    for _ in range(2):  # the second time, nothing is written
+        assert table2.main(["--data", str(tmp_path), "-o", str(tmp_path / "out"), "--minutes", "30"]) == 0
+
+    assert calls[0] == calls[1]
+    (name, *arguments) = calls[0]
+    assert name == "table2"
+    parser = ArgumentParser()
+    add_arguments(parser)
+    args, assignments = parser.parse_known_args(arguments)
+    assert (args.minutes, args.dry_run) == (30, False)
+    inputs = Inputs(
+        args.episodes, args.data, args.folder, args.other, args.steps, args.l1_steps, assignments=assignments
+    )
+    inputs.check(as_is=False)
+    assert len(inputs.rows.variants) == 8
+    lq, hq = (find_clips(args.scored / kind) for kind in ("lq", "hq"))
+    assert [clip.name for clip in lq] == [clip.name for clip in hq] == ["garden-2", "island-2", "line-2"]
+    assert {clip.check() for clip in lq} == {(192, 108)}
+    assert {clip.check() for clip in hq} == {(768, 432)}
+    assert not {clip.digest() for clip in hq} & {clip.digest() for clip in find_clips(args.data)}
