@@ -62,7 +62,7 @@ TRAINER = {
     "trainer.baselines": "errors",
     "trainer.lbo": "core data degradation degradation.learned errors losses origin previews settings vsr",
     "trainer.lbo.picker": "errors lbo",
-    "trainer.dataset": "advice data errors lbo origin vsr",
+    "trainer.dataset": "advice data errors lbo losses origin vsr",
     "trainer.distil": "core data degradation errors losses origin vsr",
     "trainer.bench": "core data degradation degradation.learned lbo losses losses.vgg settings vsr",
     "trainer.evaluation": "data degradation errors losses losses.vgg origin previews vsr",

@@ -18,7 +18,7 @@ from vsanimesr.identity import file_digest
 from ..advice.softness import edge_width
 from ..data.clips import Frame
 from ..data.uint8 import UINT8_MAX
-from ..evaluation.pyiqa_network import load_pyiqa_network
+from ..losses.pyiqa_network import load_pyiqa_network
 
 type ScorerName = Literal["hyperiqa", "edges"]
 NOTES: dict[ScorerName, str] = {

@@ -3,8 +3,7 @@
     upscaler    what maps LR frames to SR frames: bicubic, our networks; baselines are others
     models      the rows of the tables: upscalers, folders of results, HQ
     sets        the clips, with HQ that is degraded once, or without
-    measures    the columns, and the measures of single frames; niqe, dists, maniqa: those that no package computes;
-                pyiqa_network: networks whose weights the user names
+    measures    the columns, and the measures of single frames; niqe, dists, maniqa: those that no package computes
     temporal    the measures of frames in order
     run         measures what has not been measured yet, and keeps it; times upscalers
     statistics  means over clips, intervals, paired differences

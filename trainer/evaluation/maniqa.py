@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from vsanimesr.identity import file_digest
 
-from .pyiqa_network import load_pyiqa_network
+from ..losses.pyiqa_network import load_pyiqa_network
 
 SIDE, CROPS = 224, 20
 NETWORK = "maniqa-pipal"
