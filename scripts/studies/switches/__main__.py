@@ -25,6 +25,7 @@ from pathlib import Path
 from subprocess import CalledProcessError
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scripts.benchmarks.table import Table
 from trainer.core.checkpoints import has_ended
@@ -35,6 +36,7 @@ from trainer.errors import TrainerError
 from trainer.losses.metrics import Lpips
 from trainer.losses.vgg.lpips_vgg16 import read_lpips_vgg16
 from trainer.table2.ledger import Job, Ledger, digest_code, work_off
+from trainer.table2.orders import estimate
 from trainer.vsr.weights import load_network
 from vsanimesr.files import write_atomic
 
@@ -181,30 +183,39 @@ def format_tables(found: dict[str, list[Scores]]) -> list[Table]:
     """Return a table of means, and one of differences to the partner without the switch, for each degradation."""
     tables = []
     partners = {each.name: each.partner for each in VARIANTS if each.partner}
+    known = {name: rows for name, rows in found.items() if rows}
     for kind in DEGRADATIONS:
-        own = {name: [each[kind] for each in rows] for name, rows in found.items() if rows}
-        rows = [(name, str(len(each)), *_cells(each, "")) for name, each in own.items()]
-        tables.append(Table(f"Degraded {kind}: means over clips and seeds", ("network", "seeds", *MEASURES), rows))
+        values = {
+            name: {measure: np.array([each[kind][measure] for each in rows]) for measure in MEASURES}
+            for name, rows in known.items()
+        }
+        means = [
+            (name, str(len(known[name])), *(f"{np.nanmean(own[each]):.{_digits(each)}f}" for each in MEASURES))
+            for name, own in values.items()
+        ]
+        tables.append(Table(f"Degraded {kind}: means over clips and seeds", ("network", "seeds", *MEASURES), means))
         rows = []
         for name, partner in partners.items():
-            if name in own and partner in own:
-                pairs = [
-                    {measure: one[measure] - other[measure] for measure in MEASURES}
-                    for one, other in zip(own[name], own[partner], strict=False)
-                ]
-                rows.append((f"{name} - {partner}", str(len(pairs)), *_cells(pairs, "+")))
-        note = "The mean over seeds, each with its own seed's partner, and the largest distance of one from it."
+            if seeds := min(len(known.get(name, ())), len(known.get(partner, ()))):
+                changes = [values[name][each][:seeds] - values[partner][each][:seeds] for each in MEASURES]
+                cells = [_change(change, _digits(each)) for change, each in zip(changes, MEASURES, strict=True)]
+                rows.append((f"{name} - {partner}", str(seeds), *cells))
+        note = (
+            "Each seed against its partner's, with the 95 % interval over seeds and clips (trainer/table2/orders.py). "
+            "Bold: it leaves out 0."
+        )
         tables.append(Table(f"Degraded {kind}: a switch on against off", ("", "seeds", *MEASURES), rows, note))
     return tables
 
 
-def _cells(rows: Sequence[dict[str, float]], sign: str) -> Iterator[str]:
-    for measure in MEASURES:
-        digits = 4 if "LPIPS" in measure else 2
-        values = [row[measure] for row in rows]
-        mean = float(np.mean(values))
-        spread = max(abs(each - mean) for each in values)
-        yield f"{mean:{sign}.{digits}f}" + (f" ±{spread:.{digits}f}" if len(values) > 1 else "")
+def _digits(measure: str) -> int:
+    return 4 if "LPIPS" in measure else 2
+
+
+def _change(change: NDArray[np.float64], digits: int) -> str:
+    found = estimate(change[:, ~np.isnan(change).any(0)])  # (seeds, clips)
+    text = f"{found.mean:+.{digits}f} ({found.low:+.{digits}f} to {found.high:+.{digits}f})"
+    return text if found.low <= 0 <= found.high else f"**{text}**"
 
 
 def _say(text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -37,8 +37,8 @@ MEASURES = ("PSNR-Y", "LPIPS", "PSNR-Y to lines", "LPIPS to lines", "edges", "te
 SIDE = 16
 """Sides of HQ are cropped to a multiple of this."""
 
-type Scores = dict[str, dict[str, float]]
-"""Means over all clips by degradation and measure."""
+type Scores = dict[str, dict[str, list[float]]]
+"""Those of each clip by degradation and measure; NaN where a clip has none."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,11 @@ def read_hq(clip: Clip, limits: Limits) -> Tensor:
 
 def score(network: AnimeSR | None, clips: Sequence[Clip], limits: Limits, lpips: Lpips) -> Scores:
     """Score a network; None for bicubic."""
-    return {kind: _mean(_score_clips(network, kind, clips[: limits.clips], limits, lpips)) for kind in DEGRADATIONS}
+    found: Scores = {}
+    for kind in DEGRADATIONS:
+        rows = list(_score_clips(network, kind, clips[: limits.clips], limits, lpips))
+        found[kind] = {measure: [row[measure] for row in rows] for measure in MEASURES}
+    return found
 
 
 def _score_clips(
@@ -121,9 +125,3 @@ def _measure_lpips(lpips: Lpips, sr: Tensor, hq: Tensor) -> Tensor:
 def _bf16() -> torch.autocast:
     """Where the processor has it, networks and LPIPS are computed in bf16, which takes a small part of the time."""
     return torch.autocast("cpu", torch.bfloat16, enabled=choose_precision() == "bf16")
-
-
-def _mean(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Return the mean of each measure over the clips that have it."""
-    found = list(rows)
-    return {measure: float(np.nanmean([row[measure] for row in found])) for measure in MEASURES}

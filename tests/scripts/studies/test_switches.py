@@ -52,8 +52,8 @@ def test_scores_are_to_hq_to_sharpened_hq_and_without_reference(clips: Path) -> 
     assert found.keys() == bicubic.keys() == DEGRADATIONS.keys()
     for kind, own in found.items():
         assert list(own) == list(MEASURES)
-        assert all(value == value for value in own.values())
-        assert own["PSNR-Y"] > own["PSNR-Y to lines"]
+        assert all(len(values) == 2 and values == values for values in own.values())
+        assert all(hq > lines for hq, lines in zip(own["PSNR-Y"], own["PSNR-Y to lines"], strict=True))
         assert all(own[measure] != bicubic[kind][measure] for measure in MEASURES)
     assert found["as video"] != found["frames coded alone"]
 
@@ -74,15 +74,25 @@ def test_compressed_clips_are_parts_that_can_be_cleaned(clips: Path, monkeypatch
 
 
 def test_tables_show_means_and_the_difference_of_each_seed_to_its_partner() -> None:
-    def rows(*values: float) -> list[Scores]:
-        return [{kind: dict.fromkeys(MEASURES, value) for kind in DEGRADATIONS} for value in values]
+    def rows(*seeds: tuple[float, float]) -> list[Scores]:
+        return [{kind: {each: list(clips) for each in MEASURES} for kind in DEGRADATIONS} for clips in seeds]
 
-    tables = switches.format_tables({"bicubic": rows(20), "plain": rows(21, 24), "lines": rows(22, 27)})
+    found = {
+        "bicubic": rows((20, 20)),
+        "plain": rows((20, 22), (23, 25)),
+        "lines": rows((22, 24), (25, 27)),
+        "intra": rows((21, float("nan")), (23, float("nan"))),
+        "compressed": rows((1, 2)),
+        "cleaned": [],
+    }
+    tables = switches.format_tables(found)
 
     assert len(tables) == 2 * len(DEGRADATIONS)
     means, changes = ({row[0]: row[1:] for row in table.rows} for table in tables[:2])
-    assert means["plain"][:2] == ("2", "22.50 ±1.50")
-    assert means["bicubic"][:2] == ("1", "20.00")
-    assert changes == {"lines - plain": ("2", *(changes["lines - plain"][1:]))}
-    assert changes["lines - plain"][1] == "+2.00 ±1.00"
+    assert means["plain"][:2] == ("2", "22.50")
+    assert means["intra"][:2] == ("2", "22.00")  # of the clip that has a value
+    assert means["bicubic"][:3] == ("1", "20.00", "20.0000")
+    assert changes["lines - plain"][:2] == ("2", "**+2.00 (+2.00 to +2.00)**")
+    assert changes["intra - plain"][1].startswith("+0.50 (-5.85 to +6.85")  # two seeds: 12.71 deviations of the mean
+    assert set(changes) == {"lines - plain", "intra - plain"}
     assert SEEDS >= 2
