@@ -10,7 +10,7 @@ same clips that were compressed as HQ from the web is, and cleaned by `dataset c
 All are scored on held-out clips, degraded as in the paper with its codec, and with frames that are coded alone: to HQ,
 to HQ with sharpened lines, and without reference. A network that learned sharpened lines is farther from HQ by
 construction. Runs resume, and finished ones are kept; with --budget none is begun that would take longer. Writes
-results.md into the folder.
+results.md and clips.jpg into the folder.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from vsanimesr.files import write_atomic
 
 from .. import commands
 from . import scores, variants
+from .pictures import draw_clips
 from .scores import DEGRADATIONS, MEASURES, Limits, Scores, read_hq, score
 from .variants import CLEANED, COMMON, COMPRESSED, CRF, HQ, SEEDS, START, STEPS, VARIANTS, Variant
 
@@ -149,8 +150,13 @@ class Study:
         write_atomic(result, json.dumps(found, indent=1).encode())
 
     def report(self) -> None:
-        """Write the tables of what is scored."""
+        """Write the tables of what is scored, and when the first seed has finished a page of pictures."""
         commands.report(format_tables(self.read_scores()), self.out / "results.md")
+        runs = {each.name: self._run(each, 0) for each in VARIANTS}
+        if all(map(has_ended, runs.values())):
+            networks = {START: load_network(START), **{name: load_network(str(run)) for name, run in runs.items()}}
+            page = draw_clips(networks, find_clips(self.clips / "held-out"), self.limits)
+            page.save(self.out / "clips.jpg", quality=95)
 
     def read_scores(self) -> dict[str, list[Scores]]:
         """Return the scores of each network, one for each seed that is scored."""

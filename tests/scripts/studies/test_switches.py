@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from scripts.studies.switches import __main__ as switches
+from scripts.studies.switches.pictures import draw_clips
 from scripts.studies.switches.scores import DEGRADATIONS, MEASURES, Limits, Scores, read_hq, score
 from scripts.studies.switches.variants import SEEDS, STEPS, VARIANTS, Variant
 from tests.scripts.studies.measures import MeanDifference
 from trainer.data.clips import find_clips
 from trainer.data.toy_clips import write_toy_clips
 from trainer.dataset.clean import clean_set
+from trainer.previews import SIDE
 from trainer.settings import override
 from trainer.vsr.config import preset
 from vsanimesr.network.torch_network import AnimeSR
@@ -56,6 +59,18 @@ def test_scores_are_to_hq_to_sharpened_hq_and_without_reference(clips: Path) -> 
         assert all(hq > lines for hq, lines in zip(own["PSNR-Y"], own["PSNR-Y to lines"], strict=True))
         assert all(own[measure] != bicubic[kind][measure] for measure in MEASURES)
     assert found["as video"] != found["frames coded alone"]
+
+
+def test_the_page_has_a_row_for_each_clip(clips: Path) -> None:
+    network = AnimeSR(features=4, blocks=(2, 1, 1)).eval()
+    held_out = find_clips(clips / "held-out")[:2]
+
+    page = draw_clips({"one": network, "two": network}, held_out, Limits(2, 3, 128, 128))
+
+    width, height = page.size
+    cells = 5  # bicubic, two networks, HQ, sharpened HQ
+    assert (width // SIDE, height // SIDE) == (cells, 2)
+    assert np.asarray(page)[:, -SIDE:].std() > 10
 
 
 def test_compressed_clips_are_parts_that_can_be_cleaned(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
