@@ -156,7 +156,7 @@ class Study:
         if all(map(has_ended, runs.values())):
             networks = {START: load_network(START), **{name: load_network(str(run)) for name, run in runs.items()}}
             page = draw_clips(networks, find_clips(self.clips / "held-out"), self.limits)
-            page.save(self.out / "clips.jpg", quality=95)
+            page.save(self.out / "clips.jpg", quality=85)
 
     def read_scores(self) -> dict[str, list[Scores]]:
         """Return the scores of each network, one for each seed that is scored."""
