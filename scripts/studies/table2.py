@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from scripts import fetch_data
 from trainer.errors import TrainerError
@@ -46,22 +47,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="list the jobs and their times, and train nothing")
     options = parser.parse_args(arguments)
     data = Data(options.data / "drawn", options.out / "data")
-    try:
-        data.write(FAULTS)
-    except TrainerError as error:
-        print(error, file=sys.stderr)
-        return 1
-    scored = options.out / "set"
-    write_set(data, scored)
+    scored = data.folder / "set"  # what data was made of is checked, and so this is too
     precision = f"precision={choose_precision()}"
     more = ["--dry-run"] if options.dry_run else []
-    more += ["--minutes", str(options.minutes)] if options.minutes else []
-    train(
+    more += ["--minutes", str(options.minutes)] if options.minutes is not None else []
+    command = (
         *("table2", *(str(data.episode(fault)) for fault in FAULTS), "-o", str(options.out / "results")),
         *("--data", str(data.hq), "--other", str(options.data / OTHER), "--scored", str(scored)),
         *("--l1-steps", str(L1_STEPS), "--steps", str(STEPS), "--seeds", str(SEEDS), "--every", str(EVERY), *more),
         *(*NETWORK, precision, *(f"lbo.{text}" for text in (*OPERATOR, precision))),
     )
+    try:
+        data.write(FAULTS)
+        write_set(data, scored)
+        train(*command)
+    except (TrainerError, CalledProcessError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -21,6 +21,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
+from itertools import takewhile
 from pathlib import Path
 from subprocess import CalledProcessError
 
@@ -159,11 +160,13 @@ class Study:
             page.save(self.out / "clips.jpg", quality=85)
 
     def read_scores(self) -> dict[str, list[Scores]]:
-        """Return the scores of each network, one for each seed that is scored."""
+        """Return the scores of each network, one for each seed from 0 on, until one is missing: seeds are compared."""
         names = {"bicubic": ["bicubic"], START: [START]}
         names |= {each.name: [self._run(each, seed).name for seed in self.seeds] for each in VARIANTS}
         files = {name: [self.out / "scores" / f"{run}.json" for run in runs] for name, runs in names.items()}
-        return {name: [json.loads(each.read_text()) for each in own if each.is_file()] for name, own in files.items()}
+        return {
+            name: [json.loads(each.read_text()) for each in takewhile(Path.is_file, own)] for name, own in files.items()
+        }
 
 
 def compress(train: Path, to: Path, limits: Limits) -> None:
@@ -203,8 +206,8 @@ def format_tables(found: dict[str, list[Scores]]) -> list[Table]:
         rows = []
         for name, partner in partners.items():
             if seeds := min(len(known.get(name, ())), len(known.get(partner, ()))):
-                changes = [values[name][each][:seeds] - values[partner][each][:seeds] for each in MEASURES]
-                cells = [_change(change, _digits(each)) for change, each in zip(changes, MEASURES, strict=True)]
+                on, off = values[name], values[partner]
+                cells = [_change(on[each][:seeds] - off[each][:seeds], _digits(each)) for each in MEASURES]
                 rows.append((f"{name} - {partner}", str(seeds), *cells))
         note = (
             "Each seed against its partner's, with the 95 % interval over seeds and clips (trainer/table2/orders.py). "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,8 @@ def test_scores_are_to_hq_to_sharpened_hq_and_without_reference(clips: Path) -> 
     assert found.keys() == bicubic.keys() == DEGRADATIONS.keys()
     for kind, own in found.items():
         assert list(own) == list(MEASURES)
-        assert all(len(values) == 2 and values == values for values in own.values())
+        assert all(len(values) == 2 for values in own.values())
+        assert all(value == value for values in own.values() for value in values)
         assert all(hq > lines for hq, lines in zip(own["PSNR-Y"], own["PSNR-Y to lines"], strict=True))
         assert all(own[measure] != bicubic[kind][measure] for measure in MEASURES)
     assert found["as video"] != found["frames coded alone"]
@@ -86,6 +88,18 @@ def test_compressed_clips_are_parts_that_can_be_cleaned(clips: Path, monkeypatch
         frames = torch.stack([torch.tensor(frame) for frame in made.read(range(len(made)))]).float()
         assert part.shape == frames.shape == (3, 64, 96, 3)
         assert 0.2 < (part - frames).abs().mean() < 15
+
+
+def test_scores_after_a_missing_seed_are_left_out(clips: Path) -> None:
+    study = switches.Study(clips, clips / "out", quick=False)
+    (clips / "out" / "scores").mkdir(parents=True)
+    for name in ("plain-0", "plain-2", "lines-0", "lines-1", "lines-2"):
+        (clips / "out" / "scores" / f"{name}.json").write_text(f'"{name}"')
+
+    found: dict[str, Any] = dict(study.read_scores())
+
+    assert (found["plain"], found["lines"]) == (["plain-0"], ["lines-0", "lines-1", "lines-2"])
+    assert found["bicubic"] == []
 
 
 def test_tables_show_means_and_the_difference_of_each_seed_to_its_partner() -> None:

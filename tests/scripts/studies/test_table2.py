@@ -38,8 +38,10 @@ def test_the_command_trains_on_episodes_and_scores_what_is_held_out(
 
     for _ in range(2):  # the second time, nothing is written
         assert table2.main(["--data", str(tmp_path), "-o", str(tmp_path / "out"), "--minutes", "30"]) == 0
+    assert table2.main(["--data", str(tmp_path), "-o", str(tmp_path / "out"), "--minutes", "0"]) == 0
 
     assert calls[0] == calls[1]
+    assert "--minutes 0.0" in " ".join(calls[2])  # which the trainer refuses
     (name, *arguments) = calls[0]
     assert name == "table2"
     parser = ArgumentParser()
