@@ -15,8 +15,8 @@ from ..errors import SettingError
 from ..lbo.config import STAGES as OPERATOR_STAGES
 from ..lbo.config import OperatorConfig
 from ..lbo.rescaling import require_factor
-from ..losses.vgg.weights import read_vgg
-from ..origin import Origin, differences, digest_texts, read_origin, settings_origin
+from ..losses.vgg.weights import SOURCES, read_vgg, resolve_vgg
+from ..origin import Origin, differences, digest_tensors, digest_texts, read_origin, settings_origin
 from ..recipe import (
     FIRST_STAGE,
     LOSSES_PREFIX,
@@ -43,6 +43,7 @@ GIVEN = {
     **{"lbo_pool": "the episodes", "network.multi_scale": "nothing: it is one of the rows"},
 }
 """Settings that arguments decide."""
+VGG = "losses.perceptual.weights"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,19 @@ class Inputs:
             perceptual, gan = loss_weights(steps)
             texts += [f"losses.perceptual.weight={perceptual}", f"losses.gan={gan}"]
         own = [text.removeprefix(OPERATOR_PREFIX) for text in self.assignments if text.startswith(OPERATOR_PREFIX)]
-        return operator_config(self.preset, self._base[1].degradation.down.modes, [*texts, *own], stage)
+        settings = operator_config(self.preset, self._base[1].degradation.down.modes, [*texts, *own], stage)
+        return settings if settings.losses.perceptual.weights != "auto" else override(settings, [f"{VGG}={self.vgg}"])
+
+    @property
+    def vgg(self) -> str:
+        """Weights of the perceptual loss, except of operators that are given others. Never `auto`: a server that comes
+        back within the hours of the table would make its networks ones that cannot be compared."""
+        return self._base[1].losses.perceptual.weights
+
+    def _resolve_vgg(self, weights: str) -> str:
+        """Return what `auto` was when the table was begun, else what it is now."""
+        before = "" if self.renew else read_origin(self.folder).get(VGG, "")
+        return resolve_vgg(before if weights == "auto" and before in SOURCES else weights)
 
     @cached_property
     def _base(self) -> tuple[VSRConfig, VSRConfig]:
@@ -120,7 +133,9 @@ class Inputs:
         first = preset(FIRST_STAGE, self.preset).model_copy(update={"degradation": final.degradation})
         of_first = [text for text in own if not text.startswith(LOSSES_PREFIX)]
         of_l1 = _budget(self.steps if self.l1_steps is None else self.l1_steps)
-        return override(first, [*of_l1, *of_first]), configure(final, [*_budget(self.steps), *own])
+        final = configure(final, [*_budget(self.steps), *own])
+        vgg = self._resolve_vgg(final.losses.perceptual.weights)
+        return override(first, [*of_l1, *of_first]), override(final, [f"{VGG}={vgg}"])
 
     def _adapt(self, base: VSRConfig, variant: Variant, seed: int, start: str) -> VSRConfig:
         data = self.other if variant.other else self.data
@@ -139,11 +154,14 @@ class Inputs:
         """
         first, final = self._base
         sets = {"data": self.data, **({"other": self.other} if self.other else {})}
-        operators = [settings_origin(self.operator_settings(stage, 0)) for stage in OPERATOR_STAGES]
+        of_operators = [self.operator_settings(stage, 0) for stage in OPERATOR_STAGES]
+        operators = [settings_origin(each) for each in of_operators]
+        vggs = dict.fromkeys([self.vgg, *(each.losses.perceptual.weights for each in of_operators)])
         return {
             **{name: digest_texts(clip.digest() for clip in find_clips(folder)) for name, folder in sets.items()},
             **{f"episode {n}": require_clip(path, "episode").digest() for n, path in enumerate(self.episodes, 1)},
             "start": describe_start(self.start),
+            "VGG": digest_texts(digest_tensors(read_vgg(each).tensors) for each in vggs),
             "count": str(self.count),
             "factor": str(self.factor or "suggested"),
             **settings_origin(final, {"records", "workers", "memory"}),
@@ -180,7 +198,6 @@ class Inputs:
         for episode in episodes:
             check_sizes(episode, self.factor, operators)
         require_sizes(sets[0], episodes)
-        read_vgg("auto")  # for NN-only
         for variant in self.rows.variants:
             if variant.operators not in ((), (1,)):
                 continue  # as with the first operator

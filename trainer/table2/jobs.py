@@ -57,13 +57,15 @@ def nn_only_degradation(
     bf16: bool,
     estimate: float,
     made_of: Sequence[str],
+    vgg: str = "auto",
 ) -> Job:
     """Return the training of NN-only.
 
     Args:
         hq: folder of HQ clips.
         file: of the network.
-        made_of: texts that tell the clips and episodes from others.
+        made_of: texts that tell the clips, the episodes and the weights of VGG from others.
+        vgg: as for `train_or_load`.
     """
     texts = (*made_of, str(steps), str(seed), str(bf16))
 
@@ -71,6 +73,6 @@ def nn_only_degradation(
         file.unlink(missing_ok=True)  # what is there is of something else
         file.parent.mkdir(parents=True, exist_ok=True)
         load = partial(UnpairedPictures.load, hq, episodes)
-        train_or_load(load, file, steps, seed=seed, bf16=bf16, made_of=" ".join(texts))
+        train_or_load(load, file, steps, seed=seed, bf16=bf16, vgg=vgg, made_of=" ".join(texts))
 
     return Job(name, estimate, texts, (), file, run)

@@ -132,6 +132,7 @@ def train_or_load(
     *,
     seed: int = 0,
     bf16: bool = True,
+    vgg: str = "auto",
     made_of: str = "",
 ) -> NNOnly:
     """Load the network from `file`, or train and save it if there is no file. A training that was stopped goes on from
@@ -140,7 +141,8 @@ def train_or_load(
     Args:
         load_pictures: is called if the network is trained.
         bf16: compute in bfloat16, which is slow on processors without it.
-        made_of: text that tells the pictures from others.
+        vgg: weights of the perceptual loss, as for `read_vgg`.
+        made_of: text that tells the pictures and these weights from others.
 
     Raises:
         TrainerError: pictures or weights cannot be read.
@@ -148,7 +150,7 @@ def train_or_load(
     if not file.is_file():
         torch.manual_seed(seed)
         network = NNOnly()
-        _Training(network, load_pictures, bf16).run(steps, seed, file.with_suffix(""), f"{seed} {bf16} {made_of}")
+        _Training(network, load_pictures, vgg, bf16).run(steps, seed, file.with_suffix(""), f"{seed} {bf16} {made_of}")
         write_atomic(file, save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
     return load_nn_only(file)
 
@@ -163,7 +165,7 @@ def load_nn_only(file: Path) -> NNOnly:
 class _Training:
     """Trains the network against its discriminator. It leaves the network on the CPU."""
 
-    def __init__(self, network: NNOnly, load_pictures: Callable[[], UnpairedPictures], bf16: bool) -> None:
+    def __init__(self, network: NNOnly, load_pictures: Callable[[], UnpairedPictures], vgg: str, bf16: bool) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._network = network.to(self._device).to(memory_format=torch.channels_last)
         discriminator = MultiScaleDiscriminator(layers=(2,)).to(self._device)
@@ -172,13 +174,14 @@ class _Training:
             torch.optim.Adam(module.parameters(), RATE, betas=(0.5, 0.99)) for module in (network, discriminator)
         ]
         self._load_pictures = load_pictures
+        self._vgg = vgg
         self._bf16 = bf16
 
     def run(self, steps: int, seed: int, folder: Path, made_of: str) -> None:
         """Train until the last step. Checkpoints are of the same run if they are made of the same."""
         begun = self._resume(folder, made_of)
         if begun < steps:
-            pictures, perceptual = self._load_pictures(), PerceptualLoss(Perceptual(weight=1.0), read_vgg("auto"))
+            pictures, perceptual = self._load_pictures(), PerceptualLoss(Perceptual(weight=1.0), read_vgg(self._vgg))
             perceptual.to(self._device)
         for step in range(begun + 1, steps + 1):
             clean, real = pictures.sample(np.random.default_rng((seed, step)))

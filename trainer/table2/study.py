@@ -118,7 +118,7 @@ class Study:
         if nn_only:
             yield self._nn_only(nn_only, seed, stages[-1][0])
         for number, (settings, folder) in enumerate(stages):
-            made_of = (data, self.inputs.origin["start"], *_texts(settings))
+            made_of = (data, self.inputs.origin["start"], self.inputs.origin["VGG"], *_texts(settings))
             before = [stages[number - 1][1]] if number else []
             yield training(
                 f"{folder.name} training",
@@ -144,7 +144,8 @@ class Study:
             seed=seed,
             bf16=settings.precision == "bf16",
             estimate=steps * NN_ONLY_STEP,
-            made_of=(FORMAT, origin["data"], *self._episodes),
+            made_of=(FORMAT, origin["data"], origin["VGG"], *self._episodes),
+            vgg=self.inputs.vgg,
         )
 
     def _operator(self, number: int, seed: int) -> Job:
@@ -160,7 +161,7 @@ class Study:
             train_stages(folder, lambda stage: inputs.operator_settings(stage, seed), renew=inputs.renew)
 
         origin = inputs.origin
-        made_of = (origin["start"], origin["count"], origin["factor"], self._episodes[number - 1])
+        made_of = (*(origin[name] for name in ("start", "count", "factor", "VGG")), self._episodes[number - 1])
         return Job(
             f"{folder.name} pairs and training",
             self._pairs_seconds(path) + sum(map(self._seconds, settings)),

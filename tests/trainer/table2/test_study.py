@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
+import trainer.table2.inputs
 from tests.trainer.lbo.networks import save_debug_network
+from tests.trainer.losses.features import random_tensors
 from trainer.cli import main
 from trainer.core import checkpoints
 from trainer.data.toy_clips import write_toy_clips, write_toy_episode
@@ -248,6 +251,44 @@ def test_the_stage_by_l1_may_have_steps_of_its_own(inputs: Path, tmp_path: Path)
     )
     assert (l1.ema, l1.records.save) == (0.999, 3000)
     assert final.ema < 0.99
+
+
+def test_all_compare_features_of_one_vgg_also_when_another_can_be_had_later(
+    whole: Path, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vgg(folder: Path, *assignments: str, renew: bool = False) -> tuple[str, str]:
+        made = Inputs([inputs / "old1"], inputs / "hq", folder, assignments=assignments, renew=renew)
+        return made.vgg, made.operator_settings("lbo-gan", 0).losses.perceptual.weights
+
+    begun = vgg(tmp_path)[0]
+    assert begun in {"torchvision", "lpips-vgg16"}
+    for run in (whole / "runs").glob("*/" + SETTINGS):
+        weights = json.loads(run.read_text())["losses"]["perceptual"]["weights"]
+        assert weights == ("auto" if "-l1-" in run.parent.name else begun), run  # by L1, none is read
+
+    later = "lpips-vgg16" if begun == "torchvision" else "torchvision"
+    monkeypatch.setattr(trainer.table2.inputs, "resolve_vgg", lambda weights: later if weights == "auto" else weights)
+    assert vgg(whole) == (begun, begun)
+    assert vgg(tmp_path) == vgg(whole, renew=True) == (later, later)
+    name = "losses.perceptual.weights"
+    assert vgg(whole, f"{name}=own.pth") == ("own.pth", "own.pth")
+    assert vgg(whole, f"lbo.{name}=own.pth") == (begun, "own.pth")
+
+
+def test_other_weights_of_vgg_at_the_same_place_are_another_table(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def save(seed: int) -> None:
+        save_file(random_tensors(16, seed), tmp_path / "own.safetensors")
+
+    options = [f"losses.perceptual.weights={tmp_path / 'own.safetensors'}", "--minutes", "0.001"]
+    save(1)
+    assert main(command(inputs, tmp_path / "out", *options)) == 0
+    save(2)
+    assert main(command(inputs, tmp_path / "out", *options)) == 1
+    assert "VGG" in capsys.readouterr().err
+    save(1)
+    assert main(command(inputs, tmp_path / "out", *options)) == 0
 
 
 @pytest.mark.parametrize(

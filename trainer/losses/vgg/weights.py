@@ -67,21 +67,26 @@ def read_vgg(weights: str) -> VggWeights:
         case "lpips-vgg16":
             found = _read_lpips_vgg16()
         case "auto":
-            found = _read_any()
+            return read_vgg(resolve_vgg(weights))
         case _:
             found = _read_file(weights)
     _log.info("the perceptual loss compares features of %s", found.name)
     return found
 
 
-def _read_any() -> VggWeights:
+def resolve_vgg(weights: str) -> str:
+    """Return a value that means the same weights tomorrow: what `auto` is now, and every other value as it is.
+
+    What is compared should be trained with the same ones.
+    """
+    if weights != "auto":
+        return weights
     try:
-        return _read_torchvision()
+        _find_torchvision()
     except LossError as error:
-        reason = error
-    found = _read_lpips_vgg16()
-    _log.warning("VGG16 replaces the VGG19 of the paper: %s", reason)
-    return found
+        _log.warning("VGG16 replaces the VGG19 of the paper: %s", error)
+        return "lpips-vgg16"
+    return "torchvision"
 
 
 def _read_lpips_vgg16() -> VggWeights:
@@ -92,12 +97,7 @@ def _read_lpips_vgg16() -> VggWeights:
 
 
 def _read_torchvision() -> VggWeights:
-    """Read VGG19 from torch's cache, which torchvision uses too. Fetch it if it is missing or damaged."""
-    path = Path(torch.hub.get_dir(), "checkpoints", _URL.rpartition("/")[2])
-    if _find_fault(path):
-        with file_lock(cache_folder(), ".vgg19.lock"):  # one process fetches, the others wait
-            if fault := _find_fault(path):
-                _fetch(path, fault)
+    path = _find_torchvision()
     try:
         with path.open("rb") as file:
             return VggWeights(19, "VGG19 of torchvision", _check_tensors(_read_checkpoint(file))[1])
@@ -105,6 +105,16 @@ def _read_torchvision() -> VggWeights:
         raise LossError(
             f"losses.perceptual.weights='torchvision': {path} cannot be read: {error}; remove it"
         ) from error
+
+
+def _find_torchvision() -> Path:
+    """Find VGG19 in torch's cache, which torchvision uses too. Fetch it if it is missing or damaged."""
+    path = Path(torch.hub.get_dir(), "checkpoints", _URL.rpartition("/")[2])
+    if _find_fault(path):
+        with file_lock(cache_folder(), ".vgg19.lock"):  # one process fetches, the others wait
+            if fault := _find_fault(path):
+                _fetch(path, fault)
+    return path
 
 
 def _find_fault(path: Path) -> str:

@@ -20,7 +20,7 @@ from trainer.errors import LossError
 from trainer.losses.vgg import weights as vgg_weights
 from trainer.losses.vgg.lpips_vgg16 import LpipsVgg16
 from trainer.losses.vgg.network import DEPTHS, Depth, expected_shapes
-from trainer.losses.vgg.weights import read_vgg
+from trainer.losses.vgg.weights import read_vgg, resolve_vgg
 
 
 def constant_tensors(depth: Depth, value: float = 0.5) -> dict[str, Tensor]:
@@ -254,6 +254,20 @@ def test_vgg16_replaces_vgg19_with_a_warning(fake_vgg16: None, caplog: pytest.Lo
     (message,) = caplog.messages
     assert message.startswith("VGG16 replaces the VGG19 of the paper: losses.perceptual.weights='torchvision'")
     assert "refused" in message
+
+
+def test_what_auto_is_now_has_a_name_that_it_keeps(
+    fake_vgg16: None, hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert resolve_vgg("auto") == "lpips-vgg16"
+    data = save(tmp_path / "vgg19.pth", constant_tensors(19)).read_bytes()
+    name = f"vgg19-{hashlib.sha256(data).hexdigest()[:8]}.pth"
+    monkeypatch.setattr(vgg_weights, "_URL", f"http://127.0.0.1:9/{name}")
+    hub.mkdir(parents=True, exist_ok=True)
+    (hub / name).write_bytes(data)
+    assert resolve_vgg("auto") == "torchvision"
+    for weights in ("lpips-vgg16", "torchvision", "own.pth"):
+        assert resolve_vgg(weights) == weights
 
 
 def test_vgg16_by_setting_gives_no_warning(
