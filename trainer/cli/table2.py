@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 from vsanimesr.files import write_atomic
@@ -99,8 +100,11 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         print(study.plan(), end="")
         return 0
+    begin = time.monotonic()
+    study.begin()
+    left = None if args.minutes is None else 60 * args.minutes - (time.monotonic() - begin)
     try:
-        done = study.work(args.minutes)
+        done = study.work(left)
     finally:  # what is known after an error, too
         results = study.results()
         _write(args.folder, {TEXT: results.to_markdown(), **results.to_csv()})

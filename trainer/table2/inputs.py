@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..advice.sources import require_fit_hq, require_fit_sources
-from ..core.config import SHORT_RUN, loss_weights
+from ..core.config import FREE, PLACES, SHORT_RUN, RunConfig, loss_weights
 from ..core.start import RANDOM, describe_start
 from ..data.clips import find_clips, require_clip
 from ..errors import SettingError
@@ -154,9 +154,9 @@ class Inputs:
         """
         first, final = self._base
         sets = {"data": self.data, **({"other": self.other} if self.other else {})}
-        of_operators = [self.operator_settings(stage, 0) for stage in OPERATOR_STAGES]
-        operators = [settings_origin(each) for each in of_operators]
-        vggs = dict.fromkeys([self.vgg, *(each.losses.perceptual.weights for each in of_operators)])
+        operators = {stage: self.operator_settings(stage, 0) for stage in OPERATOR_STAGES}
+        others: dict[str, RunConfig] = {FIRST_STAGE: first, **operators}
+        vggs = dict.fromkeys([self.vgg, *(each.losses.perceptual.weights for each in operators.values())])
         return {
             **{name: digest_texts(clip.digest() for clip in find_clips(folder)) for name, folder in sets.items()},
             **{f"episode {n}": require_clip(path, "episode").digest() for n, path in enumerate(self.episodes, 1)},
@@ -164,9 +164,9 @@ class Inputs:
             "VGG": digest_texts(digest_tensors(read_vgg(each).tensors) for each in vggs),
             "count": str(self.count),
             "factor": str(self.factor or "suggested"),
-            **settings_origin(final, {"records", "workers", "memory"}),
-            "settings of L1": digest_texts(f"{name}={text}" for name, text in settings_origin(first).items()),
-            "settings of operators": digest_texts(f"{k}={v}" for each in operators for k, v in each.items()),
+            VGG: self.vgg if self.vgg in SOURCES else "a file",
+            **_texts("", final),
+            **{name: text for stage, each in others.items() for name, text in _texts(f"{stage} ", each).items()},
         }
 
     def check(self, *, as_is: bool) -> None:
@@ -182,6 +182,8 @@ class Inputs:
         for name, value in counts.items():
             if value is not None and value < 1:
                 raise SettingError(f"{name} {value} has to be 1 or more")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise SettingError(f"-o {self.folder} is a file; name a folder")
         if self.factor is not None:
             require_factor(self.factor)
         episodes = [require_clip(path, "episode") for path in self.episodes]
@@ -217,6 +219,11 @@ class Inputs:
                 f"{self.folder} has a table of other inputs or settings ({difference}); give what was given before, "
                 "name another folder with -o, or add --renew to train again what differs"
             )
+
+
+def _texts(prefix: str, settings: RunConfig) -> Origin:
+    """Return the settings that change results, by name. Files are not among them: the origin has their content."""
+    return {prefix + name: text for name, text in settings_origin(settings, PLACES | FREE).items()}
 
 
 def _budget(steps: int) -> list[str]:

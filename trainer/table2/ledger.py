@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from vsanimesr.progress import format_time
 
 from ..errors import TrainerError
 from ..origin import digest_files, digest_texts
+
+_log = logging.getLogger(__name__)
 
 
 class StoppedError(TrainerError):
@@ -66,9 +69,13 @@ class Ledger:
         self.read()
 
     def read(self) -> None:
-        """See what other processes have done."""
+        """See what other processes have done. If the file is damaged, it is nothing: results are made or found anew."""
         if self._file.is_file():
-            self._entries = {name: Entry(**each) for name, each in json.loads(self._file.read_text()).items()}
+            try:
+                self._entries = {name: Entry(**each) for name, each in json.loads(self._file.read_text()).items()}
+            except (ValueError, TypeError, AttributeError) as error:
+                _log.warning("%s is damaged (%s): each job is begun again, and keeps what it finds", self._file, error)
+                self._entries = {}
 
     def is_done(self, job: Job) -> bool:
         """Return whether the result of a job is there, and is that of this job."""

@@ -93,15 +93,19 @@ class Rows:
         yield Row(DEGRADATION, "NN-only", NN_ONLY, 0.3034)
         yield Row(DEGRADATION, "1 LBO", first, 0.3763)
         if pooled:
-            paper = 0.3832 if self.episodes == len(PAPER_SINGLES) else None
-            yield Row(DEGRADATION, f"{self.episodes} LBO", POOL, paper)
+            yield Row(DEGRADATION, f"{self.episodes} LBO", POOL, self._paper_pool)
         yield Row(SCALES, "single-scale", SINGLE, 0.3283)
         yield Row(SCALES, "multi-scale", self._multi, 0.3763)
         for number, name in zip(self._numbers, self.singles, strict=True):
             paper = PAPER_SINGLES[number - 1] if number <= len(PAPER_SINGLES) else None
             yield Row(OPERATORS, f"LBO-{number}", name, paper)
         if pooled:
-            yield Row(OPERATORS, "LBO pool", POOL, 0.3832)
+            yield Row(OPERATORS, "LBO pool", POOL, self._paper_pool)
+
+    @property
+    def _paper_pool(self) -> float | None:
+        """The paper's pool is one of three operators."""
+        return 0.3832 if self.episodes == len(PAPER_SINGLES) else None
 
     @property
     def orders(self) -> list[Order]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -23,6 +22,7 @@ from ..core.config import FREE, PLACES, RunConfig
 from ..core.start import RANDOM
 from ..data.clips import require_clip
 from ..degradation.learned.pool import OPERATOR_FILE
+from ..errors import TrainerError
 from ..evaluation.tables import Table, format_markdown
 from ..lbo import pairs
 from ..lbo.config import STAGES as OPERATOR_STAGES
@@ -56,20 +56,30 @@ class Study:
     scoring: Scoring
     seeds: int
 
-    def work(self, minutes: float | None) -> bool:
+    def begin(self) -> None:
+        """Make the folder, and time what was not timed before.
+
+        Raises:
+            TrainerError: the folder cannot be written.
+        """
+        try:
+            write_origin(self.inputs.folder, self.inputs.origin)
+        except OSError as error:
+            raise TrainerError(
+                f"-o {self.inputs.folder}: {error.strerror or error}; use another folder, or make room"
+            ) from error
+        _ = self.jobs  # known from now on
+
+    def work(self, seconds: float | None) -> bool:
         """Do what is missing. Return whether all is done.
 
         Args:
-            minutes: time from now; no job is begun that would take longer. None: there is no limit.
+            seconds: from now; no job is begun that would take longer. None: there is no limit.
 
         Raises:
             TrainerError: a job fails, or was stopped.
         """
-        begin = time.monotonic()
-        write_origin(self.inputs.folder, self.inputs.origin)
-        jobs = self.jobs  # may have to be timed first
-        budget = None if minutes is None else 60 * minutes - (time.monotonic() - begin)
-        return work_off(jobs, self._ledger, budget, partial(_log.info, "%s"))
+        return work_off(self.jobs, self._ledger, seconds, partial(_log.info, "%s"))
 
     def plan(self) -> str:
         """Return the jobs with the time of each that is not done, as Markdown."""
@@ -215,7 +225,7 @@ class Study:
     def _time(self, kind: str, texts: list[str], measure: Callable[[], float]) -> float:
         """Return a time that was measured on this machine before, or measure it now."""
         file = self.inputs.folder / "times.json"
-        known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        known = _read_times(file)
         key = f"{kind}, {digest_texts([processor(), str(cores()), str(torch.get_num_threads()), *texts])}"
         if key not in known:
             _log.info("timing %s", kind)
@@ -241,6 +251,15 @@ class Study:
             f"Set: {count(len(scoring.clips), 'clip')}, {sum(map(len, scoring.clips))} frames; NIQE, MANIQA and LPIPS "
             f"of one frame in {scoring.work.every}.",
         ]
+
+
+def _read_times(file: Path) -> dict[str, float]:
+    """Return the times of a file; none if it is missing or damaged."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return {str(key): float(seconds) for key, seconds in content.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _same(settings: VSRConfig) -> VSRConfig:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import trainer.table2.inputs
 from tests.trainer.lbo.networks import save_debug_network
@@ -275,20 +275,64 @@ def test_all_compare_features_of_one_vgg_also_when_another_can_be_had_later(
     assert vgg(whole, f"lbo.{name}=own.pth") == (begun, "own.pth")
 
 
-def test_other_weights_of_vgg_at_the_same_place_are_another_table(
+@pytest.mark.parametrize("what", ["VGG", "start", "data", "other", "episode 2"])
+def test_other_content_at_the_same_place_is_another_table(
+    what: str, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = shutil.copytree(inputs, tmp_path / "inputs")
+    files = {"VGG": tmp_path / "own.safetensors", "start": tmp_path / "start.safetensors"}
+    folders = {"data": "hq", "other": "other", "episode 2": "old2"}
+    save_file(random_tensors(16, 1), files["VGG"])
+    save_debug_network(files["start"])
+    options = [f"losses.perceptual.weights={files['VGG']}", "--start", str(files["start"]), "--minutes", "0.001"]
+    arguments = command(given, tmp_path / "out", *options, "--other", str(given / "other"))
+    assert main(arguments) == 0
+    assert main(arguments) == 0
+    capsys.readouterr()
+
+    if what in files:
+        tensors = load_file(files[what])
+        name = next(iter(tensors))
+        save_file({**tensors, name: tensors[name] + 0.01}, files[what])
+    else:
+        picture = sorted((given / folders[what]).rglob("*.png"))[-1]
+        with Image.open(picture) as image:
+            image.transpose(Image.Transpose.ROTATE_180).save(picture)
+    assert main(arguments) == 1
+    assert f"({what} was" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_jobs_are_timed_ends_the_command(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timed = []
+
+    def interrupt(*_: object) -> float:
+        timed.append(1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "time_stage", interrupt)
+    assert main(command(inputs, tmp_path / "out")) == 130
+    assert timed == [1]
+
+
+def test_damaged_records_are_made_anew(whole: Path, inputs: Path, tmp_path: Path) -> None:
+    damaged = shutil.copytree(whole, tmp_path / "damaged")
+    kept = {path: path.stat().st_mtime_ns for path in damaged.rglob("checkpoint-*.pt")}
+    for name in ("done.json", "times.json"):
+        (damaged / name).write_bytes((damaged / name).read_bytes()[:-9])
+    assert main(command(inputs, damaged, "--other", str(inputs / "other"))) == 0
+    for name in ("results.md", "results.csv", "orders.csv"):
+        assert (damaged / name).read_bytes() == (whole / name).read_bytes()
+    assert kept == {path: path.stat().st_mtime_ns for path in damaged.rglob("checkpoint-*.pt")}
+
+
+def test_a_file_in_place_of_the_folder_is_refused(
     inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def save(seed: int) -> None:
-        save_file(random_tensors(16, seed), tmp_path / "own.safetensors")
-
-    options = [f"losses.perceptual.weights={tmp_path / 'own.safetensors'}", "--minutes", "0.001"]
-    save(1)
-    assert main(command(inputs, tmp_path / "out", *options)) == 0
-    save(2)
-    assert main(command(inputs, tmp_path / "out", *options)) == 1
-    assert "VGG" in capsys.readouterr().err
-    save(1)
-    assert main(command(inputs, tmp_path / "out", *options)) == 0
+    (tmp_path / "out").touch()
+    assert main(command(inputs, tmp_path / "out")) == 1
+    assert f"-o {tmp_path / 'out'} is a file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -325,7 +369,11 @@ def test_a_wrong_input_is_refused_before_anything_is_made(
 def test_a_folder_of_another_table_is_refused_with_the_difference(
     whole: Path, inputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for more, difference in ((["ema=0.7"], "ema"), (["--count", "3"], "count"), (["lbo.steps=3"], "operators")):
+    for more, difference in (
+        (["ema=0.7"], "ema"),
+        (["--count", "3"], "count"),
+        (["lbo.steps=3"], "lbo-l1 steps was 1, now 3"),
+    ):
         assert main(command(inputs, whole, *more)) == 1
         assert difference in (error := capsys.readouterr().err)
         assert "--renew" in error

@@ -38,6 +38,9 @@ def test_every_row_has_a_network_and_every_order_is_that_of_the_paper(
         own = {row.network for row in rows if row.ablation == ablation} - set(rows.singles[1:])
         for pair in combinations(sorted(own), 2):
             assert frozenset(pair) in ordered or NN_ONLY in pair, pair
+    for name in networks:
+        assert len({row.paper for row in rows if row.network == name}) == 1, "one network, one figure"
+    assert (POOL in paper) == (episodes == 3)
     assert (POOL in networks) == (episodes > 1)
     assert (OTHER in networks) == other
     assert len(rows.left_out) == (episodes == 1) + (not other)
