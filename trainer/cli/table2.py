@@ -50,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps", type=int, default=300_000, help="of each stage of a network; a third for operators (default: 300000)"
     )
     parser.add_argument("--l1-steps", type=int, metavar="STEPS", help="of the stage by L1 (default: as --steps)")
+    parser.add_argument(
+        "--operator-steps", type=int, metavar="STEPS", help="of each stage of operators, and of NN-only (see --steps)"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each network (default: 3)")
     parser.add_argument("--minutes", type=float, help="begin no job that would take longer than this from now")
     parser.add_argument("--start", default="", metavar="MODEL", help="start from a network (default: random weights)")
@@ -87,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
         other=args.other,
         steps=args.steps,
         l1_steps=args.l1_steps,
+        own_operator_steps=args.operator_steps,
         start=args.start,
         preset=args.preset,
         count=args.count,

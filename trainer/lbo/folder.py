@@ -8,6 +8,8 @@ from ..degradation.learned.pool import pairs_folder
 
 PATCHES_FILE = "patches.png"
 """A page that shows the operator's effect."""
+EFFECT_FILE = "effect.json"
+"""How near the operator comes to its episode."""
 CHOICE_FILE = "choice.json"
 """The factor of the pairs, and how it was chosen."""
 WINDOWS_FILE = "windows.json"

@@ -42,7 +42,7 @@ def render_patches(operator: Operator, path: Path) -> Image.Image:
 
 def _draw_row(operator: Operator, hq_clip: Clip, lq_clip: Clip) -> Row:
     middle = len(lq_clip) // 2
-    hq, lq = (_read_tensor(clip, middle) for clip in (hq_clip, lq_clip))
+    hq, lq = (read_frame(clip, middle) for clip in (hq_clip, lq_clip))
     top, left = find_most_detailed(lq, PATCH_SIDE)
     patch = _cut_patch(hq, LBO_SCALE * top, LBO_SCALE * left, LBO_SCALE * PATCH_SIDE)
     half = downscale(patch, LBO_SCALE, "area")
@@ -64,7 +64,7 @@ def _cut_patch(frame: Tensor, top: int, left: int, side: int) -> Tensor:
     return functional.pad(patch, (0, right, 0, below), mode="replicate")
 
 
-def _read_tensor(clip: Clip, number: int) -> Tensor:
+def read_frame(clip: Clip, number: int) -> Tensor:
     """Read a frame as float32 (1, 3, height, width) in [0, 1]."""
     (frame,) = clip.read([number])
     return to_float(frame[None])

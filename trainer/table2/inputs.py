@@ -62,6 +62,9 @@ class Inputs:
     """Steps of each stage of a network."""
     l1_steps: int | None = None
     """Steps of the stage by L1, if they are not `steps`: one takes a small part of the time of a step with a GAN."""
+    own_operator_steps: int | None = None
+    """Steps of each stage of an operator, and of NN-only, if they are not a third of `steps`: few steps do not teach an
+    operator its episode."""
     start: str = ""
     """Network that all start from, and that makes pseudo-HQ. If empty, networks are trained in two stages from random
     weights, and that with basic operators makes pseudo-HQ, as in the paper."""
@@ -80,9 +83,14 @@ class Inputs:
         return Rows(len(self.episodes), self.other is not None, bool(self.start))
 
     @property
+    def numbers(self) -> range:
+        """Numbers of the episodes."""
+        return range(1, len(self.episodes) + 1)
+
+    @property
     def operator_steps(self) -> int:
         """Steps of each stage of an operator, and of NN-only."""
-        return max(1, self.steps // OPERATOR_SHARE)
+        return max(1, self.steps // OPERATOR_SHARE) if self.own_operator_steps is None else self.own_operator_steps
 
     def run(self, name: str, seed: int) -> Path:
         """Return the folder of a network's last run."""
@@ -179,6 +187,7 @@ class Inputs:
             TrainerError: one cannot be used, or the folder has a table of other inputs or settings.
         """
         counts = {"--steps": self.steps, "--l1-steps": self.l1_steps, "--count": self.count}
+        counts["--operator-steps"] = self.own_operator_steps
         for name, value in counts.items():
             if value is not None and value < 1:
                 raise SettingError(f"{name} {value} has to be 1 or more")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from ..errors import TrainerError
 from ..evaluation.tables import Table, format_markdown
 from ..lbo import pairs
 from ..lbo.config import STAGES as OPERATOR_STAGES
+from ..lbo.effect import read_effect
 from ..lbo.pairs import make_pairs
 from ..lbo.train import train_stages
 from ..origin import digest_texts, settings_origin, write_origin
@@ -114,7 +115,7 @@ class Study:
         for seed in range(self.seeds):
             variants = self.inputs.rows.variants
             jobs += self._network(variants[0], seed)  # it may make pseudo-HQ
-            jobs += [self._operator(number, seed) for number in range(1, len(self.inputs.episodes) + 1)]
+            jobs += [self._operator(number, seed) for number in self.inputs.numbers]
             for variant in variants[1:]:
                 jobs += self._network(variant, seed)
         return jobs
@@ -248,6 +249,7 @@ class Study:
             f"{done} of {count(len(self.jobs), 'job')} are done, for {count(self.seeds, 'seed')}.",
             f"{start}: {inputs.steps:,} steps of a stage{l1}; {inputs.operator_steps:,} of one of an operator, and of "
             f"NN-only. Preset {inputs.preset}{shared}.",
+            *_unlearned(inputs.operator(number, seed) for seed in range(self.seeds) for number in inputs.numbers),
             f"Set: {count(len(scoring.clips), 'clip')}, {sum(map(len, scoring.clips))} frames; NIQE, MANIQA and LPIPS "
             f"of one frame in {scoring.work.every}.",
         ]
@@ -260,6 +262,17 @@ def _read_times(file: Path) -> dict[str, float]:
         return {str(key): float(seconds) for key, seconds in content.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
+
+
+def _unlearned(operators: Iterable[Path]) -> Iterator[str]:
+    """Yield a sentence about operators that are worse than none, if there are some."""
+    effects = {folder.name: read_effect(folder) for folder in operators}
+    worse = [f"{name} ({effect})" for name, effect in effects.items() if effect and effect.is_worse]
+    if worse:
+        yield (
+            f"**Not learned**: {', '.join(worse)}. What is trained with them says nothing of the paper's orders; give "
+            "--operator-steps more."
+        )
 
 
 def _same(settings: VSRConfig) -> VSRConfig:

@@ -23,6 +23,7 @@ from tests.trainer.losses.features import random_tensors
 from trainer.cli import main
 from trainer.core import checkpoints
 from trainer.data.toy_clips import write_toy_clips, write_toy_episode
+from trainer.lbo.effect import read_effect
 from trainer.lbo.factor import read_choice
 from trainer.table2 import scores, study
 from trainer.table2.inputs import Inputs
@@ -253,6 +254,24 @@ def test_the_stage_by_l1_may_have_steps_of_its_own(inputs: Path, tmp_path: Path)
     assert final.ema < 0.99
 
 
+def test_operators_and_nn_only_may_have_steps_of_their_own(inputs: Path, tmp_path: Path) -> None:
+    def steps(own: int | None) -> tuple[int, ...]:
+        made = Inputs([inputs / "old1"], inputs / "hq", tmp_path, steps=600, own_operator_steps=own)
+        stages = [settings for settings, _ in made.stages(Variant("lbo-1", (1,)), 0)]
+        operators = [made.operator_settings(stage, 0) for stage in ("lbo-l1", "lbo-gan")]
+        return (made.operator_steps, *(each.steps for each in [*operators, *stages]))
+
+    assert steps(None) == (200, 200, 200, 600, 600)
+    assert steps(900) == (900, 900, 900, 600, 600)
+
+
+def test_the_table_names_operators_that_have_not_learned_their_episode(whole: Path) -> None:
+    worse = {run.name for run in (whole / "runs").glob("operator-*") if (found := read_effect(run)) and found.is_worse}
+    assert worse  # after two steps
+    (note,) = [line for line in (whole / "results.md").read_text().splitlines() if "Not learned" in line]
+    assert {name for name in ("operator-1-0", "operator-2-0") if name in note} == worse
+
+
 def test_all_compare_features_of_one_vgg_also_when_another_can_be_had_later(
     whole: Path, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,6 +359,7 @@ def test_a_file_in_place_of_the_folder_is_refused(
     [
         (["--steps", "0"], "--steps 0"),
         (["--l1-steps", "0"], "--l1-steps 0"),
+        (["--operator-steps", "0"], "--operator-steps 0"),
         (["--count", "0"], "--count 0"),
         (["--seeds", "0"], "--seeds 0"),
         (["--minutes", "0"], "--minutes 0"),
