@@ -101,6 +101,20 @@ def test_a_result_belongs_to_its_content(folder: Path) -> None:
     assert changed.seen == 3 * FRAMES
 
 
+def test_a_result_belongs_to_pytorch_and_the_device(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_on(folder, Counting())
+    with monkeypatch.context() as other:
+        other.setattr(torch, "__version__", "0")
+        run_on(folder, changed := Counting())
+        assert changed.seen == 2 * FRAMES
+    with monkeypatch.context() as other:
+        other.setattr(run, "name_device", lambda _: "another processor")
+        run_on(folder, moved := Counting())
+        assert moved.seen == 2 * FRAMES
+    run_on(folder, again := Counting())
+    assert again.seen == 0
+
+
 def test_a_name_counts_where_it_decides_crops(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FrameMeasures, "origin", {"MANIQA": "some weights"})
     run_on(folder, Counting())
