@@ -40,7 +40,7 @@ from ..degradation.settings import PRESETS
 from ..errors import SettingError, TrainerError
 from ..evaluation.device import choose_device, describe_device, name_device
 from ..settings import override
-from .models import MODELS, open_models, open_upscalers
+from .models import describe_models, open_models, open_upscalers
 from .outputs import write_texts
 from .packages import require_packages
 
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "models",
         nargs="+",
         metavar="MODEL",
-        help=MODELS,
+        help=describe_models(),
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data", type=Path, metavar="FOLDER", help="folder of HQ clips")

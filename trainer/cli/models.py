@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from ..evaluation.sets import SetClip
     from ..evaluation.upscaler import Upscaler
 
-MODELS = (
-    f"{', '.join(MODEL_NAMES)}, a run, a checkpoint, a weights file; for clips, a folder of results; or a baseline: "
-    f"{', '.join(NAMES)}"
-)
-"""What a MODEL can be."""
 SUFFIXES = (".pth", ".safetensors", ".pt")
 """Of files of weights, and of checkpoints."""
+
+
+def describe_models() -> str:
+    """Return what a MODEL can be."""
+    return (
+        f"{', '.join(MODEL_NAMES)}, a run, a checkpoint, a weights file; for clips, a folder of results; or a "
+        f"baseline: {', '.join(NAMES)}"
+    )
 
 
 def open_upscalers(names: Sequence[str], taken: Collection[str]) -> list[Upscaler]:
@@ -95,5 +98,5 @@ def _open_upscaler(name: str) -> Upscaler:
     path = Path(name).expanduser()
     if not (_is_known(name) or path.is_dir() or (path.is_file() and path.suffix in SUFFIXES)):
         hint = suggestion(name, [BICUBIC, *MODEL_NAMES, *NAMES])
-        raise CheckpointError(f"MODEL {name!r} is unknown; {hint or f'use {MODELS}'}")
+        raise CheckpointError(f"MODEL {name!r} is unknown; {hint or f'use {describe_models()}'}")
     return NetworkUpscaler(name, load_network(name))

@@ -66,7 +66,7 @@ def _read(file: Path, argument: str) -> Mapping[str, Tensor]:
 def _unfit(file: Path, argument: str) -> LossError:
     """Return the error for what is no state dict. What PyTorch says of it would advise to run the file."""
     return LossError(
-        f"{argument} {file} holds no state dict, or is damaged; give a checkpoint of pyiqa. A pickled program is not "
+        f"{argument} {file} cannot be read as a state dict; give a checkpoint of pyiqa. A pickled program is not "
         "run: save its state dict by itself"
     )
 

@@ -100,7 +100,7 @@ def test_what_is_no_state_dict_is_refused_without_advice_to_run_it(
     file = save(tmp_path, content)  # the first is a pickled program, as MANIQA's ensemble of the release
     with pytest.raises(LossError) as refused:
         load_pyiqa_network("hyperiqa", file, "--hyperiqa")
-    assert str(refused.value).startswith(f"--hyperiqa {file} holds no state dict, or is damaged; give a checkpoint of")
+    assert str(refused.value).startswith(f"--hyperiqa {file} cannot be read as a state dict; give a checkpoint of")
     assert not re.search("weights_only|maniqa(?!.pth)", str(refused.value), re.IGNORECASE)
 
 
@@ -108,7 +108,7 @@ def test_what_is_no_state_dict_is_refused_without_advice_to_run_it(
 def test_a_damaged_file_is_refused(content: bytes, tmp_path: Path, pyiqa: dict[str, Any]) -> None:
     file = tmp_path / "damaged.pth"
     file.write_bytes(content)
-    with pytest.raises(LossError, match="holds no state dict, or is damaged"):
+    with pytest.raises(LossError, match="cannot be read as a state dict"):
         load_pyiqa_network("hyperiqa", file, "--hyperiqa")
 
 
