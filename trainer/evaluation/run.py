@@ -56,7 +56,7 @@ class Record:
     """What was found of a clip of a model."""
 
     values: Mapping[str, float]
-    """Means over frames, by the names of `MEASURES`; without those that the clip has nothing for."""
+    """Means over frames, by the names of `MEASURES`; without those that one of these frames has nothing for."""
     picture: str
     """A part of a frame, as the address of a lossless image."""
 
@@ -172,8 +172,13 @@ class _Measuring:
             self._temporal.add(sr.float() / UINT8_MAX)
 
     def record(self) -> Record:
-        """Return what was found."""
-        means = {name: sum(values) / len(values) for name, values in self._values.items()}
+        """Return what was found. A mean needs every frame that is measured: over other frames it would be another."""
+        frames = {True: len(self._clip), False: len(self._samples)}
+        means = {
+            name: sum(values) / len(values)
+            for name, values in self._values.items()
+            if len(values) == frames[MEASURES[name].every]
+        }
         values = means | dict(self._temporal.values())
         return Record({name: values[name] for name in self._work.measures if name in values}, self._picture)
 
