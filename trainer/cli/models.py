@@ -73,7 +73,7 @@ def _choose(names: Sequence[str], taken: Collection[str]) -> Iterator[str]:
 
 
 def _is_known(name: str) -> bool:
-    """Return whether a name stands for a network wherever the command is called."""
+    """Return whether a name stands for an upscaler wherever the command is called."""
     return name == BICUBIC or name in MODEL_NAMES or is_baseline(name)
 
 
@@ -96,7 +96,7 @@ def _open_upscaler(name: str) -> Upscaler:
     if is_baseline(name):
         return load_baseline(name)
     path = Path(name).expanduser()
-    if not (_is_known(name) or path.is_dir() or (path.is_file() and path.suffix in SUFFIXES)):
+    if not (_is_known(name) or path.is_dir() or (path.is_file() and path.suffix.lower() in SUFFIXES)):
         hint = suggestion(name, [BICUBIC, *MODEL_NAMES, *NAMES])
         raise CheckpointError(f"MODEL {name!r} is unknown; {hint or f'use {describe_models()}'}")
     return NetworkUpscaler(name, load_network(name))

@@ -36,7 +36,7 @@ def write_lr(folder: Path, clips: Sequence[SetClip]) -> None:
     try:
         _require_free(folder, clips)
         folder.mkdir(parents=True, exist_ok=True)
-        origins = {clip.name: clip.origin() for clip in clips}
+        origins = {clip.name: _origin(clip) for clip in clips}
         write_atomic(folder / LR_FILE, json.dumps(origins, indent=1).encode())  # first: a stop leaves nothing unknown
         for clip in clips:
             _write_clip(folder / clip.name, clip)
@@ -83,9 +83,14 @@ def _write_clip(place: Path, clip: SetClip) -> None:
             write_atomic(path, file.getvalue())
 
 
+def _origin(clip: SetClip) -> Origin:
+    """Return what LR is made of: of LQ clips, not the HQ that lies beside them."""
+    return {name: text for name, text in clip.origin().items() if name != "hq"}
+
+
 def _difference(before: Mapping[str, Origin], clips: Sequence[SetClip]) -> str:
     """Return what LR of the first other clip differs in; "" if there is none."""
-    found = ((clip.name, differences(before.get(clip.name, {}), clip.origin())) for clip in clips)
+    found = ((clip.name, differences(before.get(clip.name, {}), _origin(clip))) for clip in clips)
     return next((f"{name!r}: {difference}" for name, difference in found if difference), "")
 
 

@@ -86,6 +86,17 @@ def test_results_of_other_lr_are_refused(folder: Path, tmp_path: Path) -> None:
         knows_lr(results, clips_of(folder))
 
 
+def test_hq_beside_lq_makes_no_other_lr(folder: Path, tmp_path: Path) -> None:
+    write_lr(tmp_path / "lr", open_set(folder, 2, None))
+    pairs = tmp_path / "pairs"
+    shutil.copytree(folder, pairs / "lq")
+    for picture in folder.glob("*/*.png"):
+        place = pairs / "hq" / picture.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (512, 512)).save(place)
+    assert knows_lr(tmp_path / "lr", open_set(pairs, 2, None))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "3", '{"shapes-0": 3}'])
 def test_a_damaged_file_is_told(text: str, folder: Path, tmp_path: Path) -> None:
     (tmp_path / LR_FILE).write_text(text)
