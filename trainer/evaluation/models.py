@@ -89,12 +89,14 @@ class Results:
 
     Args:
         folder: it names the row, too.
+        known: whether they are known to be made of the LR frames of the set.
     """
 
     measured = compared = True
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, known: bool = False) -> None:
         self.name = name
+        self.known = known
         self._folder = folder
         self._opened: dict[str, Clip] = {}
 

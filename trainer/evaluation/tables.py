@@ -12,6 +12,8 @@ from .measures import MEASURES, Measure
 from .run import Records
 from .statistics import LEAST, Estimate, estimate_difference, estimate_mean
 
+INTERVALS = "95 % confidence intervals (Student's t)"
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -47,10 +49,16 @@ class Evaluation:
         found = {clip: self.records[clip, model].values.get(measure) for clip in self.clips}
         return {clip: value for clip, value in found.items() if value is not None}
 
+    def common(self, measure: str) -> list[str]:
+        """Return the clips that each model with values of a measure has one of. Means of others cannot be compared."""
+        known = [found for model in self.models if (found := self.values(model, measure))]
+        return [clip for clip in self.clips if all(clip in found for found in known)]
+
     def mean(self, model: str, measure: str) -> Estimate | None:
-        """Return the mean over clips; None without any value."""
-        values = self.values(model, measure)
-        return estimate_mean(list(values.values())) if values else None
+        """Return the mean over the clips that all models have a value of; None without any."""
+        found = self.values(model, measure)
+        values = [found[clip] for clip in self.common(measure)] if found else []
+        return estimate_mean(values) if values else None
 
     def difference(self, model: str, other: str, measure: str) -> Difference | None:
         """Return the difference of two models over the clips that both have a value of; None without any."""
@@ -93,7 +101,8 @@ def list_tables(evaluation: Evaluation) -> list[Table]:
 
 def to_markdown(evaluation: Evaluation) -> str:
     """Return all tables as Markdown."""
-    return "\n".join([*map(format_markdown, list_tables(evaluation)), *(f"* {note}" for note in evaluation.notes), ""])
+    notes = [f"* {_one_line(note)}" for note in evaluation.notes]
+    return "\n".join([*map(format_markdown, list_tables(evaluation)), *notes, ""])
 
 
 def to_csv(evaluation: Evaluation) -> dict[str, str]:
@@ -129,27 +138,45 @@ def _means(evaluation: Evaluation) -> Table:
                 marked.add((row, column))
     prices = ["parameters, M", "MAC per LR pixel, k", "ms per frame of 480x640"]
     columns = ["", *prices, *map(format_title, evaluation.measures)]
-    note = (
-        f"Means over clips; from {LEAST} clips on with 95 % confidence intervals (bootstrap). Bold: the best upscaler."
-    )
+    estimates = [each for found in means.values() for each in found if each]
+    note = f"Means over clips{_interval_note(estimates)}. Bold: the best upscaler.{_common_note(evaluation)}"
     return Table(f"Means of {len(evaluation.clips)} clips", columns, rows, frozenset(marked), note)
+
+
+def _interval_note(estimates: Iterable[Estimate]) -> str:
+    """Return which of the estimates have an interval."""
+    with_ends = {each.low is not None for each in estimates}
+    if with_ends == {True}:
+        return f", with {INTERVALS}"
+    return f"; from {LEAST} clips on with {INTERVALS}" if True in with_ends else ""
+
+
+def _common_note(evaluation: Evaluation) -> str:
+    """Return which means are of fewer clips than there are."""
+    total = len(evaluation.clips)
+    counts = {name: len(evaluation.common(name)) for name in evaluation.measures}
+    fewer = [f"{MEASURES[name].title}: {count} of {total}" for name, count in counts.items() if count < total]
+    return f" Over the clips that each row has a value of: {', '.join(fewer)}." if fewer else ""
 
 
 def _differences(evaluation: Evaluation) -> Iterator[Table]:
     if len(evaluation.compared) < 2:
         return
     first, *others = evaluation.compared
-    rows, marked = [], set()
+    rows, marked, cells = [], set(), []
     for row, model in enumerate(others):
         rows.append([model])
         for column, name in enumerate(evaluation.measures, 1):
             found = evaluation.difference(model, first, name)
+            cells.append(found)
             rows[-1].append(_difference_text(found, MEASURES[name]))
             if found and found.estimate.excludes_zero:
                 marked.add((row, column))
+    estimates = [found.estimate for found in cells if found]
+    certain = " Bold: the interval excludes 0." if any(each.low is not None for each in estimates) else ""
     note = (
-        "Means of the differences on each clip, with 95 % confidence intervals, and on how many clips the row is "
-        "better. Bold: the interval excludes 0. differences.csv has all pairs."
+        f"Means of the differences on each clip{_interval_note(estimates)}, and on how many clips the row is better."
+        f"{certain} differences.csv has all pairs."
     )
     yield Table(f"Differences to {first}", ["", *map(format_title, evaluation.measures)], rows, frozenset(marked), note)
 
@@ -235,11 +262,16 @@ def format_markdown(table: Table) -> str:
     ]
     head = [[_escape(column) for column in table.columns], ["---"] * len(table.columns)]
     lines = ["| " + " | ".join(row) + " |" for row in [*head, *rows]]
-    return "\n".join([f"## {table.title}", "", *([table.note, ""] if table.note else []), *lines, ""])
+    return "\n".join([f"## {_one_line(table.title)}", "", *([table.note, ""] if table.note else []), *lines, ""])
 
 
 def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|")
+    return _one_line(text).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _one_line(text: str) -> str:
+    """Return a text without breaks, which would end a row: the name of a folder may have some."""
+    return " ".join(text.splitlines())
 
 
 def format_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -7,7 +7,6 @@ here the user names a file, of which nothing is run.
 from __future__ import annotations
 
 import importlib
-import pickle
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -52,14 +51,24 @@ def load_pyiqa_network(name: str, file: Path, argument: str, **options: Any) -> 
 def _read(file: Path, argument: str) -> Mapping[str, Tensor]:
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)  # runs no code of the file
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise LossError(
-            f"{argument} {file} cannot be read as a state dict ({str(error).splitlines()[0]}); give a checkpoint of "
-            "pyiqa. A pickled program, such as MANIQA's ensemble of NTIRE 2022, is not run: save its state dict by "
-            "itself"
-        ) from error
-    state = state.get(KEY, state) if isinstance(state, dict) else {}
-    return {key.removeprefix("module."): value for key, value in state.items()}
+    except OSError as error:
+        raise LossError(f"{argument} {file} cannot be read ({error.strerror or error}); check the path") from error
+    except Exception as error:  # a damaged file can raise nearly any error
+        raise _unfit(file, argument) from error
+    tensors = state.get(KEY, state) if isinstance(state, dict) else None
+    if not isinstance(tensors, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in tensors.items()
+    ):
+        raise _unfit(file, argument)
+    return {key.removeprefix("module."): value for key, value in tensors.items()}
+
+
+def _unfit(file: Path, argument: str) -> LossError:
+    """Return the error for what is no state dict. What PyTorch says of it would advise to run the file."""
+    return LossError(
+        f"{argument} {file} cannot be read as a state dict; give a checkpoint of pyiqa. A pickled program is not "
+        "run: save its state dict by itself"
+    )
 
 
 def _build(name: str, argument: str, options: Mapping[str, Any]) -> Any:

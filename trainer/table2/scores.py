@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from vsanimesr.files import write_atomic
 from vsanimesr.network.shapes import SCALE
 
 from ..errors import SettingError
+from ..evaluation.device import choose_device
 from ..evaluation.measures import LPIPS_ALEX, MANIQA, NIQE, PSNR, FrameMeasures, choose_measures
 from ..evaluation.models import Running
 from ..evaluation.run import FORMAT, Work, evaluate
@@ -53,9 +52,7 @@ class Scoring:
         """
         if frames < 1 or every < 1:
             raise SettingError(f"--frames {frames} and --every {every} have to be 1 or more")
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if device.type == "cuda":
-            torch.backends.cudnn.allow_tf32 = False  # scores must not depend on the card
+        device = choose_device()
         clips = open_set(folder, frames, None)
         wanted = [name for name in MEASURED if maniqa or name != MANIQA]
         measures = choose_measures(wanted, with_hq=clips[0].has_hq)

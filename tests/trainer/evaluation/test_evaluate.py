@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from math import prod
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def test_tables_files_and_results_of_another_program(
         *("clips.csv", "differences.csv", "means.csv", "report.html", "report.md")
     ]
 
+    assert sorted(path.name for path in lr.iterdir()) == ["lr.json", "shapes-0", "shapes-1"]
     for picture in lr.glob("*/*.png"):
         place = tmp_path / "results" / picture.relative_to(lr)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +62,17 @@ def test_tables_files_and_results_of_another_program(
     assert f"## Differences to {tmp_path / 'results'}" in found.out
     (row,) = (line for line in first.splitlines() if line.startswith(f"| shapes-0 | {network} |"))
     assert row in found.out
+
+    unknown = (
+        f"* {tmp_path / 'results'}: nothing tells that it is made of this LR; a copy of lr.json of --write-lr would."
+    )
+    assert unknown in found.out
+    shutil.copy(lr / "lr.json", tmp_path / "results")
+    assert main(["evaluate", str(tmp_path / "results"), *common]) == 0
+    assert "nothing tells" not in capsys.readouterr().out
+    assert main(["evaluate", str(tmp_path / "results"), *common, "--seed", "1"]) == 1
+    error = capsys.readouterr().err
+    assert f"{tmp_path / 'results' / 'lr.json'} is of other LR ('shapes-0': draw was 0 0, now 1 0)" in error
 
 
 def test_a_baseline_is_a_row_and_bicubic_always(
@@ -144,6 +157,7 @@ def test_hq_that_does_not_fit_its_lq_is_refused(pairs: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["noise.sigmaa=3"], "did you mean 'noise.sigma'"),
         (["--every", "0"], "--every 0"),
         (["--frames", "0"], "--frames 0"),
         (["--measures", "psnr"], "--measures has 'psnr'"),
@@ -164,6 +178,77 @@ def test_mistakes_are_told_before_the_work(
     arguments = [each.format(file=network) for each in arguments]
     assert main(["evaluate", network, "--data", str(folder), *arguments]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["HQ", "LR", "bicubic", "v2", "realesr-animevideov3"])
+def test_results_cannot_take_the_name_of_something_else(
+    name: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for picture in folder.glob("*/*.png"):
+        place = tmp_path / name / picture.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(picture) as image:
+            Image.eval(image, lambda value: 255 - value).save(place)
+    monkeypatch.chdir(tmp_path)
+    common = ["--data", str(folder), "--frames", "1", "--no-time", "--measures", "psnr_y,warping_error"]
+    assert main(["evaluate", name, *common]) == 1
+    assert f"MODEL {name} " in (error := capsys.readouterr().err)
+    assert f"./{name}" in error
+    assert main(["evaluate", f"./{name}", *common]) == 0
+    printed = capsys.readouterr().out
+    values = {line.split(" | ")[1]: line for line in printed.splitlines() if line.startswith("| shapes-0 |")}
+    assert values.keys() == {"bicubic", f"./{name}", "HQ"}
+    assert float(values[f"./{name}"].split(" | ")[2]) < 15 < float(values["bicubic"].split(" | ")[2])
+
+
+def test_what_nothing_is_named_by_is_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("none")
+    for name in ("nosuch", "notes.txt", "nosuch/run"):
+        assert main(["evaluate", name, "--data", str(folder)]) == 1
+        assert (error := capsys.readouterr().err).startswith(f"error: MODEL {name!r} is unknown; use v1, v2")
+        assert all(each in error for each in ("a folder of results", "realesrgan-x4plus-anime", "bsrgan=PATH"))
+    assert main(["evaluate", "v2-fats", "--data", str(folder)]) == 1
+    assert capsys.readouterr().err == "error: MODEL 'v2-fats' is unknown; did you mean 'v2-fast'?\n"
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *("-o out", "--measures niqe", "--maniqa file", "--write-lr lr", "--frames 24", "--every 10", "--no-time"),
+        *("--preset paper", "--seed 0", "noise.sigmaa=3"),
+    ],
+)
+def test_what_is_of_no_use_with_an_episode_is_refused(
+    argument: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert main(["evaluate", "bicubic", "--lq", str(folder / "shapes-0"), *argument.split()]) == 1
+    assert f"error: {argument.split()[0]} is of no use with --lq" in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("argument", ["--preset paper", "--seed 0", "noise.sigmaa=3", "--show look.png"])
+def test_what_is_of_no_use_with_lq_clips_is_refused(
+    argument: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "bicubic", "--lq", str(folder), *argument.split()]) == 1
+    assert f"error: {argument.split()[0]} is of no use with" in capsys.readouterr().err
+
+
+def test_notes_name_what_was_measured(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["evaluate", "bicubic", "--data", str(folder), "--frames", "1", "--no-time", "--measures"]
+    assert main([*common, "psnr_y"]) == 0
+    printed = capsys.readouterr().out
+    for absent in ("Time:", "One frame in", "optical flow", "interval", "MANIQA", "NIQE"):
+        assert absent not in printed
+    assert main([*common, "psnr_y,ssimulacra2,flicker", "--every", "5"]) == 0
+    printed = capsys.readouterr().out
+    assert "* One frame in 5: SSIMULACRA2; all else: every frame." in printed
+    assert "* Motion is found by DIS optical flow, once a clip, in HQ." in printed
 
 
 def test_a_folder_without_results_is_told_what_they_are_named(

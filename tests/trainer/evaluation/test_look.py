@@ -75,6 +75,16 @@ def test_evaluate_looks_at_lq(
     assert "--show" in capsys.readouterr().err
 
 
+def test_no_upscaler_can_be_named_as_the_episode(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "LQ").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "LQ" / "0.png")
+    assert main(["evaluate", "LQ", "--lq", "LQ"]) == 1
+    assert "name it ./LQ" in capsys.readouterr().err
+
+
 def test_hq_or_lq_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["evaluate", "v2"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from tests.trainer.stand_ins import install_pyiqa
 from trainer.errors import LossError
 from trainer.evaluation.maniqa import CROPS, SIDE, Maniqa, choose_crops
+from trainer.losses.pyiqa_network import load_pyiqa_network
 from vsanimesr.errors import MissingDependencyError
 
 CPU = torch.device("cpu")
@@ -76,9 +78,38 @@ def test_other_files_are_refused(tmp_path: Path, pyiqa: dict[str, Any]) -> None:
     with pytest.raises(LossError, match="holds no weights of maniqa-pipal"):
         Maniqa(save(tmp_path, {"other": torch.ones(1)}), CPU)
     with pytest.raises(LossError, match="cannot be read"):
-        Maniqa(save(tmp_path, Network()), CPU)  # a pickled program, as the ensemble of the release
-    with pytest.raises(LossError, match="cannot be read"):
         Maniqa(tmp_path / "none.pth", CPU)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Network(),
+        [torch.ones(1)],
+        3,
+        {"params": 3},
+        {1: torch.ones(1)},
+        {"weight": 2},
+        {"params": [torch.ones(1)]},
+        None,
+    ],
+)
+def test_what_is_no_state_dict_is_refused_without_advice_to_run_it(
+    content: object, tmp_path: Path, pyiqa: dict[str, Any]
+) -> None:
+    file = save(tmp_path, content)  # the first is a pickled program, as MANIQA's ensemble of the release
+    with pytest.raises(LossError) as refused:
+        load_pyiqa_network("hyperiqa", file, "--hyperiqa")
+    assert str(refused.value).startswith(f"--hyperiqa {file} cannot be read as a state dict; give a checkpoint of")
+    assert not re.search("weights_only|maniqa(?!.pth)", str(refused.value), re.IGNORECASE)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"G", b"PK\3\4", b"\x80\2(.", b"hello"])
+def test_a_damaged_file_is_refused(content: bytes, tmp_path: Path, pyiqa: dict[str, Any]) -> None:
+    file = tmp_path / "damaged.pth"
+    file.write_bytes(content)
+    with pytest.raises(LossError, match="cannot be read as a state dict"):
+        load_pyiqa_network("hyperiqa", file, "--hyperiqa")
 
 
 def test_without_pyiqa_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
+from tests.trainer.evaluation.pictures import draw_picture
 from trainer.data.toy_clips import write_toy_clips
 from trainer.data.uint8 import UINT8_MAX
 from trainer.degradation.settings import PRESETS
 from trainer.errors import ClipError
-from trainer.evaluation import run
-from trainer.evaluation.measures import DEFAULT, PSNR, FrameMeasures
+from trainer.evaluation import measures, run
+from trainer.evaluation.measures import DEFAULT, NIQE, PSNR, FrameMeasures
 from trainer.evaluation.models import HQ, LR, Fixed, Model, Results, Running, is_results
+from trainer.evaluation.niqe import NiqeParameters, niqe
 from trainer.evaluation.run import Record, Work, evaluate, measure_speed
 from trainer.evaluation.sets import SetClip, open_set
 from trainer.evaluation.temporal import FLICKER, LINES, WARPING
@@ -101,6 +103,20 @@ def test_a_result_belongs_to_its_content(folder: Path) -> None:
     assert changed.seen == 3 * FRAMES
 
 
+def test_a_result_belongs_to_pytorch_and_the_device(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_on(folder, Counting())
+    with monkeypatch.context() as other:
+        other.setattr(torch, "__version__", "0")
+        run_on(folder, changed := Counting())
+        assert changed.seen == 2 * FRAMES
+    with monkeypatch.context() as other:
+        other.setattr(run, "name_device", lambda _: "another processor")
+        run_on(folder, moved := Counting())
+        assert moved.seen == 2 * FRAMES
+    run_on(folder, again := Counting())
+    assert again.seen == 0
+
+
 def test_a_name_counts_where_it_decides_crops(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FrameMeasures, "origin", {"MANIQA": "some weights"})
     run_on(folder, Counting())
@@ -127,6 +143,21 @@ def test_values_are_means_of_frames(folder: Path) -> None:
     values = run_on(folder, Counting())["shapes-0", "mine"].values
     assert next(iter(values)) == PSNR
     assert values[PSNR] == pytest.approx(psnr_y(sr, hq).mean().item(), abs=1e-4)
+
+
+def test_a_clip_with_a_flat_frame_has_no_niqe(
+    tmp_path: Path, empty_cache: Path, parameters: NiqeParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be a mean over other frames than that of a model whose frame is nearly flat."""
+    monkeypatch.setattr(measures, "read_niqe_parameters", lambda: parameters)
+    frames = [draw_picture(n)[:192, :192] for n in (4, 8)]
+    for name, shown in (("whole", frames), ("flat", [frames[0], np.zeros_like(frames[0])])):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for n, frame in enumerate(shown):
+            Image.fromarray(frame).save(tmp_path / "set" / name / f"{n}.png")
+    found = evaluate([Fixed(HQ)], clips_of(tmp_path / "set"), work(every=1, measures=[NIQE, WARPING]))
+    assert found["whole", HQ].values[NIQE] == pytest.approx(np.mean([niqe(frame, parameters) for frame in frames]))
+    assert found["flat", HQ].values.keys() == {WARPING}
 
 
 def test_hq_is_measured_without_a_reference_and_lr_only_shown(folder: Path) -> None:

@@ -14,13 +14,26 @@ VALUES = st.lists(st.floats(-100, 100, width=32), min_size=LEAST, max_size=50)
 
 @settings(max_examples=20, deadline=None)
 @given(VALUES)
-def test_an_interval_holds_its_mean_and_stays_within_the_values(values: list[float]) -> None:
+def test_an_interval_holds_its_mean_in_the_middle(values: list[float]) -> None:
     found = estimate_mean(values)
     assert found.low is not None
     assert found.high is not None
-    assert min(values) - 1e-9 <= found.low <= found.mean + 1e-9
-    assert found.mean - 1e-9 <= found.high <= max(values) + 1e-9
-    assert estimate_mean(values) == found
+    assert found.low <= found.mean <= found.high
+    assert found.high - found.mean == pytest.approx(found.mean - found.low, abs=1e-9)
+    assert found.mean == pytest.approx(np.mean(values))
+
+
+def test_an_interval_is_that_of_students_t() -> None:
+    found = estimate_mean([1.0, 2, 3, 4, 5])
+    assert found.low == pytest.approx(3 - 2.7764 * 0.5**0.5, abs=1e-4)  # 2.7764: t of 4 degrees of freedom, 97.5 %
+    assert found.high == pytest.approx(3 + 2.7764 * 0.5**0.5, abs=1e-4)
+
+
+@pytest.mark.parametrize("clips", [5, 7, 10, 20])
+def test_without_an_effect_one_interval_in_twenty_excludes_zero(clips: int) -> None:
+    draws = np.random.default_rng(clips).normal(size=(4000, 2, clips))
+    share = np.mean([estimate_difference(a.tolist(), b.tolist()).excludes_zero for a, b in draws])
+    assert 0.04 < share < 0.06  # three standard deviations
 
 
 @settings(max_examples=10, deadline=None)

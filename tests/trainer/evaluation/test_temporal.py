@@ -94,6 +94,21 @@ def test_lines_that_wobble_or_fade_are_unstable() -> None:
     assert measure(change(hq, fade), Reference(hq, 1))[LINES] < 0.95
 
 
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_clip_with_hardly_a_line_has_no_line_stability(scale: int) -> None:
+    """A dash that comes and goes would say 0 of HQ itself."""
+    hq = torch.full((FRAMES, 3, HEIGHT, WIDTH), 200, dtype=torch.uint8)
+    hq[1, :, 80:84, 80:100] = 100
+    reference = Reference(hq[..., ::scale, ::scale], scale)
+    assert WARPING in measure(hq.float() / 255, reference)
+    assert LINES not in measure(hq.float() / 255, reference)
+    assert LINES not in measure(change(pan(0, 0), jitter), reference)  # what lines a model draws does not count
+    lines = hq.clone()
+    lines[..., 40:44, :] = 100
+    drawn = measure(lines.float() / 255, Reference(lines[..., ::scale, ::scale], scale))
+    assert drawn[LINES] > 0.8
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32))
 def test_flicker_is_that_of_the_scores_in_training(seed: int) -> None:
