@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--to", type=Path, required=True, metavar="FOLDER", help="folder for the held-out clips")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
-        "--clips", type=int, help="least number of clips to hold out (default: 30 of 583, the paper's share)"
+        "--clips", type=int, help="least number of clips to hold out in all (default: 30 of 583, the paper's share)"
     )
     how.add_argument("--title", action="append", default=[], help="title to hold out; may be given several times")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw of titles (default: 0)")

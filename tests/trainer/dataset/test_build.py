@@ -340,10 +340,12 @@ def test_errors_name_the_argument(show: Path, tmp_path: Path, capsys: pytest.Cap
 
 
 def test_check_finds_every_kind_of_fault(
-    avc: Path, whole: tuple[Path, Manifest], capsys: pytest.CaptureFixture[str]
+    avc: Path, whole: tuple[Path, Manifest], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     assert main(["dataset", "check", str(avc)]) == 0
     assert capsys.readouterr().out == ""
+    assert caplog.messages == [f"{avc} is as its manifest says"]
     one, two, three, four = (clip.name for clip in whole[1].clips[:4])
     (avc / one / "00000001.png").unlink()
     shutil.copy(avc / one / "00000002.png", avc / one / "extra.png")
