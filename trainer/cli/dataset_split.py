@@ -1,7 +1,8 @@
 """Hold clips out by title, for scores: no show is on both sides.
 
-Titles come from the names of the videos, without tags in brackets and from the number of the episode on; manifest.json
-has them, and they may be corrected there. The clips move to another folder, a set of its own. Prints the titles.
+Titles come from the names of the videos, without tags in brackets and from the number of the episode on, or from their
+folders, if the number comes first; manifest.json has them, and they may be corrected there. The clips move to another
+folder, a set of its own. Prints the titles.
 
 Example:
   python -m trainer dataset split avc -o avc-test

@@ -24,6 +24,7 @@ from ..errors import ClipError, DatasetError
 from .candidates import FLAT_SHARE, Candidate, Faults, Rules, count_faults, find_candidates, find_faults, summarise
 from .clips import ClipTask, hash_files, write_clip
 from .manifest import (
+    MANIFEST_FILE,
     WORK_FOLDER,
     ClipEntry,
     DroppedEntry,
@@ -40,7 +41,8 @@ from .measures import Measures, load_measures, measure_video, measures_file, sav
 from .page import write_page
 from .quality import LEAST, NOTES, Scorer, open_scorer
 from .repeats import MOST_SHARED, Hashes, Repeats, shared
-from .sources import Source, clip_name, find_videos, read_source, show, title_of
+from .sources import Source, clip_name, find_videos, read_source, show
+from .titles import is_doubtful, title_of
 from .workers import Advance, Failure, Workers
 
 _log = logging.getLogger(__name__)
@@ -263,11 +265,12 @@ class _Build:
 
     def _describe(self, source: Source, measures: Measures, faults: Faults) -> VideoEntry:
         before = {video.digest: video.title for video in self._before.videos}
+        folders = source.path.absolute().parents
         return VideoEntry(
             name=show(source.path.name),
             path=show(source.path.absolute()),
             digest=source.digest,
-            title=before.get(source.digest) or title_of(show(source.path.stem)),
+            title=before.get(source.digest) or title_of(source.path.stem, [each.name for each in folders]),
             width=source.width,
             height=source.height,
             sample_aspect=str(source.aspect),
@@ -376,6 +379,12 @@ class _Build:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _tell(self, manifest: Manifest, videos: Sequence[VideoEntry]) -> None:
+        if doubtful := sorted({video.title for video in videos if is_doubtful(video.title)}):
+            _log.warning(
+                "titles begin with a number, perhaps of an episode: %s; correct them in %s before dataset split",
+                ", ".join(doubtful),
+                show(self._folder / MANIFEST_FILE),
+            )
         empty = sum(bool(video.reason) for video in videos)
         _log.info(
             "%s: %s of %s; %d of those named now gave none, %d failed. %s",

@@ -26,14 +26,6 @@ MOST_NAME_BYTES = 80
 UNKNOWN_RATE = Fraction(24)
 """Frames a second of a video that does not say."""
 
-_TAGS = re.compile(r"\[[^\]]*\]|\([^)]*\)|【[^】]*】")
-_EPISODE = re.compile(
-    r"(?:\b|_)(?:s\d{1,2}[ ._]?e\d{1,4}|season[ ._]?\d+|ep(?:isode)?[ ._#]*\d+|e\d{2,4}|ova|ncop|nced|op|ed)(?:\b|_|\d)"
-    r"|第\s*\d+\s*[話话集回]|#\s*\d+|(?:^|[\s_.-])\d{1,4}(?:v\d)?(?=$|[\s_.-])",
-    re.IGNORECASE,
-)
-_LAST_NUMBER = re.compile(r"\d+$")
-
 
 @dataclass(frozen=True)
 class Source:
@@ -120,23 +112,6 @@ def show(path: Path | str) -> str:
     """Return a path as text that fits into a line, whatever bytes its name has."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
-def title_of(name: str) -> str:
-    """Return the title of the show that a video belongs to, by the name of its file without suffix.
-
-    What is in brackets, and all from the number of an episode on, is left out. Names that hold nothing else are titles
-    themselves.
-    """
-    bare = _TAGS.sub(" ", name)
-    found = next((each for each in _EPISODE.finditer(bare) if _tidy(bare[: each.start()])), None)
-    title = _tidy(bare[: found.start()] if found else bare)
-    return _tidy(_LAST_NUMBER.sub("", title)) or title or _tidy(name) or name
-
-
-def _tidy(text: str) -> str:
-    text = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(re.sub(r"[^\w!?'&]+|_", " ", text).split())
 
 
 def clip_name(stem: str, first: int, taken: Sequence[str] | set[str] = ()) -> str:

@@ -241,6 +241,20 @@ def test_bad_videos_are_reported_and_the_rest_goes_on(tmp_path: Path, show: Path
     assert all(name in page for name in reasons)
 
 
+def test_titles_are_those_of_folders_where_names_begin_with_numbers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for seed, name in enumerate(["Show/01 - Pilot", "Show/02 - Second", "86 - 01", "two\nlines"]):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / "plain.mkv", [(seed, FRAMES)])
+        (tmp_path / "plain.mkv").rename(tmp_path / "videos" / f"{name}.mkv")
+
+    manifest = build([tmp_path / "videos"], tmp_path / "avc")
+
+    assert sorted(video.title for video in manifest.videos) == ["86", "show", "show", "two lines"]
+    assert "titles begin with a number, perhaps of an episode: 86; correct them in" in caplog.text
+
+
 def _write_sound(path: Path) -> None:
     with path.open("wb") as file, wave.open(file, "wb") as sound:
         sound.setparams((1, 2, 8000, 0, "NONE", ""))

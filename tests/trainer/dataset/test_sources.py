@@ -6,37 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.dataset.sources import clip_name, find_videos, show, title_of
-
-
-@pytest.mark.parametrize(
-    ("name", "title"),
-    [
-        ("[Group] Some Show - 03 [1080p][ABCD1234]", "some show"),
-        ("Some.Show.S01E12.1080p.WEB", "some show"),
-        ("Some_Show_-_NCOP1", "some show"),
-        ("some show 第12話 「題」", "some show"),
-        ("Show 2 - 05v2", "show"),  # both of its numbers are taken for numbers of episodes
-        ("深夜アニメ #3", "深夜アニメ"),
-        ("Film", "film"),
-        ("86 - 01", "86"),
-        ("12", "12"),
-        ("[x]", "x"),
-    ],
-)
-def test_episodes_of_a_show_have_one_title(name: str, title: str) -> None:
-    assert title_of(name) == title
-
-
-@given(st.text(st.characters(blacklist_categories=["Cs"]), max_size=40), st.integers(0, 999), st.integers(0, 999))
-def test_titles_do_not_depend_on_the_episode(show_name: str, one: int, other: int) -> None:
-    assert title_of(f"{show_name} - {one:02}") == title_of(f"{show_name} - {other:02}") or not any(
-        each.isalnum() for each in show_name
-    )
+from trainer.dataset.sources import clip_name, find_videos, show
 
 
 @given(st.lists(st.tuples(st.text(max_size=100), st.integers(0, 10**6)), max_size=6))
