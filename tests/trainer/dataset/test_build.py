@@ -21,11 +21,12 @@ from PIL import Image
 from tests.trainer.dataset.shows import FIRST, FRAMES, OPENING, SECOND, build, cuts, draw, files, write
 from tests.trainer.lbo.episodes import HEIGHT, WIDTH
 from trainer.cli import main
+from trainer.cli.dataset_build import SOME_FAILED
 from trainer.data.clips import Frame, VideoClip, find_clips, open_clip
 from trainer.dataset import build as building
 from trainer.dataset import clips as writing
 from trainer.dataset.check import check_set
-from trainer.dataset.manifest import MANIFEST_FILE, PAGE_FILE, Manifest, read_manifest
+from trainer.dataset.manifest import MANIFEST_FILE, PAGE_FILE, Manifest, read_manifest, require_manifest
 from trainer.dataset.measures import load_measures, measures_file
 from trainer.errors import DatasetError
 
@@ -316,6 +317,59 @@ def test_a_folder_of_the_user_is_not_overwritten(show: Path, tmp_path: Path, who
     assert [each.name for each in manifest.failed] == [name]
     assert list((tmp_path / "avc" / name).iterdir()) == [tmp_path / "avc" / name / "mine.png"]
     assert len(manifest.clips) == 1
+
+
+def test_only_what_build_wrote_is_removed_and_rules_that_changed_are_named(
+    avc: Path, show: Path, whole: tuple[Path, Manifest], caplog: pytest.LogCaptureFixture
+) -> None:
+    for clip in whole[1].clips:
+        (avc / clip.name / "notes.txt").write_text("mine")
+        (avc / clip.name / "sub").mkdir()
+        (avc / clip.name / "sub" / "frame.png").write_text("mine")
+    faults = list(check_set(avc))
+    assert len(faults) == 2 * len(whole[1].clips)
+    assert f"{whole[1].clips[0].name}: notes.txt is not of it; move it elsewhere" in faults
+
+    stay = {clip.name for clip in build([show], avc).clips}
+
+    gone = {clip.name for clip in whole[1].clips} - stay
+    assert gone
+    for name in gone:
+        assert {each.name for each in (avc / name).iterdir()} == {"notes.txt", "sub"}
+        assert f"{avc / name} is no longer chosen, and is removed" in caplog.messages
+        assert f"{avc / name / 'notes.txt'} is not of the set, and stays" in caplog.messages
+    assert all((avc / clip.name / "sub" / "frame.png").exists() for clip in whole[1].clips)
+    assert "rules are not those of the last build: clips was 9, now 1; build with those" in caplog.text
+    shutil.rmtree(avc / next(iter(gone)))
+    build([show], avc)
+    assert caplog.text.count("rules are not those") == 1
+
+
+def test_the_exit_code_and_the_reasons_tell_what_failed(
+    show: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    videos, avc = tmp_path / "videos", tmp_path / "avc"
+    shutil.copytree(show, videos)
+    command = ["dataset", "build", str(videos), "-o", str(avc), "--frames", str(FRAMES), "--jobs", "1"]
+    original = writing._write_png
+
+    def write_png(file: Path, frame: Frame) -> None:
+        if file.parent.name.startswith("Show-02"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        original(file, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "_write_png", write_png)
+        assert main(command) == SOME_FAILED
+    manifest = require_manifest(avc)
+    assert [bool(video.reason) for video in manifest.videos] == [False, True]
+    assert "No space left on device" in manifest.videos[1].reason
+    assert "1 clip of 2 videos; 1 of those named now gave none, 1 failed." in caplog.text
+    assert main(command) == 0
+    (videos / "text.mkv").write_text("no video")
+    assert main(command) == SOME_FAILED
+    assert main([*command[:2], str(videos / "text.mkv"), "-o", str(tmp_path / "none")]) == 1
 
 
 def test_damaged_measures_are_made_again(avc: Path, show: Path, whole: tuple[Path, Manifest]) -> None:
