@@ -29,7 +29,10 @@ type Frame = NDArray[np.uint8]
 """uint8 (height, width, 3), R, G, B."""
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
-VIDEO_SUFFIXES = {".mkv", ".mp4", ".avi", ".mov", ".webm", ".m2ts", ".ts", ".mpg", ".vob"}
+VIDEO_SUFFIXES = {
+    *(".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
+    *(".ogm", ".rmvb", ".ts", ".vob", ".webm", ".wmv"),
+}
 
 PILLOW_ERRORS = (OSError, ValueError, SyntaxError)
 """Exceptions of Pillow for a damaged file."""

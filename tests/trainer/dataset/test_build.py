@@ -221,14 +221,17 @@ def test_bad_videos_are_reported_and_the_rest_goes_on(tmp_path: Path, show: Path
         write(tmp_path / "plain.mkv", [(seed, FRAMES + 4)])
         (tmp_path / "plain.mkv").rename(videos / name)
 
-    manifest = build([videos], tmp_path / "avc")
+    (tmp_path / "no videos").mkdir()
+    manifest = build([tmp_path / "nowhere.mkv", videos, tmp_path / "no videos"], tmp_path / "avc")
 
     reasons = {each.name: each.reason for each in manifest.failed}
     assert "text.mkv cannot be read" in reasons["text.mkv"]
     assert "empty.mp4 cannot be read" in reasons["empty.mp4"]
     assert "has no video" in reasons["sound.mkv"]
     assert "is the same file as" in reasons["Show 01.mkv"]
-    assert len(reasons) == 4
+    assert "nowhere.mkv does not exist; name videos" in reasons["nowhere.mkv"]
+    assert "no videos holds no videos (.avi" in reasons["no videos"]
+    assert len(reasons) == 6
     empty = {each.name: each.reason for each in manifest.videos if each.reason}
     assert empty.keys() == {"short.mkv", "black.mkv"}
     assert f"shorter than {FRAMES} frames" in empty["short.mkv"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,9 +31,10 @@ def test_paths_are_shown_in_one_line() -> None:
         assert show(os.fsdecode(b"\xe9")) == "\\xe9"
 
 
-def test_folders_give_their_videos_once_and_sorted(tmp_path: Path) -> None:
+def test_folders_give_their_videos_once_and_sorted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     (tmp_path / "season 1").mkdir()
-    for name in ("season 1/b.mkv", "season 1/a.MP4", "notes.txt", "._a.mkv", "c.avi"):
+    for name in ("season 1/b.mkv", "season 1/a.MP4", "notes.txt", "a.ass", "b.ASS", "._a.mkv", "c.avi"):
         (tmp_path / name).touch()
     (tmp_path / "folder.mkv").mkdir()
     shutil.copy(tmp_path / "notes.txt", tmp_path / "odd.name")
@@ -44,3 +47,12 @@ def test_folders_give_their_videos_once_and_sorted(tmp_path: Path) -> None:
         str(Path("season 1/b.mkv")),
         "odd.name",
     ]
+    assert caplog.messages == [f"{tmp_path}: by their names no videos, and left out: 2 .ass, 1 .name, 1 .txt"]
+
+
+@pytest.mark.parametrize("suffix", [".m4v", ".mpeg", ".mts", ".wmv", ".ogm", ".rmvb", ".flv", ".MKV"])
+def test_videos_of_many_kinds_are_found(suffix: str, tmp_path: Path) -> None:
+    video = tmp_path / f"a{suffix}"
+    video.touch()
+
+    assert find_videos([tmp_path]) == [video]
