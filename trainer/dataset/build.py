@@ -225,7 +225,7 @@ class _Build:
         """Measure what is not yet measured, and return the sources that have measures."""
         missing = [source for source in sources if load_measures(self._file(source.digest)) is None]
         if len(missing) < len(sources):
-            _log.info("%s of %d are measured already", count(len(sources) - len(missing), "video"), len(sources))
+            _log.info("measured already: %d of %s", len(sources) - len(missing), count(len(sources), "video"))
         threads = max(self._jobs // max(len(missing), 1), 1)
         tasks = [_MeasureTask(each, self._file(each.digest), self._hyperiqa, threads) for each in missing]
         with _progress("measuring: ", sum(source.frames for source in missing)) as advance:

@@ -234,6 +234,7 @@ def test_bad_videos_are_reported_and_the_rest_goes_on(tmp_path: Path, show: Path
     assert len(reasons) == 6
     empty = {each.name: each.reason for each in manifest.videos if each.reason}
     assert empty.keys() == {"short.mkv", "black.mkv"}
+    assert empty["short.mkv"].startswith("no shot of 1 has enough usable frames in a row (too short: 1; the longest")
     assert f"shorter than {FRAMES} frames" in empty["short.mkv"]
     assert f"{2 * FRAMES} black" in empty["black.mkv"]
     taken = {manifest.video_of(clip).name for clip in manifest.clips}
@@ -344,7 +345,9 @@ def test_only_what_build_wrote_is_removed_and_rules_that_changed_are_named(
     assert all((avc / clip.name / "sub" / "frame.png").exists() for clip in whole[1].clips)
     assert "rules are not those of the last build: clips was 9, now 1; build with those" in caplog.text
     shutil.rmtree(avc / next(iter(gone)))
-    build([show], avc)
+    caplog.set_level(logging.INFO)
+    build([show / "Show 01.mkv"], avc)
+    assert "measured already: 1 of 1 video" in caplog.messages
     assert caplog.text.count("rules are not those") == 1
 
 
