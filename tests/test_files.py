@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -96,6 +97,31 @@ def test_ctrl_c_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_who_waits_for_a_lock_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(files, "_SILENCE", 0.01)
+    caplog.set_level(logging.INFO)
+    done = threading.Event()
+
+    def wait() -> None:
+        with file_lock(tmp_path):
+            done.set()
+
+    thread = threading.Thread(target=wait)
+    with file_lock(tmp_path):
+        assert caplog.messages == []
+        thread.start()
+        end = time.monotonic() + 20
+        while not caplog.messages and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not done.is_set()
+    thread.join()
+
+    assert done.is_set()
+    assert caplog.messages == [f"waiting for another process, which works on {tmp_path}"]
 
 
 def test_the_lock_is_optional(tmp_path: Path) -> None:

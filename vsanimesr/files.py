@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 
 _PATIENCE = 2.0
 """Seconds for which a file that is open elsewhere is tried to be replaced."""
+_SILENCE = 1.0
+"""Seconds for which a lock is waited for without a word."""
 
 
 def read_at_most(path: Path, limit: int) -> bytes:
@@ -84,19 +86,23 @@ def replace(part: Path, path: Path) -> None:
 
 @contextmanager
 def file_lock(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """Hold a lock in a folder, which is created if missing. Waits while another process holds the lock.
+    """Hold a lock in a folder, which is created if missing. Waits while another process holds the lock, and says so.
 
     Without the possibility of a lock (a read-only folder, a file system without locks) this does nothing. The lock only
     avoids duplicate work; readers verify the files anyway.
     """
-    from filelock import FileLock  # not at the top: importing it takes as long as importing numpy
+    from filelock import FileLock, Timeout  # not at the top: importing it takes as long as importing numpy
 
     lock = FileLock(folder / name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if sys.platform == "win32":
             _require_writable(folder)
-        lock.acquire()
+        try:
+            lock.acquire(timeout=_SILENCE)
+        except Timeout:
+            _log.info("waiting for another process, which works on %s", folder)
+            lock.acquire()
     except (OSError, NotImplementedError) as error:
         _log.debug("no lock in %s: %s", folder, error)
     try:

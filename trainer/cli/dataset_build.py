@@ -1,9 +1,11 @@
 """Choose and write clips of videos.
 
-Frames get square pixels. Shots are found by PySceneDetect; black, flat, still, combed and soft frames are left out, and
-so are those that an earlier video has shown: openings, endings, recaps. Of what is left, the clips with the best
-weighted mean of quality and motion are written. Videos are measured in parallel; the same command goes on after a stop.
-A set grows: clips of videos that are not named stay.
+Frames get square pixels. Shots are found by the plugin's detector; black, flat, still, combed and soft frames are left
+out, and so are those that an earlier video has shown: openings, endings, recaps. Of what is left, the clips with the
+best weighted mean of quality and motion are written. Videos are measured in parallel; the same command goes on after a
+stop. A set grows: clips of videos that are not named stay; those of named ones that are no longer chosen are removed.
+
+The exit code is 3 if some of the videos could not be used or some clips not written, and 1 if the set has no clips.
 
 Example:
   python -m trainer dataset build videos -o avc
@@ -13,6 +15,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+
+SOME_FAILED = 3
+"""Exit code if there are clips, and something failed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     from ..dataset.manifest import PAGE_FILE
 
     rules = Rules(frames=args.frames, clips=args.clips, motion_weight=args.motion_weight)
-    manifest = build_set(Request(args.videos, args.folder, rules, args.least_quality, args.hyperiqa, args.jobs))
+    built = build_set(Request(args.videos, args.folder, rules, args.least_quality, args.hyperiqa, args.jobs))
     print(args.folder / PAGE_FILE)
-    return 0 if manifest.clips else 1
+    if not built.manifest.clips:
+        return 1
+    return SOME_FAILED if built.failed else 0

@@ -2,7 +2,8 @@
 
 Real animation is compressed, HQ too. Each frame is upscaled by 4 and scaled down to its own size again, and keeps its
 colours. Clips that are clean, such as drawn ones, lose detail: compare them by eye. The same command goes on after a
-stop, and cleans clips that are new. The folder is data=... of a training.
+stop, and cleans clips that are new. Clips that were cleaned otherwise, or that left since, are refused.
+The folder is data=... of a training.
 
 Example:
   python -m trainer dataset clean avc -o avc-clean
@@ -23,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", default="v2", help=f"{', '.join(MODEL_NAMES)}, a run, a checkpoint, or a weights file (default: v2)"
     )
-    parser.add_argument("--renew", action="store_true", help="clean again what was made of other clips or weights")
+    parser.add_argument(
+        "--renew",
+        action="store_true",
+        help="clean again what was made of other clips or weights, and remove clips that left FOLDER",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
 """Hold clips out by title, for scores: no show is on both sides.
 
-Titles come from the names of the videos, without tags in brackets and from the number of the episode on; manifest.json
-has them, and they may be corrected there. The clips move to another folder, a set of its own. Prints the titles.
+Titles come from the names of the videos, without tags in brackets and from the number of the episode on, or from their
+folders, if the number comes first; manifest.json has them, and they may be corrected there. The clips move to another
+folder, a set of its own. Prints the titles.
 
 Example:
   python -m trainer dataset split avc -o avc-test
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--to", type=Path, required=True, metavar="FOLDER", help="folder for the held-out clips")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
-        "--clips", type=int, help="least number of clips to hold out (default: 30 of 583, the paper's share)"
+        "--clips", type=int, help="least number of clips to hold out in all (default: 30 of 583, the paper's share)"
     )
     how.add_argument("--title", action="append", default=[], help="title to hold out; may be given several times")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw of titles (default: 0)")

@@ -81,8 +81,11 @@ def is_run(start: str) -> bool:
     return start not in MODEL_NAMES and (path.is_dir() or path.suffix == ".pt")
 
 
-def read_weights(start: str) -> StateDict:
+def read_weights(start: str, argument: str = "start") -> StateDict:
     """Read released weights or a weights file.
+
+    Args:
+        argument: what names them, for errors.
 
     Raises:
         CheckpointError: the weights cannot be read, or belong to another network.
@@ -90,7 +93,7 @@ def read_weights(start: str) -> StateDict:
     try:
         return {name: torch.from_numpy(array) for name, array in load_weights(start).items()}
     except AnimeSRError as error:
-        raise CheckpointError(f"start={start!r}: {error}") from error
+        raise CheckpointError(f"{argument}={start!r}: {error}") from error
 
 
 def load_state(start: str, network: nn.Module, weights: StateDict, shape_settings: str) -> None:

@@ -29,7 +29,10 @@ type Frame = NDArray[np.uint8]
 """uint8 (height, width, 3), R, G, B."""
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
-VIDEO_SUFFIXES = {".mkv", ".mp4", ".avi", ".mov", ".webm", ".m2ts", ".ts", ".mpg", ".vob"}
+VIDEO_SUFFIXES = {
+    *(".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
+    *(".ogm", ".rmvb", ".ts", ".vob", ".webm", ".wmv"),
+}
 
 PILLOW_ERRORS = (OSError, ValueError, SyntaxError)
 """Exceptions of Pillow for a damaged file."""
@@ -90,8 +93,11 @@ class Episode(Clip, Protocol):
         ...
 
 
-def find_clips(folder: Path) -> list[Clip]:
+def find_clips(folder: Path, argument: str = "data=") -> list[Clip]:
     """Return the clips of a dataset, sorted by name.
+
+    Args:
+        argument: what names the folder, for errors.
 
     Raises:
         ClipError: the folder cannot be read, or holds no clips.
@@ -100,16 +106,16 @@ def find_clips(folder: Path) -> list[Clip]:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise ClipError(
-            f"data={str(folder)!r} cannot be read ({error.strerror or error}); name a folder of clips"
+            f"{argument}{str(folder)!r} cannot be read ({error.strerror or error}); name a folder of clips"
         ) from error
     clips: list[Clip] = [clip for entry in entries if (clip := open_clip(entry))]
     for one, other in pairwise(sorted(clip.name for clip in clips)):
         if one == other:
-            raise ClipError(f"data={str(folder)!r} holds two clips of the name {one!r}; rename one of them")
+            raise ClipError(f"{argument}{str(folder)!r} holds two clips of the name {one!r}; rename one of them")
     if not clips:
         raise ClipError(
-            f"data={str(folder)!r} holds no clips; each is a folder of images ({', '.join(sorted(IMAGE_SUFFIXES))}) "
-            f"or a video ({', '.join(sorted(VIDEO_SUFFIXES))})"
+            f"{argument}{str(folder)!r} holds no clips; each is a folder of images "
+            f"({', '.join(sorted(IMAGE_SUFFIXES))}) or a video ({', '.join(sorted(VIDEO_SUFFIXES))})"
         )
     return clips
 

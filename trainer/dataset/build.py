@@ -21,9 +21,12 @@ from vsanimesr.progress import count, format_bytes, show_progress
 
 from ..data.clips import VIDEO_SUFFIXES
 from ..errors import ClipError, DatasetError
+from ..origin import differences
 from .candidates import FLAT_SHARE, Candidate, Faults, Rules, count_faults, find_candidates, find_faults, summarise
 from .clips import ClipTask, hash_files, write_clip
+from .folders import others_in, remove_clip
 from .manifest import (
+    MANIFEST_FILE,
     WORK_FOLDER,
     ClipEntry,
     DroppedEntry,
@@ -40,7 +43,8 @@ from .measures import Measures, load_measures, measure_video, measures_file, sav
 from .page import write_page
 from .quality import LEAST, NOTES, Scorer, open_scorer
 from .repeats import MOST_SHARED, Hashes, Repeats, shared
-from .sources import Source, clip_name, find_videos, read_source, show, title_of
+from .sources import Source, clip_name, find_videos, read_source, show
+from .titles import is_doubtful, title_of
 from .workers import Advance, Failure, Workers
 
 _log = logging.getLogger(__name__)
@@ -65,8 +69,17 @@ class Request:
     """Number of processes; 0 for the number of cores."""
 
 
-def build_set(request: Request) -> Manifest:
-    """Build a set, or add to one, and return its manifest. Goes on where an earlier call was stopped.
+@dataclass(frozen=True)
+class Built:
+    """What a call has built."""
+
+    manifest: Manifest
+    failed: int
+    """Number of videos and clips that failed in this call."""
+
+
+def build_set(request: Request) -> Built:
+    """Build a set, or add to one. Goes on where an earlier call was stopped.
 
     Videos that cannot be used, and clips that cannot be written, are named in the log, the manifest and the page; the
     others go on.
@@ -149,10 +162,12 @@ class _Build:
         self._before = read_manifest(folder) or Manifest()
         self._failed: list[FailedEntry] = []
         self._repeats, self._names = Repeats(), list[str]()
+        self._reasons: dict[str, str] = {}
+        """Why the clips of a video could not be written, by its digest."""
         self._pictures: dict[str, Hashes] = {}
         """Of the clips that are in the set, by name or by place."""
 
-    def run(self, paths: Sequence[Path]) -> Manifest:
+    def run(self, paths: Sequence[Path]) -> Built:
         """Do all steps."""
         shutil.rmtree(self._work / "clips", ignore_errors=True)  # what a stop has left
         sources = self._read_sources(paths)
@@ -165,12 +180,14 @@ class _Build:
             videos.append(video)
             chosen += picked
         clips = self._write_all(chosen)
+        for video in videos:
+            video.reason = video.reason or self._unwritten(video, clips)
         manifest = self._merge(videos, clips)
         write_manifest(self._folder, manifest)
         self._remove_old(manifest)
         write_page(self._folder, manifest)
         self._tell(manifest, videos)
-        return manifest
+        return Built(manifest, len(self._failed))
 
     def _fail(self, name: str, reason: str) -> None:
         _log.warning("%s", reason)
@@ -208,7 +225,7 @@ class _Build:
         """Measure what is not yet measured, and return the sources that have measures."""
         missing = [source for source in sources if load_measures(self._file(source.digest)) is None]
         if len(missing) < len(sources):
-            _log.info("%s of %d are measured already", count(len(sources) - len(missing), "video"), len(sources))
+            _log.info("measured already: %d of %s", len(sources) - len(missing), count(len(sources), "video"))
         threads = max(self._jobs // max(len(missing), 1), 1)
         tasks = [_MeasureTask(each, self._file(each.digest), self._hyperiqa, threads) for each in missing]
         with _progress("measuring: ", sum(source.frames for source in missing)) as advance:
@@ -263,11 +280,12 @@ class _Build:
 
     def _describe(self, source: Source, measures: Measures, faults: Faults) -> VideoEntry:
         before = {video.digest: video.title for video in self._before.videos}
+        folders = source.path.absolute().parents
         return VideoEntry(
             name=show(source.path.name),
             path=show(source.path.absolute()),
             digest=source.digest,
-            title=before.get(source.digest) or title_of(show(source.path.stem)),
+            title=before.get(source.digest) or title_of(source.path.stem, [each.name for each in folders]),
             width=source.width,
             height=source.height,
             sample_aspect=str(source.aspect),
@@ -325,10 +343,15 @@ class _Build:
         for each, task, result in zip(chosen, tasks, results, strict=True):
             if isinstance(result, Failure):
                 self._fail(show(task.folder.name), result.reason)
+                self._reasons[each.source.digest] = result.reason
                 entries += [before[key]] if (key := _key(each, self._rules)) in before else []
             else:
                 entries.append(_entry(each, task, result))
         return entries
+
+    def _unwritten(self, video: VideoEntry, clips: Sequence[ClipEntry]) -> str:
+        """Return why a video gave no clip although some were chosen; nothing if it gave one."""
+        return "" if any(clip.video == video.digest for clip in clips) else self._reasons.get(video.digest, "")
 
     def _warn_of_space(self, tasks: Sequence[ClipTask]) -> None:
         missing = [task for task in tasks if not task.folder.exists()]
@@ -367,15 +390,31 @@ class _Build:
         return stay
 
     def _remove_old(self, manifest: Manifest) -> None:
-        """Remove folders of clips that are no longer in the set."""
+        """Remove clips that are no longer in the set, and what build wrote of their folders."""
         stay = {clip.name for clip in manifest.clips}
-        for clip in self._before.clips:
-            folder = self._folder / clip.name
-            if clip.name not in stay and folder.is_dir():
-                _log.info("%s is no longer chosen, and is removed", show(folder))
-                shutil.rmtree(folder, ignore_errors=True)
+        folders = [self._folder / clip.name for clip in self._before.clips if clip.name not in stay]
+        gone = [folder for folder in folders if folder.is_dir()]
+        for folder in gone:
+            try:
+                remove_clip(folder)
+            except OSError as error:
+                reason = f"cannot be removed ({error.strerror or error}); remove it"
+                self._fail(show(folder.name), f"{show(folder)} is no longer chosen, and {reason}")
+                continue
+            _log.warning("%s is no longer chosen, and is removed", show(folder))
+            for other in others_in(folder):
+                _log.warning("%s is not of the set, and stays", show(other))
+        before, now = ({name: f"{value:g}" for name, value in each.rules.items()} for each in (self._before, manifest))
+        if gone and (change := differences(before, now)):
+            _log.warning("rules are not those of the last build: %s; build with those to have the clips again", change)
 
     def _tell(self, manifest: Manifest, videos: Sequence[VideoEntry]) -> None:
+        if doubtful := sorted({video.title for video in videos if is_doubtful(video.title)}):
+            _log.warning(
+                "titles begin with a number, perhaps of an episode: %s; correct them in %s before dataset split",
+                ", ".join(doubtful),
+                show(self._folder / MANIFEST_FILE),
+            )
         empty = sum(bool(video.reason) for video in videos)
         _log.info(
             "%s: %s of %s; %d of those named now gave none, %d failed. %s",

@@ -195,6 +195,6 @@ def summarise(dropped: Sequence[DroppedShot]) -> str:
     short = sum(each.reason.startswith("shorter") for each in dropped)
     longest = max(dropped, key=lambda each: each.length)
     return (
-        f"none of {len(dropped)} shots has enough usable frames in a row ({short} are too short; the longest, of "
+        f"no shot of {len(dropped)} has enough usable frames in a row (too short: {short}; the longest, of "
         f"{longest.length} frames: {longest.reason})"
     )

@@ -11,6 +11,7 @@ from vsanimesr.progress import show_progress
 from ..data.clips import open_clip
 from ..errors import ClipError
 from .clips import hash_file, images_of
+from .folders import others_in
 from .manifest import ClipEntry, Manifest, require_manifest
 from .sources import show
 
@@ -40,6 +41,8 @@ def _check_clip(folder: Path, clip: ClipEntry) -> Iterator[str]:
     names = [image.name for image in images]
     yield from (f"{name} is missing; remove the folder, and build again" for name in wanted if name not in names)
     yield from (f"{show(name)} is no frame of it; remove it" for name in names if name not in wanted)
+    others = [each.name for each in others_in(folder) if each not in images and not is_hidden(each)]
+    yield from (f"{show(name)} is not of it; move it elsewhere" for name in others)
     hashes = dict(zip(wanted, clip.files, strict=False))
     for image in images:
         try:

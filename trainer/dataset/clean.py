@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +32,7 @@ from ..lbo.shots import THUMB_HEIGHT, THUMB_WIDTH, find_cuts
 from ..origin import Origin, differences, digest_tensors, read_origin, write_origin
 from ..vsr.weights import load_network
 from .clips import encode_png, images_of
+from .folders import others_in, remedy_for, remove_clip
 from .manifest import WORK_FOLDER
 from .sources import show
 
@@ -68,24 +69,29 @@ def clean_set(folder: Path, to: Path, *, model: str = "v2", renew: bool = False)
         folder: folder of HQ clips.
         to: folder for cleaned clips.
         model: network that cleans, as for `load_network`.
-        renew: clean again what was made of something else, instead of refusing it.
+        renew: clean again what was made of something else, and remove what was made of clips that left the folder,
+            instead of refusing it.
 
     Returns:
         The names of the clips.
 
     Raises:
-        DatasetError: `to` is `folder`, holds a clip of that name that was made of something else, or cannot be written.
+        DatasetError: `to` is `folder`, holds clips that were made of something else or that `folder` has no longer, or
+            cannot be written.
         ClipError: there are no clips, or one cannot be read.
         CheckpointError: the network cannot be loaded.
     """
     if folder.resolve() == to.resolve():
         raise DatasetError(f"-o {show(to)} is the folder of the HQ clips itself; use another folder")
-    network = load_network(model)
+    if to.exists() and not to.is_dir():
+        raise DatasetError(f"-o {show(to)} is no folder; name a folder for the cleaned clips")
+    network = load_network(model, "--model")
     digest = digest_tensors(network.state_dict())
-    clips = find_clips(folder)
+    clips = find_clips(folder, "FOLDER ")
     for clip in clips:
         clip.check()
     with file_lock(to / WORK_FOLDER):
+        _remove_departed(to, {clip.name for clip in clips}, renew=renew)
         origins = {clip.name: {"format": FORMAT, "clip": clip.digest(), "network": digest} for clip in clips}
         missing = [clip for clip in clips if not _is_kept(clip, to / clip.name, origins[clip.name], renew=renew)]
         cleaner = Cleaner(network)
@@ -100,6 +106,42 @@ def clean_set(folder: Path, to: Path, *, model: str = "v2", renew: bool = False)
     return [clip.name for clip in clips]
 
 
+def _remove_departed(to: Path, names: Set[str], *, renew: bool) -> None:
+    """Remove or refuse cleaned clips whose HQ is gone: training would see what was held out since."""
+    entries = sorted(to.iterdir()) if to.is_dir() else []
+    gone = [each for each in entries if each.name not in names and _is_cleaned(each)]
+    if gone and not renew:
+        raise DatasetError(
+            f"-o {show(to)} holds {', '.join(show(each.name) for each in gone)}, and FOLDER no longer has a clip of "
+            "that name; move elsewhere what training may not see, or add --renew to remove it"
+        )
+    for each in gone:
+        _remove(each)
+        _log.info("%s was cleaned of a clip that is gone, and is removed", show(each))
+
+
+def _is_cleaned(folder: Path) -> bool:
+    """Return whether a folder is a clip that we cleaned."""
+    return read_origin(folder).keys() == {"format", "clip", "network"}
+
+
+def _remove(folder: Path) -> None:
+    """Remove a cleaned clip, whose folder may not hold anything else."""
+    _require_own(folder)
+    try:
+        remove_clip(folder)
+    except OSError as error:
+        raise DatasetError(f"{show(folder)} cannot be removed ({error.strerror or error}); remove it") from error
+
+
+def _require_own(folder: Path) -> None:
+    """Refuse to remove what we did not write."""
+    others = others_in(folder)
+    if others or not _is_cleaned(folder):
+        what = show(others[0].name) if others else "no clip that was cleaned"
+        raise DatasetError(f"{show(folder)} would be removed, and holds {what}; move it elsewhere, and clean again")
+
+
 def _is_kept(clip: Clip, folder: Path, origin: Origin, *, renew: bool) -> bool:
     """Return whether a clip is there and was made of the same."""
     if not folder.exists():
@@ -111,6 +153,8 @@ def _is_kept(clip: Clip, folder: Path, origin: Origin, *, renew: bool) -> bool:
             f"{show(folder)} is there and was made otherwise: {difference}; use another folder for -o, or add --renew "
             "to clean it again"
         )
+    if difference:
+        _require_own(folder)
     return not difference
 
 
@@ -132,11 +176,12 @@ def _clean_clip(clip: Clip, to: Path, origin: Origin, cleaner: Cleaner) -> Itera
                         yield run.kept.start + number - before + 1
         if len(images_of(work)) != len(clip):
             raise DatasetError(f"{show(work)} holds other files than the frames of {clip.name!r}; remove it")
-        shutil.rmtree(to / clip.name, ignore_errors=True)
+        if (to / clip.name).exists():
+            _remove(to / clip.name)
         work.rename(to / clip.name)
     except OSError as error:
         raise DatasetError(
-            f"{show(work)} cannot be written ({error.strerror or error}); free some space, and clean again"
+            f"{show(work)} cannot be written ({error.strerror or error}); {remedy_for(error)}, and clean again"
         ) from error
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,20 +21,14 @@ from vsanimesr.identity import fingerprint
 from ..data.clips import VIDEO_SUFFIXES
 from ..errors import ClipError, DatasetError
 
+_log = logging.getLogger(__name__)
+
 EVEN = 2
 """Widths of clips with square pixels are multiples of this, as those of `prepare`."""
 MOST_NAME_BYTES = 80
 """Longest part of a clip's name that comes from its video. File systems take 255 bytes."""
 UNKNOWN_RATE = Fraction(24)
 """Frames a second of a video that does not say."""
-
-_TAGS = re.compile(r"\[[^\]]*\]|\([^)]*\)|【[^】]*】")
-_EPISODE = re.compile(
-    r"(?:\b|_)(?:s\d{1,2}[ ._]?e\d{1,4}|season[ ._]?\d+|ep(?:isode)?[ ._#]*\d+|e\d{2,4}|ova|ncop|nced|op|ed)(?:\b|_|\d)"
-    r"|第\s*\d+\s*[話话集回]|#\s*\d+|(?:^|[\s_.-])\d{1,4}(?:v\d)?(?=$|[\s_.-])",
-    re.IGNORECASE,
-)
-_LAST_NUMBER = re.compile(r"\d+$")
 
 
 @dataclass(frozen=True)
@@ -56,35 +52,48 @@ class Source:
 def find_videos(paths: Iterable[Path]) -> list[Path]:
     """Return the videos that paths name: files as they are, and of folders all videos in them, sorted. Each once.
 
+    A path that names nothing, or a folder without videos, is returned as it is, for `read_source` to say so.
+
     Raises:
-        DatasetError: a path names nothing, or a folder without videos.
+        DatasetError: no path names a file.
     """
     found: dict[Path, None] = {}
     for path in paths:
-        if path.is_dir():
-            inside = sorted(each for each in path.rglob("*") if _is_video(each))
-            if not inside:
-                raise DatasetError(f"{show(path)} holds no videos ({', '.join(sorted(VIDEO_SUFFIXES))}); leave it out")
-        elif path.exists():
-            inside = [path]
-        else:
-            raise DatasetError(f"{show(path)} does not exist; name videos, or folders of videos")
-        found |= dict.fromkeys(inside)
+        found |= dict.fromkeys((path.is_dir() and _videos_in(path)) or [path])
+    if not any(path.is_file() for path in found):
+        raise DatasetError("; ".join(_fault_of(path) for path in found))
     return list(found)
 
 
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES and not is_hidden(path) and path.is_file()
+def _videos_in(folder: Path) -> list[Path]:
+    """Return the videos of a folder, and log what else is in it."""
+    files = sorted(each for each in folder.rglob("*") if not is_hidden(each) and each.is_file())
+    others = Counter(each.suffix.lower() or each.name for each in files if each.suffix.lower() not in VIDEO_SUFFIXES)
+    if others:
+        kinds = ", ".join(f"{number} {show(kind)}" for kind, number in sorted(others.items()))
+        _log.info("%s: by their names no videos, and left out: %s", show(folder), kinds)
+    return [each for each in files if each.suffix.lower() in VIDEO_SUFFIXES]
+
+
+def _fault_of(path: Path) -> str:
+    """Return why a path names no video file; nothing if it names a file."""
+    if path.is_file():
+        return ""
+    if path.is_dir():
+        return f"{show(path)} holds no videos ({', '.join(sorted(VIDEO_SUFFIXES))}); leave it out"
+    if path.exists():
+        return f"{show(path)} is no file; leave it out"
+    return f"{show(path)} does not exist; name videos, or folders of videos"
 
 
 def read_source(path: Path) -> Source:
     """Return what a video says of itself.
 
     Raises:
-        ClipError: it cannot be read, or has no video.
+        ClipError: it does not exist, cannot be read, or has no video.
     """
-    if not path.is_file():
-        raise ClipError(f"{show(path)} is no file; leave it out")
+    if fault := _fault_of(path):
+        raise ClipError(fault)
     try:
         with av.open(path.absolute()) as container:
             streams = [each for each in container.streams.video if not _is_cover(each)]
@@ -120,23 +129,6 @@ def show(path: Path | str) -> str:
     """Return a path as text that fits into a line, whatever bytes its name has."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
-def title_of(name: str) -> str:
-    """Return the title of the show that a video belongs to, by the name of its file without suffix.
-
-    What is in brackets, and all from the number of an episode on, is left out. Names that hold nothing else are titles
-    themselves.
-    """
-    bare = _TAGS.sub(" ", name)
-    found = next((each for each in _EPISODE.finditer(bare) if _tidy(bare[: each.start()])), None)
-    title = _tidy(bare[: found.start()] if found else bare)
-    return _tidy(_LAST_NUMBER.sub("", title)) or title or _tidy(name) or name
-
-
-def _tidy(text: str) -> str:
-    text = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(re.sub(r"[^\w!?'&]+|_", " ", text).split())
 
 
 def clip_name(stem: str, first: int, taken: Sequence[str] | set[str] = ()) -> str:

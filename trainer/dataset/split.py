@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from vsanimesr.progress import count
 
 from ..errors import DatasetError
 from .check import check_set
+from .folders import remedy_for
 from .manifest import WORK_FOLDER, ClipEntry, Manifest, read_manifest, require_manifest, write_manifest
 from .page import write_page
 from .sources import show
@@ -38,52 +39,78 @@ def split_set(folder: Path, to: Path, *, clips: int | None = None, titles: Seque
     """Move the clips of some titles into another folder, which becomes a set of its own.
 
     They are copied first, by links where the disk has them, then both manifests are written, then the originals go. So
-    a stop loses nothing, and the same command goes on.
+    a stop loses nothing, and the same command goes on. Once it is done, the same command finds nothing to do; after the
+    set has grown, it holds out more.
 
     Args:
-        clips: least number of clips to hold out, of titles that are drawn by `seed`; None: the paper's share.
+        clips: least number of the set's clips that `to` holds afterwards, of titles that are drawn by `seed`; None:
+            the paper's share.
         titles: titles to hold out; none are drawn then.
+
+    Returns:
+        What `to` holds of these titles, also by earlier calls.
 
     Raises:
         DatasetError: the set is not as its manifest says, there are too few titles, or a folder cannot be written.
     """
+    require_manifest(folder)  # before a lock makes the folder
+    if folder.resolve() == to.resolve():
+        raise DatasetError(f"-o {show(to)} is the set itself; use another folder")
     with file_lock(folder / WORK_FOLDER):
         manifest = require_manifest(folder)
         there = read_manifest(to) or Manifest()
-        if folder.resolve() == to.resolve():
-            raise DatasetError(f"-o {show(to)} is the set itself; use another folder")
-        _finish(folder, manifest, there)
-        if titles and {*titles} <= {*manifest.held_out}:
-            return Split(titles, sorted(clip.name for clip in there.clips))  # an earlier call has done it
-        by_title = _by_title(manifest)
-        chosen = list(titles) if titles else _draw(by_title, clips, len(manifest.clips), seed)
-        _require(by_title, chosen)
-        moved = [clip for title in chosen for clip in by_title.get(title, [])]
-        if fault := next(iter(check_set(folder)), None):
-            raise DatasetError(f"{show(folder)} is not as its manifest says ({fault}); see dataset check")
-        try:
-            _copy(folder, to, moved)
-        except OSError as error:
-            raise DatasetError(
-                f"{show(to)} cannot be written ({error.strerror or error}); the set is unchanged: free some space, and "
-                "split again"
-            ) from error
-        names = {clip.name for clip in moved}
-        _write(to, _joined(there, manifest, moved))
-        stay = [clip for clip in manifest.clips if clip.name not in names]
-        _write(folder, manifest.model_copy(update={"clips": stay, "held_out": sorted({*manifest.held_out, *chosen})}))
-        for clip in moved:
-            shutil.rmtree(folder / clip.name, ignore_errors=True)
-        _log.info("%s: %s of %s held out", show(to), count(len(moved), "clip"), count(len(chosen), "title"))
+        _finish(folder, to, manifest, there)
+        titles_of = {video.digest: video.title for video in manifest.videos}
+        by_title = _by_title([*there.clips, *manifest.clips], titles_of)
+        held = {titles_of[clip.video] for clip in there.clips if clip.video in titles_of}
+        chosen = list(titles) if titles else _draw(by_title, held, clips, seed)
+        _require(by_title, chosen, {titles_of[clip.video] for clip in manifest.clips})
+        names = {clip.name for title in chosen for clip in by_title[title]}
+        moved = [clip for clip in manifest.clips if clip.name in names]
+        if moved:
+            _move(folder, to, manifest, there, moved)
+        what = f"{count(len(names), 'clip')} of {count(len(chosen), 'title')}"
+        _log.info("%s: %s held out, %d of them now", show(to), what, len(moved))
         return Split(chosen, sorted(names))
 
 
-def _finish(folder: Path, manifest: Manifest, there: Manifest) -> None:
+def _move(folder: Path, to: Path, manifest: Manifest, there: Manifest, moved: Sequence[ClipEntry]) -> None:
+    """Move clips and what the manifest says of them."""
+    if fault := next(iter(check_set(folder)), None):
+        raise DatasetError(f"{show(folder)} is not as its manifest says ({fault}); see dataset check")
+    try:
+        _copy(folder, to, moved)
+    except OSError as error:
+        raise DatasetError(
+            f"{show(to)} cannot be written ({error.strerror or error}); the set is unchanged: {remedy_for(error)}, and "
+            "split again"
+        ) from error
+    names, titles = {clip.name for clip in moved}, {manifest.video_of(clip).title for clip in moved}
+    _write(to, _joined(there, manifest, moved))
+    stay = [clip for clip in manifest.clips if clip.name not in names]
+    _write(folder, manifest.model_copy(update={"clips": stay, "held_out": sorted({*manifest.held_out, *titles})}))
+    for clip in moved:
+        _remove(folder / clip.name)
+
+
+def _finish(folder: Path, to: Path, manifest: Manifest, there: Manifest) -> None:
     """Remove what a stop has left: folders of clips that are in the held-out set already."""
     names = {clip.name for clip in manifest.clips}
     for clip in there.clips:
-        if clip.name not in names and there.video_of(clip).title in manifest.held_out:
-            shutil.rmtree(folder / clip.name, ignore_errors=True)
+        left, copy = folder / clip.name, to / clip.name
+        moved = clip.name not in names and there.video_of(clip).title in manifest.held_out
+        if moved and left.is_dir() and copy.is_dir() and _names(left) == _names(copy):
+            _remove(left)
+
+
+def _remove(clip: Path) -> None:
+    """Remove the folder of a clip that was copied. If it stayed, training would see it."""
+    try:
+        shutil.rmtree(clip)
+    except OSError as error:
+        raise DatasetError(
+            f"{show(clip)} is held out, and cannot be removed ({error.strerror or error}); remove it"
+        ) from error
 
 
 def _write(folder: Path, manifest: Manifest) -> None:
@@ -91,34 +118,37 @@ def _write(folder: Path, manifest: Manifest) -> None:
     write_page(folder, manifest)
 
 
-def _by_title(manifest: Manifest) -> dict[str, list[ClipEntry]]:
-    """Return the clips of each title."""
-    titles = {video.digest: video.title for video in manifest.videos}
+def _by_title(clips: Sequence[ClipEntry], titles: Mapping[str, str]) -> dict[str, list[ClipEntry]]:
+    """Return the clips of each title, each once.
+
+    Args:
+        titles: of the set's videos, by their digests. Clips of other videos are left out.
+    """
     found: dict[str, list[ClipEntry]] = {}
-    for clip in manifest.clips:
+    for clip in {clip.name: clip for clip in clips if clip.video in titles}.values():
         found.setdefault(titles[clip.video], []).append(clip)
     return found
 
 
-def _draw(by_title: Mapping[str, Sequence[ClipEntry]], clips: int | None, total: int, seed: int) -> list[str]:
-    """Draw titles until they have enough clips."""
+def _draw(by_title: Mapping[str, Sequence[ClipEntry]], held: Set[str], clips: int | None, seed: int) -> list[str]:
+    """Return the titles that are held out, and draw others until they have enough clips."""
+    total = sum(map(len, by_title.values()))
     least = max(round(total * PAPERS_SHARE), 1) if clips is None else clips
     if not 1 <= least < total:
         raise DatasetError(f"--clips {least} is refused; the set has {count(total, 'clip')}, hold out 1 to {total - 1}")
-    names = sorted(by_title)
-    chosen: list[str] = []
-    for n in np.random.default_rng(seed).permutation(len(names)).tolist():
+    chosen, others = sorted(held), sorted({*by_title} - held)
+    for n in np.random.default_rng(seed).permutation(len(others)).tolist():
         if sum(len(by_title[title]) for title in chosen) < least:
-            chosen.append(names[n])
+            chosen.append(others[n])
     return chosen
 
 
-def _require(by_title: Mapping[str, Sequence[ClipEntry]], chosen: Sequence[str]) -> None:
-    """Check that titles exist, and that some are left to train with."""
+def _require(by_title: Mapping[str, Sequence[ClipEntry]], chosen: Sequence[str], there: Set[str]) -> None:
+    """Check that titles exist, and that some of those that are there are left to train with."""
     for title in chosen:
         if title not in by_title:
             raise DatasetError(f"--title {title!r} has no clips; those of the set are {', '.join(sorted(by_title))}")
-    if set(chosen) == set(by_title):
+    if there <= {*chosen}:
         raise DatasetError(
             f"all titles would be held out ({', '.join(sorted(by_title))}), and no clip would be left; hold out fewer "
             "clips, or correct the titles in manifest.json"

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.queues import SimpleQueue
 from typing import Self
 
@@ -33,20 +39,28 @@ class Failure:
 
 
 class Workers:
-    """Processes that are started when they are needed, and kept until the end: each takes seconds to start."""
+    """Processes that are started when they are needed, and kept until the end: each takes seconds to start.
+
+    They end at once after an error or Ctrl-C, and when this process dies: what they write is whole or not there.
+    """
 
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
         self._context = multiprocessing.get_context("spawn")  # threads of libraries do not survive a fork
         self._pool: ProcessPoolExecutor | None = None
         self._steps: SimpleQueue[int] = self._context.SimpleQueue()
+        self._their_end, self._our_end = self._context.Pipe(duplex=False)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
+        if kind is not None:
+            self._our_end.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+        self._our_end.close()
+        self._their_end.close()
         self._steps.close()
 
     def run_all[T, R](self, work: Work[T, R], tasks: Sequence[T], advance: Advance) -> list[R | Failure]:
@@ -58,9 +72,10 @@ class Workers:
         if self._jobs == 1 or len(tasks) <= 1:
             return [_attempt(work, task, advance) for task in tasks]
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._jobs, self._context, _start, (self._steps,))
+            self._pool = ProcessPoolExecutor(self._jobs, self._context, _start, (self._steps, self._their_end))
         try:
-            futures = [self._pool.submit(_attempt_there, work, task) for task in tasks]
+            with _deaf():  # submitting starts processes
+                futures = [self._pool.submit(_attempt_there, work, task) for task in tasks]
             _follow(futures, self._steps, advance)
             return [future.result() for future in futures]
         except BrokenProcessPool as error:
@@ -93,11 +108,33 @@ _steps: SimpleQueue[int] | None = None
 """In a process of the pool: where progress goes."""
 
 
-def _start(steps: SimpleQueue[int]) -> None:
+def _start(steps: SimpleQueue[int], life: Connection) -> None:
     global _steps
     _steps = steps
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the other process ends this one
+    threading.Thread(target=_end_with, args=(life,), daemon=True).start()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+
+
+def _end_with(life: Connection) -> None:
+    """End this process when the other end of a pipe is closed, which the system does for a process that is killed."""
+    with suppress(EOFError, OSError):
+        life.recv()
+    os._exit(1)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Hold Ctrl-C back. Processes that are started meanwhile never hear it, also before they are told to ignore it."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _attempt_there[T, R](work: Work[T, R], task: T) -> R | Failure:

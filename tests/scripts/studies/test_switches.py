@@ -76,7 +76,7 @@ def test_the_page_has_a_row_for_each_clip(clips: Path) -> None:
 
 
 def test_compressed_clips_are_parts_that_can_be_cleaned(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.dataset.clean.load_network", lambda name: AnimeSR(features=4, blocks=(2, 1, 1)).eval())
+    monkeypatch.setattr("trainer.dataset.clean.load_network", lambda *_: AnimeSR(features=4, blocks=(2, 1, 1)).eval())
 
     switches.compress(clips / "train", clips / "compressed", LIMITS)
     assert not switches.is_whole(clips / "compressed", clips / "cleaned")

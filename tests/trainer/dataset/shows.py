@@ -44,7 +44,7 @@ def write(path: Path, scenes: Scenes, crf: int = 18) -> Path:
 
 def build(videos: Sequence[Path], folder: Path, *, clips: int = 1, jobs: int = 1, frames: int = FRAMES) -> Manifest:
     """Build a set in this process."""
-    return build_set(Request(videos, folder, Rules(frames=frames, clips=clips), jobs=jobs))
+    return build_set(Request(videos, folder, Rules(frames=frames, clips=clips), jobs=jobs)).manifest
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -21,11 +21,12 @@ from PIL import Image
 from tests.trainer.dataset.shows import FIRST, FRAMES, OPENING, SECOND, build, cuts, draw, files, write
 from tests.trainer.lbo.episodes import HEIGHT, WIDTH
 from trainer.cli import main
+from trainer.cli.dataset_build import SOME_FAILED
 from trainer.data.clips import Frame, VideoClip, find_clips, open_clip
 from trainer.dataset import build as building
 from trainer.dataset import clips as writing
 from trainer.dataset.check import check_set
-from trainer.dataset.manifest import MANIFEST_FILE, PAGE_FILE, Manifest, read_manifest
+from trainer.dataset.manifest import MANIFEST_FILE, PAGE_FILE, Manifest, read_manifest, require_manifest
 from trainer.dataset.measures import load_measures, measures_file
 from trainer.errors import DatasetError
 
@@ -220,16 +221,20 @@ def test_bad_videos_are_reported_and_the_rest_goes_on(tmp_path: Path, show: Path
         write(tmp_path / "plain.mkv", [(seed, FRAMES + 4)])
         (tmp_path / "plain.mkv").rename(videos / name)
 
-    manifest = build([videos], tmp_path / "avc")
+    (tmp_path / "no videos").mkdir()
+    manifest = build([tmp_path / "nowhere.mkv", videos, tmp_path / "no videos"], tmp_path / "avc")
 
     reasons = {each.name: each.reason for each in manifest.failed}
     assert "text.mkv cannot be read" in reasons["text.mkv"]
     assert "empty.mp4 cannot be read" in reasons["empty.mp4"]
     assert "has no video" in reasons["sound.mkv"]
     assert "is the same file as" in reasons["Show 01.mkv"]
-    assert len(reasons) == 4
+    assert "nowhere.mkv does not exist; name videos" in reasons["nowhere.mkv"]
+    assert "no videos holds no videos (.avi" in reasons["no videos"]
+    assert len(reasons) == 6
     empty = {each.name: each.reason for each in manifest.videos if each.reason}
     assert empty.keys() == {"short.mkv", "black.mkv"}
+    assert empty["short.mkv"].startswith("no shot of 1 has enough usable frames in a row (too short: 1; the longest")
     assert f"shorter than {FRAMES} frames" in empty["short.mkv"]
     assert f"{2 * FRAMES} black" in empty["black.mkv"]
     taken = {manifest.video_of(clip).name for clip in manifest.clips}
@@ -239,6 +244,20 @@ def test_bad_videos_are_reported_and_the_rest_goes_on(tmp_path: Path, show: Path
     assert all("\n" not in clip.name and " " not in clip.name for clip in manifest.clips)
     page = (tmp_path / "avc" / PAGE_FILE).read_text(encoding="utf-8")
     assert all(name in page for name in reasons)
+
+
+def test_titles_are_those_of_folders_where_names_begin_with_numbers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for seed, name in enumerate(["Show/01 - Pilot", "Show/02 - Second", "86 - 01", "two\nlines"]):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / "plain.mkv", [(seed, FRAMES)])
+        (tmp_path / "plain.mkv").rename(tmp_path / "videos" / f"{name}.mkv")
+
+    manifest = build([tmp_path / "videos"], tmp_path / "avc")
+
+    assert sorted(video.title for video in manifest.videos) == ["86", "show", "show", "two lines"]
+    assert "titles begin with a number, perhaps of an episode: 86; correct them in" in caplog.text
 
 
 def _write_sound(path: Path) -> None:
@@ -304,6 +323,61 @@ def test_a_folder_of_the_user_is_not_overwritten(show: Path, tmp_path: Path, who
     assert len(manifest.clips) == 1
 
 
+def test_only_what_build_wrote_is_removed_and_rules_that_changed_are_named(
+    avc: Path, show: Path, whole: tuple[Path, Manifest], caplog: pytest.LogCaptureFixture
+) -> None:
+    for clip in whole[1].clips:
+        (avc / clip.name / "notes.txt").write_text("mine")
+        (avc / clip.name / "sub").mkdir()
+        (avc / clip.name / "sub" / "frame.png").write_text("mine")
+    faults = list(check_set(avc))
+    assert len(faults) == 2 * len(whole[1].clips)
+    assert f"{whole[1].clips[0].name}: notes.txt is not of it; move it elsewhere" in faults
+
+    stay = {clip.name for clip in build([show], avc).clips}
+
+    gone = {clip.name for clip in whole[1].clips} - stay
+    assert gone
+    for name in gone:
+        assert {each.name for each in (avc / name).iterdir()} == {"notes.txt", "sub"}
+        assert f"{avc / name} is no longer chosen, and is removed" in caplog.messages
+        assert f"{avc / name / 'notes.txt'} is not of the set, and stays" in caplog.messages
+    assert all((avc / clip.name / "sub" / "frame.png").exists() for clip in whole[1].clips)
+    assert "rules are not those of the last build: clips was 9, now 1; build with those" in caplog.text
+    shutil.rmtree(avc / next(iter(gone)))
+    caplog.set_level(logging.INFO)
+    build([show / "Show 01.mkv"], avc)
+    assert "measured already: 1 of 1 video" in caplog.messages
+    assert caplog.text.count("rules are not those") == 1
+
+
+def test_the_exit_code_and_the_reasons_tell_what_failed(
+    show: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    videos, avc = tmp_path / "videos", tmp_path / "avc"
+    shutil.copytree(show, videos)
+    command = ["dataset", "build", str(videos), "-o", str(avc), "--frames", str(FRAMES), "--jobs", "1"]
+    original = writing._write_png
+
+    def write_png(file: Path, frame: Frame) -> None:
+        if file.parent.name.startswith("Show-02"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        original(file, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "_write_png", write_png)
+        assert main(command) == SOME_FAILED
+    manifest = require_manifest(avc)
+    assert [bool(video.reason) for video in manifest.videos] == [False, True]
+    assert "No space left on device" in manifest.videos[1].reason
+    assert "1 clip of 2 videos; 1 of those named now gave none, 1 failed." in caplog.text
+    assert main(command) == 0
+    (videos / "text.mkv").write_text("no video")
+    assert main(command) == SOME_FAILED
+    assert main([*command[:2], str(videos / "text.mkv"), "-o", str(tmp_path / "none")]) == 1
+
+
 def test_damaged_measures_are_made_again(avc: Path, show: Path, whole: tuple[Path, Manifest]) -> None:
     for file in (avc / ".work" / "measures").iterdir():
         file.write_bytes(file.read_bytes()[:-50])
@@ -340,10 +414,12 @@ def test_errors_name_the_argument(show: Path, tmp_path: Path, capsys: pytest.Cap
 
 
 def test_check_finds_every_kind_of_fault(
-    avc: Path, whole: tuple[Path, Manifest], capsys: pytest.CaptureFixture[str]
+    avc: Path, whole: tuple[Path, Manifest], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     assert main(["dataset", "check", str(avc)]) == 0
     assert capsys.readouterr().out == ""
+    assert caplog.messages == [f"{avc} is as its manifest says"]
     one, two, three, four = (clip.name for clip in whole[1].clips[:4])
     (avc / one / "00000001.png").unlink()
     shutil.copy(avc / one / "00000002.png", avc / one / "extra.png")

@@ -19,6 +19,7 @@ from trainer.dataset import clean as cleaning
 from trainer.dataset.clean import Cleaner, clean_set, plan_runs
 from trainer.dataset.clips import encode_png
 from trainer.errors import DatasetError
+from trainer.vsr.weights import load_network
 from vsanimesr.network.torch_network import AnimeSR
 
 WIDTH, HEIGHT = 70, 50
@@ -48,7 +49,9 @@ def hq(tmp_path: Path) -> Path:
 def networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiny networks, by a seed as their name."""
 
-    def load(name: str) -> AnimeSR:
+    def load(name: str, argument: str) -> AnimeSR:
+        if not name.startswith("v"):
+            return load_network(name, argument)
         torch.manual_seed(int(name.removeprefix("v")))
         return AnimeSR(features=4, blocks=(2, 1, 1)).eval()
 
@@ -204,6 +207,49 @@ def test_what_was_made_of_something_else_is_refused_before_any_work_and_made_aga
     assert content(to) == content(tmp_path / "anew")
 
 
+def test_a_clip_that_left_is_refused_before_any_work_and_removed_with_renew(
+    hq: Path, tmp_path: Path, runs: list[int]
+) -> None:
+    to = tmp_path / "clean"
+    clean_set(hq, to, model="v2")
+    write_clip(to / "mine", scene(8, 2))  # a clip that we did not make is not judged
+    before = content(to)
+    (hq / "two").rename(tmp_path / "two")
+    write_clip(hq / "three", scene(3, 4))
+    del runs[:]
+
+    with pytest.raises(DatasetError, match=r"holds two, and FOLDER no longer has .* or add --renew to remove it"):
+        clean_set(hq, to, model="v2")
+    assert not runs
+    assert content(to) == before
+
+    assert clean_set(hq, to, model="v2", renew=True) == ["one", "three"]
+    assert sorted(frames_of(to)) == ["mine", "one", "three"]
+
+
+@pytest.mark.parametrize("own", ["notes.txt", "mine.png", "origin.json"])
+@pytest.mark.parametrize("change", ["gone", "other"])
+def test_renew_removes_nothing_that_we_did_not_write(own: str, change: str, hq: Path, tmp_path: Path) -> None:
+    to = tmp_path / "clean"
+    clean_set(hq, to, model="v2")
+    file = to / "two" / own
+    file.unlink(missing_ok=True)  # without an origin, its frames are not known to be ours
+    if own != "origin.json":
+        file.write_text("mine")
+    if change == "gone":
+        (hq / "two").rename(tmp_path / "two")
+    else:
+        Image.fromarray(scene(9, 1)[0]).save(hq / "two" / "00000002.png")
+    before = content(to)
+
+    if change == "gone" and own == "origin.json":
+        clean_set(hq, to, model="v2", renew=True)
+    else:
+        with pytest.raises(DatasetError, match=r"two would be removed, and holds .*; move it elsewhere"):
+            clean_set(hq, to, model="v2", renew=True)
+    assert content(to) == before
+
+
 def test_a_scene_does_not_depend_on_the_one_after_a_cut(tmp_path: Path) -> None:
     first = [255 - frame // 2 for frame in scene(1, 5)]
     for name, seed in (("one", 5), ("other", 6)):
@@ -224,3 +270,18 @@ def test_the_command_prints_the_clips(tmp_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "shapes-0\n"
     assert main(["dataset", "clean", str(tmp_path / "hq"), "-o", str(tmp_path / "hq")]) == 1
     assert "is the folder of the HQ clips itself; use another folder" in capsys.readouterr().err
+
+
+def test_errors_name_the_arguments(hq: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "nothing").mkdir()
+    out = str(tmp_path / "clean")
+    for arguments, message in (
+        ([hq, "-o", out, "--model", "nosuch"], "error: --model='nosuch': "),
+        ([tmp_path / "nowhere", "-o", out], f"error: FOLDER {str(tmp_path / 'nowhere')!r} cannot be read"),
+        ([tmp_path / "nothing", "-o", out], f"error: FOLDER {str(tmp_path / 'nothing')!r} holds no clips"),
+        ([hq, "-o", tmp_path / "file"], "file is no folder; name a folder for the cleaned clips"),
+        ([hq, "-o", tmp_path / "file" / "in"], "; use another folder, and clean again"),
+    ):
+        assert main(["dataset", "clean", *map(str, arguments)]) == 1
+        assert message in capsys.readouterr().err

@@ -101,7 +101,7 @@ def test_a_set_says_what_measured_its_quality_and_measures_anew_with_other_weigh
     def build(weight: float | None, *videos: Path) -> Manifest:
         weights = None if weight is None else save(tmp_path / "koniq.pth", weight)
         request = Request(videos or [video], tmp_path / "avc", Rules(frames=FRAMES), hyperiqa=weights, jobs=1)
-        return build_set(request)
+        return build_set(request).manifest
 
     first, second, third = build(1), build(1.5), build(None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -10,33 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.dataset.sources import clip_name, find_videos, show, title_of
-
-
-@pytest.mark.parametrize(
-    ("name", "title"),
-    [
-        ("[Group] Some Show - 03 [1080p][ABCD1234]", "some show"),
-        ("Some.Show.S01E12.1080p.WEB", "some show"),
-        ("Some_Show_-_NCOP1", "some show"),
-        ("some show 第12話 「題」", "some show"),
-        ("Show 2 - 05v2", "show"),  # both of its numbers are taken for numbers of episodes
-        ("深夜アニメ #3", "深夜アニメ"),
-        ("Film", "film"),
-        ("86 - 01", "86"),
-        ("12", "12"),
-        ("[x]", "x"),
-    ],
-)
-def test_episodes_of_a_show_have_one_title(name: str, title: str) -> None:
-    assert title_of(name) == title
-
-
-@given(st.text(st.characters(blacklist_categories=["Cs"]), max_size=40), st.integers(0, 999), st.integers(0, 999))
-def test_titles_do_not_depend_on_the_episode(show_name: str, one: int, other: int) -> None:
-    assert title_of(f"{show_name} - {one:02}") == title_of(f"{show_name} - {other:02}") or not any(
-        each.isalnum() for each in show_name
-    )
+from trainer.dataset.sources import clip_name, find_videos, show
 
 
 @given(st.lists(st.tuples(st.text(max_size=100), st.integers(0, 10**6)), max_size=6))
@@ -56,9 +31,10 @@ def test_paths_are_shown_in_one_line() -> None:
         assert show(os.fsdecode(b"\xe9")) == "\\xe9"
 
 
-def test_folders_give_their_videos_once_and_sorted(tmp_path: Path) -> None:
+def test_folders_give_their_videos_once_and_sorted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     (tmp_path / "season 1").mkdir()
-    for name in ("season 1/b.mkv", "season 1/a.MP4", "notes.txt", "._a.mkv", "c.avi"):
+    for name in ("season 1/b.mkv", "season 1/a.MP4", "notes.txt", "a.ass", "b.ASS", "._a.mkv", "c.avi"):
         (tmp_path / name).touch()
     (tmp_path / "folder.mkv").mkdir()
     shutil.copy(tmp_path / "notes.txt", tmp_path / "odd.name")
@@ -71,3 +47,12 @@ def test_folders_give_their_videos_once_and_sorted(tmp_path: Path) -> None:
         str(Path("season 1/b.mkv")),
         "odd.name",
     ]
+    assert caplog.messages == [f"{tmp_path}: by their names no videos, and left out: 2 .ass, 1 .name, 1 .txt"]
+
+
+@pytest.mark.parametrize("suffix", [".m4v", ".mpeg", ".mts", ".wmv", ".ogm", ".rmvb", ".flv", ".MKV"])
+def test_videos_of_many_kinds_are_found(suffix: str, tmp_path: Path) -> None:
+    video = tmp_path / f"a{suffix}"
+    video.touch()
+
+    assert find_videos([tmp_path]) == [video]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,10 +75,56 @@ def test_named_titles_are_held_out_and_stay_so(avc: Path, videos: Path, capsys: 
     assert {video.reason for video in manifest.videos if video.reason} == {"title 'blue' is held out of this set"}
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_draw_again_finds_nothing_to_do(avc: Path, seed: int) -> None:
+    test = avc.parent / "test"
+    found = split_set(avc, test, clips=2, seed=seed)
+    before = {folder: (require_manifest(folder), files(folder)) for folder in (avc, test)}
+
+    for other in (seed, seed + 1):  # there are enough clips already, whatever would be drawn now
+        assert split_set(avc, test, clips=2, seed=other) == found
+
+    assert {folder: (require_manifest(folder), files(folder)) for folder in (avc, test)} == before
+
+
+def test_more_is_held_out_when_more_is_asked_for(avc: Path) -> None:
+    test = avc.parent / "test"
+    one = split_set(avc, test, titles=["film"])
+
+    more = split_set(avc, test, clips=2)
+
+    assert len(more.titles) == 2
+    assert {*one.clips} < {*more.clips} == {clip.name for clip in require_manifest(test).clips}
+    assert titles(require_manifest(test)) == {*more.titles}
+    with pytest.raises(DatasetError, match="no clip would be left"):
+        split_set(avc, test, titles=sorted(titles(require_manifest(avc))))
+
+
+def test_a_draw_into_another_folder_holds_out_more(avc: Path) -> None:
+    one = split_set(avc, avc.parent / "one", clips=1)
+    other = split_set(avc, avc.parent / "other", clips=1)
+
+    assert not {*one.titles} & {*other.titles}
+    with pytest.raises(DatasetError, match=f"--title {one.titles[0]!r} has no clips"):
+        split_set(avc, avc.parent / "other", titles=one.titles)
+
+
+def test_a_clip_that_was_brought_back_by_hand_is_not_removed(avc: Path) -> None:
+    test = avc.parent / "test"
+    (name,) = split_set(avc, test, titles=["film"]).clips
+    (test / name).rename(avc / name)
+    before = files(avc / name)
+
+    split_set(avc, test, titles=["film"])
+
+    assert files(avc / name) == before
+
+
 @pytest.mark.parametrize("place", ["_copy", "write_manifest", "rmtree"])
 @pytest.mark.parametrize("call", [0, 1])
+@pytest.mark.parametrize("options", [{"titles": ["red"]}, {"clips": 2, "seed": 1}])
 def test_a_stop_loses_nothing_and_the_same_command_goes_on(
-    avc: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, place: str, call: int
+    avc: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, place: str, call: int, options: dict[str, Any]
 ) -> None:
     test = avc.parent / "test"
     module = shutil if place == "rmtree" else splitting
@@ -94,13 +141,14 @@ def test_a_stop_loses_nothing_and_the_same_command_goes_on(
         if place == "_copy" and call:
             return  # it is called once
         with pytest.raises(KeyboardInterrupt):
-            split_set(avc, test, titles=["red"])
+            split_set(avc, test, **options)
     assert files(avc) | files(test) == files(whole)
 
-    split_set(avc, test, titles=["red"])
+    found = split_set(avc, test, **options)
 
     assert files(avc) | files(test) == files(whole)
-    assert titles(require_manifest(test)) == {"red"}
+    assert titles(require_manifest(test)) == {*found.titles} == {*require_manifest(avc).held_out}
+    assert len(found.titles) == 1
     assert not files(avc).keys() & files(test).keys()
     assert list(check_set(avc)) == list(check_set(test)) == []
 
@@ -117,6 +165,12 @@ def test_what_cannot_be_split_is_refused(avc: Path) -> None:
             split_set(avc, test, **options)
     with pytest.raises(DatasetError, match="is the set itself"):
         split_set(avc, avc, clips=1)
+    (avc.parent / "file").touch()
+    with pytest.raises(DatasetError, match="the set is unchanged: use another folder, and split again"):
+        split_set(avc, avc.parent / "file", clips=1)
+    with pytest.raises(DatasetError, match=r"nowhere has no manifest\.json"):
+        split_set(avc.parent / "nowhere", test, clips=1)
+    assert not (avc.parent / "nowhere").exists()
     next(iter(avc.rglob("*.png"))).write_bytes(b"changed")
     with pytest.raises(DatasetError, match="is not as its manifest says"):
         split_set(avc, test, clips=1)
