@@ -246,6 +246,8 @@ class _Build:
         faults = find_faults(measures, self._rules, shown >= 0)
         candidates, short = find_candidates(measures, faults, self._rules)
         video = self._describe(source, measures, faults)
+        if damaged := int(measures.damaged.sum()):
+            _log.warning("%s: %s may show damage of the file, and are left out", video.name, count(damaged, "frame"))
         video.repeats = {
             self._names[each]: int((shown == each).sum()) for each in np.unique(shown[shown >= 0]).tolist()
         }
@@ -389,8 +391,9 @@ class _Build:
 
 
 def _comparable(measures: Measures) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return which frames show enough to be compared with others."""
-    return np.asarray(~measures.resized & (measures.flat_share < FLAT_SHARE), np.bool_).reshape(-1)
+    """Return which frames show enough to be compared with others. Damaged ones give no clip, so that others may."""
+    whole = ~measures.resized & ~measures.damaged
+    return np.asarray(whole & (measures.flat_share < FLAT_SHARE), np.bool_).reshape(-1)
 
 
 def _key(chosen: _Chosen, rules: Rules) -> tuple[str, int, int, int, int]:
