@@ -62,8 +62,9 @@ def test_damage_lasts_to_the_next_key_frame(tmp_path: Path, options: str) -> Non
 
     found = np.flatnonzero(measure(path).damaged).tolist()
 
-    assert wrong == {*found}  # also the B frames before it that are made of it
-    assert found == list(range(KEYS + (8 if options == "bframes=0" else 5), 2 * KEYS))
+    assert wrong <= {*found}  # what is made of a damaged frame can look right by chance
+    first = KEYS + (8 if options == "bframes=0" else 5)  # the B frames before it are decoded after it
+    assert found == list(range(first, 2 * KEYS))
 
 
 def test_a_damaged_key_frame_damages_what_is_made_of_it(tmp_path: Path) -> None:
