@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vsanimesr.files import file_lock
 from vsanimesr.machine import cores
@@ -240,14 +241,15 @@ class _Build:
         """Remember the frames of the set's other videos."""
         for video in self._before.videos:
             if video.digest not in named and (measures := load_measures(self._file(video.digest))):
-                self._remember(video, measures)
+                self._remember(video.name, video.rate, measures)
         for clip in self._before.clips:
             if clip.video not in named:
                 self._pictures[clip.name] = unpack(clip.pictures)
 
-    def _remember(self, video: VideoEntry, measures: Measures) -> None:
-        self._repeats.add(measures.hashes, _comparable(measures), float(Fraction(video.rate)))
-        self._names.append(video.name)
+    def _remember(self, name: str, rate: str, measures: Measures) -> NDArray[np.int64]:
+        """Remember a video, and return for each frame the number of the earlier video that has shown it, or -1."""
+        self._names.append(name)
+        return self._repeats.add(measures.hashes, _comparable(measures), float(Fraction(rate)))
 
     def _load(self, sources: Sequence[Source]) -> Iterator[tuple[Source, Measures]]:
         """Yield measures one after the other: those of all videos may not fit into memory."""
@@ -259,14 +261,15 @@ class _Build:
 
     def _choose(self, source: Source, measures: Measures) -> tuple[VideoEntry, list[_Chosen]]:
         """Return what is said of a video, and its clips."""
-        shown = self._repeats.find(measures.hashes, _comparable(measures), float(source.rate))
+        shown = self._remember(show(source.path.name), str(source.rate), measures)
         faults = find_faults(measures, self._rules, shown >= 0)
         candidates, short = find_candidates(measures, faults, self._rules)
         video = self._describe(source, measures, faults)
+        if damaged := int(measures.damaged.sum()):
+            _log.warning("%s: %s may show damage of the file, and are left out", video.name, count(damaged, "frame"))
         video.repeats = {
             self._names[each]: int((shown == each).sum()) for each in np.unique(shown[shown >= 0]).tolist()
         }
-        self._remember(video, measures)
         chosen, dropped = self._pick(source, measures, candidates, video)
         shots = [
             DroppedEntry(first=int(measures.numbers[each.first]), frames=each.length, reason=each.reason)
@@ -427,9 +430,10 @@ class _Build:
         )
 
 
-def _comparable(measures: Measures) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return which frames show enough to be compared with others."""
-    return np.asarray(~measures.resized & (measures.flat_share < FLAT_SHARE), np.bool_).reshape(-1)
+def _comparable(measures: Measures) -> NDArray[np.bool_]:
+    """Return which frames show enough to be compared with others. Damaged ones give no clip, so that others may."""
+    whole = ~measures.resized & ~measures.damaged
+    return np.asarray(whole & (measures.flat_share < FLAT_SHARE), np.bool_).reshape(-1)
 
 
 def _key(chosen: _Chosen, rules: Rules) -> tuple[str, int, int, int, int]:

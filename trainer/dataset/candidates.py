@@ -27,7 +27,7 @@ MOST_FLOW = 3.0
 """Optical flow, in percent of the height, above which a clip does not become more suitable. It is 22 pixels of 720p."""
 FULL_SCORE = 100.0
 
-USABLE, BLACK_FRAME, FLAT, STILL, TELECINED, LOW_QUALITY, REPEATED, RESIZED = range(8)
+USABLE, BLACK_FRAME, FLAT, STILL, TELECINED, LOW_QUALITY, REPEATED, RESIZED, DAMAGED = range(9)
 """What is wrong with a frame: the first of these that holds, in the order of `find_faults`."""
 FAULTS: Mapping[int, str] = {
     BLACK_FRAME: "black",
@@ -37,6 +37,7 @@ FAULTS: Mapping[int, str] = {
     LOW_QUALITY: "low quality",
     REPEATED: "shown before",
     RESIZED: "of another size",
+    DAMAGED: "damaged in the file",
 }
 type Faults = NDArray[np.uint8]
 """(frames,): `USABLE`, or what is wrong with a frame."""
@@ -89,6 +90,7 @@ def find_faults(measures: Measures, rules: Rules, repeated: NDArray[np.bool_]) -
     flat = measures.flat_share >= FLAT_SHARE
     faults = np.select(
         [
+            measures.damaged,
             measures.resized,
             flat & (measures.brightness <= BLACK),
             flat,
@@ -97,7 +99,7 @@ def find_faults(measures: Measures, rules: Rules, repeated: NDArray[np.bool_]) -
             _find_still(measures),
             _known_quality(measures) < rules.least_quality,
         ],
-        [RESIZED, BLACK_FRAME, FLAT, TELECINED, REPEATED, STILL, LOW_QUALITY],
+        [DAMAGED, RESIZED, BLACK_FRAME, FLAT, TELECINED, REPEATED, STILL, LOW_QUALITY],
         USABLE,
     )
     return faults.astype(np.uint8)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from av.video.frame import PictureType
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
@@ -28,7 +29,7 @@ from .repeats import hash_picture
 from .shots import ShotDetector
 from .sources import Source, show
 
-FORMAT = "3"
+FORMAT = "4"
 """Version of what is measured. Raise it if a value can change."""
 SMALL_HEIGHT, MOST_SMALL_WIDTH = 144, 640
 """Height of the scaled-down frames that are measured, and their largest width."""
@@ -66,6 +67,8 @@ class Measures:
     """(frames,): whether the frame shows two moments, or lies in a shot in which several frames do."""
     resized: NDArray[np.bool_]
     """(frames,): whether the frame has another size than the video says."""
+    damaged: NDArray[np.bool_]
+    """(frames,): whether the frame is damaged in the file, or may be made of one that is."""
     quality: NDArray[np.float32]
     """(frames,): quality from 0 to 100, of some frames and NaN for the others."""
     hashes: NDArray[np.uint64]
@@ -103,6 +106,7 @@ def measure_video(source: Source, scorer: Scorer, threads: int, advance: Callabl
         brightness=np.array(walk.brightness, np.float32),
         combed=_find_combed(clip, stats.numbers, starts, np.array(walk.suspicion, np.float32)),
         resized=np.array(walk.resized, np.bool_),
+        damaged=_find_damaged(stats.numbers, walk.corrupt, walk.is_key, walk.is_late),
         quality=np.array(walk.quality, np.float32),
         hashes=np.array(walk.hashes, np.uint64).reshape(-1, 2),
         thumbs=np.array([*walk.thumbs, None], np.object_)[:-1],  # None: or NumPy makes another type of it
@@ -125,6 +129,10 @@ class _Walk:
         self.brightness: list[float] = []
         self.suspicion: list[float] = []
         self.resized: list[bool] = []
+        self.corrupt: list[bool] = []
+        self.is_key: list[bool] = []
+        self.is_late: list[bool] = []
+        """Whether the frame may be decoded after frames that follow it."""
         self.quality: list[float] = []
         self.hashes: list[NDArray[np.uint64]] = []
         self.thumbs: list[bytes] = []
@@ -138,6 +146,9 @@ class _Walk:
         for number, frame in frames:
             first_size = first_size or (frame.width, frame.height)
             self.resized.append((frame.width, frame.height) != first_size)
+            self.corrupt.append(bool(frame.is_corrupt))
+            self.is_key.append(bool(frame.key_frame))
+            self.is_late.append(frame.pict_type == PictureType.B)
             picture = scaler.reformat(frame, *self._size, "bgr24", interpolation=Interpolation.AREA).to_ndarray()
             luma = thin(np.asarray(to_grey.reformat(frame, format="gray").to_ndarray(), np.uint8))
             self._measure(np.asarray(picture, np.uint8), luma)
@@ -193,6 +204,23 @@ def _find_combed(
     shots = np.cumsum(starts)
     counts = np.bincount(shots, suspected)
     return np.asarray(suspected | (counts[shots] >= LEAST_COMBED), np.bool_)
+
+
+def _find_damaged(
+    numbers: NDArray[np.int64], corrupt: Sequence[bool], is_key: Sequence[bool], is_late: Sequence[bool]
+) -> NDArray[np.bool_]:
+    """Return which frames may show damage.
+
+    It lasts from a frame that is damaged or missing to the next key frame. Frames just before it that are decoded after
+    it may be made of it too.
+    """
+    missing = np.diff(numbers, prepend=numbers[0] - 1) != 1
+    begins = np.array(corrupt, np.bool_) | (missing & ~np.array(is_key, np.bool_))
+    frames = zip(begins.tolist(), is_key, strict=True)
+    since = [*accumulate(frames, lambda damaged, each: each[0] or (damaged and not each[1]), initial=False)][1:]
+    before = zip(reversed(since), reversed(is_late), strict=True)
+    found = [*accumulate(before, lambda damaged, each: each[0] or (damaged and each[1]), initial=False)][:0:-1]
+    return np.array(found, np.bool_)
 
 
 def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:

@@ -8,9 +8,7 @@ those of an earlier video at one distance. Frames are counted one by one, as in 
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter
-from collections.abc import Iterable
+from collections import defaultdict
 
 import cv2
 import numpy as np
@@ -26,19 +24,19 @@ LEAST_RUN = 24
 """Frames of the shortest repeat. A second, so that recaps of single shots are found."""
 LEAST_SHARE = 0.9
 """Share of the frames of a repeat that match. In fades they do not all do so."""
-INDEX_EVERY, LOOK_UP_EVERY = 2, 3
-"""Frames from one that is remembered to the next, and from one that is looked up. At any distance in time, one of six
-frames is both."""
-MOST_ALIKE = 64
-"""Frames with the same part of a hash that are looked at. More of them are of one shade."""
+INDEX_EVERY = 6
+"""Frames from one that is indexed to the next. All are looked up."""
+MOST_ALIKE = 256
+"""Frames with the same part of a hash that are looked at, the last ones first. More of them are of one shade."""
 LEAST_VOTES = 2
 """Frames that have to be found at one distance in time, before all of them are compared."""
 SAME_RATE = 0.02
 """Difference of two rates, relative to one, up to which frames are only counted one by one."""
 MOST_SHARED = 0.5
 """Share of the frames of a clip that another clip of the set may show."""
-_FRAME_BITS = 32
-_FRAME_MASK = (1 << _FRAME_BITS) - 1
+PARTS, PART_VALUES = 8, 1 << 16
+"""Parts of a hash by which frames are found. One of them is seldom changed."""
+NONE = -1
 
 
 def hash_picture(grey: NDArray[np.uint8]) -> Hashes:
@@ -60,7 +58,7 @@ class Repeats:
         self._videos: list[Hashes] = []
         self._rates: list[float] = []
         self._usable: list[NDArray[np.bool_]] = []
-        self._index: dict[tuple[int, int], array[int]] = {}
+        self._index = _Index()
 
     def find(self, hashes: Hashes, usable: NDArray[np.bool_], rate: float) -> NDArray[np.int64]:
         """Return for each frame of a video which earlier video has shown it, and -1 for new ones.
@@ -69,48 +67,44 @@ class Repeats:
             usable: (frames,): frames that are compared; those of one shade are all alike.
             rate: frames per second.
         """
-        shown = np.full(len(hashes), -1, np.int64)
-        for (video, speed, offset), count in sorted(
-            self._votes(hashes, usable, rate).items(), key=lambda each: -each[1]
-        ):
-            if count >= LEAST_VOTES:
+        shown = np.full(len(hashes), NONE, np.int64)
+        votes = self._votes(hashes, usable, rate)
+        for (video, speed, offset), frames in sorted(votes.items(), key=lambda each: -len(each[1])):
+            # Drawings that are held match at many distances. Most of them tell nothing new.
+            if len(frames) >= LEAST_VOTES and (shown[frames] == NONE).any():
                 self._mark(shown, hashes, usable, video, speed, offset)
         return shown
 
-    def add(self, hashes: Hashes, usable: NDArray[np.bool_], rate: float) -> None:
-        """Remember a video, so that it is the earlier one for those that follow.
+    def add(self, hashes: Hashes, usable: NDArray[np.bool_], rate: float) -> NDArray[np.int64]:
+        """Remember a video, so that it is the earlier one for those that follow, and return what `find` does.
+
+        Frames that were shown before are not indexed: else an opening would be found in every episode so far.
 
         Args:
             usable, rate: as for `find`.
         """
-        video = len(self._videos)
+        shown = self.find(hashes, usable, rate)
+        self._index.add(hashes, np.flatnonzero(usable & (shown == NONE))[::INDEX_EVERY], len(self._videos))
         self._rates.append(rate)
         self._videos.append(hashes)
         self._usable.append(usable)
-        for frame in np.flatnonzero(usable)[::INDEX_EVERY].tolist():
-            for key in _parts(hashes[frame]):
-                found = self._index.setdefault(key, array("Q"))
-                if len(found) <= MOST_ALIKE:
-                    found.append(video << _FRAME_BITS | frame)
+        return shown
 
-    def _votes(self, hashes: Hashes, usable: NDArray[np.bool_], rate: float) -> Counter[tuple[int, float, int]]:
-        """Return at which distances frames of earlier videos match, and how many of those looked up do.
+    def _votes(self, hashes: Hashes, usable: NDArray[np.bool_], rate: float) -> dict[tuple[int, float, int], list[int]]:
+        """Return at which distances frames of earlier videos match, and which frames here do.
 
         A distance is that of a video, with frames of it for each frame here, and one of its frames for frame 0 here.
         """
-        votes: Counter[tuple[int, float, int]] = Counter()
-        speeds = [(1.0,) if abs(each / rate - 1) <= SAME_RATE else (1.0, each / rate) for each in self._rates]
-        for frame in np.flatnonzero(usable)[::LOOK_UP_EVERY].tolist():
-            for place in {place for key in _parts(hashes[frame]) for place in self._alike(key)}:
-                video, other = place >> _FRAME_BITS, place & _FRAME_MASK
-                if distance(hashes[frame], self._videos[video][other]) <= MOST_DIFFERENT:
-                    for speed in speeds[video]:
-                        votes[video, speed, other - int(frame * speed)] += 1
+        votes: dict[tuple[int, float, int], list[int]] = defaultdict(list)
+        frames, videos, others = self._index.find(hashes, np.flatnonzero(usable))
+        speeds = np.array(self._rates)[videos] / rate
+        differs = np.abs(speeds - 1) > SAME_RATE
+        for speed, chosen in ((np.ones(len(speeds)), slice(None)), (speeds, differs)):
+            offsets = others - (frames * speed).astype(np.int64)
+            columns = (each[chosen].tolist() for each in (videos, speed, offsets, frames))
+            for video, each, offset, frame in zip(*columns, strict=True):
+                votes[video, each, offset].append(frame)
         return votes
-
-    def _alike(self, key: tuple[int, int]) -> Iterable[int]:
-        found = self._index.get(key, ())
-        return found if len(found) <= MOST_ALIKE else ()
 
     def _mark(
         self,
@@ -132,6 +126,50 @@ class Repeats:
         for start, end in find_runs(matches):
             part = shown[start:end]
             part[part < 0] = video
+
+
+class _Index:
+    """Finds frames of which a part of the hash is the same. Those that share one are linked, the last one first."""
+
+    def __init__(self) -> None:
+        self._last = np.full((PARTS, PART_VALUES), NONE, np.int32)
+        """Entry with each value of each part that was added last."""
+        self._before = np.empty((0, PARTS), np.int32)
+        """(entries, parts): the one that was added before it."""
+        self._hashes: Hashes = np.empty((0, 2), np.uint64)
+        self._places = np.empty((0, 2), np.int32)
+        """(entries, 2): video and frame."""
+
+    def add(self, hashes: Hashes, frames: NDArray[np.int64], video: int) -> None:
+        """Add some of the frames of a video."""
+        first, every = len(self._hashes), np.arange(PARTS)
+        before = np.empty((len(frames), PARTS), np.int32)
+        for number, parts in enumerate(_parts(hashes[frames])):
+            before[number] = self._last[every, parts]
+            self._last[every, parts] = first + number
+        places = np.stack([np.full_like(frames, video), frames], axis=1).astype(np.int32)
+        self._before = np.concatenate([self._before, before])
+        self._hashes = np.concatenate([self._hashes, hashes[frames]])
+        self._places = np.concatenate([self._places, places])
+
+    def find(
+        self, hashes: Hashes, frames: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return pairs of frames that match: some of a video, and for each its earlier video and frame of it."""
+        found = [np.empty(0, np.int64)]
+        size = max(len(self._hashes), 1)
+        for part, values in enumerate(_parts(hashes[frames]).T):
+            here, entries = frames, self._last[part, values]
+            for _ in range(MOST_ALIKE):
+                here, entries = here[entries != NONE], entries[entries != NONE]
+                if not len(here):
+                    break
+                matches = distance(hashes[here], self._hashes[entries]) <= MOST_DIFFERENT
+                found.append(here[matches] * size + entries[matches])
+                entries = self._before[entries, part]
+        pairs = np.unique(np.concatenate(found))  # some are found by several parts
+        videos, others = self._places[pairs % size].T.astype(np.int64)
+        return pairs // size, videos, others
 
 
 def find_runs(matches: NDArray[np.bool_], least: int = LEAST_RUN, share: float = LEAST_SHARE) -> list[tuple[int, int]]:
@@ -158,6 +196,6 @@ def shared(one: Hashes, other: Hashes) -> float:
     return float((distance(one[:, None], other[None]).min(1) <= MOST_DIFFERENT).mean()) if len(other) else 0.0
 
 
-def _parts(picture: Hashes) -> list[tuple[int, int]]:
-    """Return the parts of a hash by which it is looked up: each with its place. One of them is seldom changed."""
-    return list(enumerate(picture.view(np.uint16).tolist()))
+def _parts(hashes: Hashes) -> NDArray[np.uint16]:
+    """Return the parts of hashes, (frames, parts)."""
+    return np.ascontiguousarray(hashes).view(np.uint16)

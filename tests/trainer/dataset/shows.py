@@ -67,6 +67,7 @@ def make_measures(frames: int, starts: Sequence[int] = (0,), *, seed: int = 0) -
         brightness=np.full(frames, 100, np.float32),
         combed=np.zeros(frames, np.bool_),
         resized=np.zeros(frames, np.bool_),
+        damaged=np.zeros(frames, np.bool_),
         quality=random.uniform(30, 90, frames).astype(np.float32),
         hashes=random.integers(0, 1 << 64, (frames, 2), np.uint64),
         thumbs=np.array([b"jpeg", None], np.object_)[:-1],

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.trainer.dataset.shows import make_measures
 from trainer.dataset.candidates import (
     BLACK_FRAME,
+    DAMAGED,
     FLAT,
     LOW_QUALITY,
     REPEATED,
@@ -80,6 +81,7 @@ def test_each_fault_is_found() -> None:
     measures.brightness[:5] = 16
     measures.combed[20:30] = True
     measures.resized[40:50] = True
+    measures.damaged[52:55] = True
     measures.quality[60:70] = 10
     shown = NONE_SHOWN.copy()
     shown[80:90] = True
@@ -92,6 +94,7 @@ def test_each_fault_is_found() -> None:
 
     expected = np.zeros(200, np.uint8)
     expected[:5], expected[5:10], expected[20:30], expected[40:50] = BLACK_FRAME, FLAT, TELECINED, RESIZED
+    expected[52:55] = DAMAGED
     expected[60:70], expected[80:90], expected[101 : 100 + STILL_FRAMES] = LOW_QUALITY, REPEATED, STILL
     assert faults.tolist() == expected.tolist()
 

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from trainer.dataset.repeats import LEAST_RUN, LEAST_SHARE, Hashes, Repeats, distance, find_runs, hash_picture, shared
+from trainer.dataset.repeats import (
+    INDEX_EVERY,
+    LEAST_RUN,
+    LEAST_SHARE,
+    MOST_ALIKE,
+    Hashes,
+    Repeats,
+    distance,
+    find_runs,
+    hash_picture,
+    shared,
+)
 
 
 def random_hashes(random: Generator, frames: int) -> Hashes:
@@ -88,6 +99,36 @@ def test_a_repeat_at_another_rate_is_found_to_a_few_frames(
     assert shown[begin + 4 : end - 4].all()
     assert not shown[: max(begin - 4, 0)].any()
     assert not shown[end + 4 :].any()
+
+
+def test_an_opening_is_found_in_every_episode() -> None:
+    """Also when more episodes show it than the index looks at, and when other frames share a part of their hashes."""
+    random = np.random.default_rng(4)
+    opening = random_hashes(random, 48)
+    repeats = Repeats()
+    for number in range(MOST_ALIKE + 10):
+        letterboxed = random_hashes(random, 40)
+        letterboxed.view(np.uint16)[:, 0] = 0
+        episode = np.concatenate([letterboxed[:20], opening, letterboxed[20:]])
+
+        shown = repeats.add(episode, all_of(episode), 24)
+
+        assert (shown[20:68] == (0 if number else -1)).all()
+        assert (shown == 0).sum() == (48 if number else 0)
+
+
+def test_new_videos_are_known_however_many_there_are() -> None:
+    """Frames that have a part of their hashes in common with many others are found by the last ones of them."""
+    random = np.random.default_rng(5)
+    frames = random_hashes(random, 2 * MOST_ALIKE * INDEX_EVERY)
+    frames.view(np.uint16)[:] = 7
+    frames.view(np.uint16)[:, :4] = random.integers(0, 1 << 16, (len(frames), 4))  # the other half is that of all
+    repeats = Repeats()
+    repeats.add(frames, all_of(frames), 24)
+    last = frames[-60:].copy()
+    last.view(np.uint16)[:, :4] ^= 1  # as other encoding does
+
+    assert (repeats.find(last, all_of(last), 24) == 0).all()
 
 
 def test_short_likenesses_and_frames_that_show_nothing_are_no_repeats() -> None:
