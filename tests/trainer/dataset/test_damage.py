@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import cast
 
 import av
 import numpy as np
 import pytest
+from av.container import OutputContainer
 
 from tests.trainer.dataset.shows import FRAMES, build, draw
 from tests.trainer.lbo.episodes import HEIGHT, WIDTH
@@ -26,15 +29,28 @@ PICTURES = draw([(seed, KEYS) for seed in range(1, 5)])
 type Change = Callable[[bytes, int], bytes | None]
 
 
+def add_stream(container: OutputContainer, codec: str, options: str) -> av.VideoStream:
+    parameters = {"g": str(KEYS), f"{codec[3:]}-params": options}
+    stream = cast(av.VideoStream, container.add_stream(codec, rate=24, options=parameters))
+    stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    stream.codec_context.time_base = Fraction(1, 24)
+    return stream
+
+
+@cache
+def encode(codec: str, options: str) -> list[av.Packet[av.VideoStream]]:
+    """Encode the pictures, once: another time, other bits may come out."""
+    with av.open(io.BytesIO(), "w", format="matroska") as container:
+        stream = add_stream(container, codec, options)
+        packets = [each for frame in PICTURES for each in stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24"))]
+        return [*packets, *stream.encode(None)]
+
+
 def write(path: Path, change: Change, codec: str = "libx264", options: str = "bframes=0") -> Path:
     """Write a video, of which a function changes or removes packets, by their content and frame number."""
-    parameters = {"g": str(KEYS), f"{codec[3:]}-params": options}
     with av.open(str(path), "w") as container:
-        stream = cast(av.VideoStream, container.add_stream(codec, rate=24, options=parameters))
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 24)
-        packets = [each for frame in PICTURES for each in stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24"))]
-        for packet in [*packets, *stream.encode(None)]:
+        stream = add_stream(container, codec, options)
+        for packet in encode(codec, options):
             if (data := change(bytes(packet), packet.pts or 0)) is not None:
                 changed = av.Packet(data)
                 changed.pts, changed.dts, changed.time_base = packet.pts, packet.dts, packet.time_base
