@@ -3,6 +3,7 @@
 sources     videos that the user names, and what each says of itself
 fields      a quick look for frames whose two fields show different moments
 shots       where shots start, by the plugin's detector and by the trainer's own
+motion      how far pictures move, by optical flow where they change by more than noise
 quality     how good a frame looks: hyperIQA, or a stand-in
 measures    all that is measured of a video's frames, in one pass, kept in a file
 repeats     frames that an earlier video has shown: openings, endings, recaps

@@ -240,8 +240,16 @@ class _Build:
     def _remember_others(self, named: set[str]) -> None:
         """Remember the frames of the set's other videos."""
         for video in self._before.videos:
-            if video.digest not in named and (measures := load_measures(self._file(video.digest))):
+            if video.digest in named:
+                continue
+            if measures := load_measures(self._file(video.digest)):
                 self._remember(video.name, video.rate, measures)
+            else:
+                _log.warning(
+                    "%s has no measures of this version, so what it shows is taken for new in other videos; name it "
+                    "again too: %s",
+                    *(video.name, video.path),
+                )
         for clip in self._before.clips:
             if clip.video not in named:
                 self._pictures[clip.name] = unpack(clip.pictures)

@@ -24,6 +24,7 @@ from ..errors import ClipError, DatasetError
 from ..lbo.episode import HEIGHT, WIDTH, is_new_drawing, measure_frames
 from ..origin import digest_texts
 from .fields import SUSPECT, Luma, judge, suspicion, thin
+from .motion import MotionMeter
 from .quality import Scorer
 from .repeats import hash_picture
 from .shots import ShotDetector
@@ -37,11 +38,8 @@ QUALITY_EVERY = 24
 """Frames from one whose quality is measured to the next."""
 THUMB_EVERY, THUMB_QUALITY = 48, 70
 """Frames from one that is kept as a small picture to the next, and the quality of its JPEG."""
-FLOW_SHARE = 0.02
-"""Share of the pixels, those that move most, that measures motion. So a mouth counts like a pan."""
 LEAST_COMBED = 2
 """Combed frames that make a shot combed."""
-PERCENT = 100
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,9 @@ class Measures:
     """(frames,): whether the frame shows a new drawing."""
     flow: NDArray[np.float32]
     """(frames,): optical flow from the frame before, in percent of the frame's height; 0 for the first of a shot. Mean
-    of the pixels that move most."""
+    of the pixels that move most, by more than noise."""
     mean_flow: NDArray[np.float32]
-    """(frames,): the same, of all pixels."""
+    """(frames,): the same, of all pixels; 0 if nearly all change by noise alone."""
     flat_share: NDArray[np.float32]
     """(frames,): share of the pixels that have the most frequent shade."""
     brightness: NDArray[np.float32]
@@ -121,7 +119,7 @@ class _Walk:
         self._scorer = scorer
         width = round(source.width * SMALL_HEIGHT / source.height / 2) * 2
         self._size = min(max(width, WIDTH), MOST_SMALL_WIDTH), SMALL_HEIGHT
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._meter = MotionMeter(SMALL_HEIGHT, self._size[0])
         self._before: tuple[Luma, Luma] | None = None
         self.shots = ShotDetector()
         self.flow: list[float] = []
@@ -162,7 +160,7 @@ class _Walk:
         grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
         largest, mean, suspicious = 0.0, 0.0, 0.0
         if self._before is not None:
-            largest, mean = self._measure_flow(self._before[0], grey)
+            largest, mean = self._meter.measure(self._before[0], grey)
             if self._before[1].shape == luma.shape:
                 suspicious = suspicion(self._before[1], luma)
         self.flow.append(largest)
@@ -173,16 +171,6 @@ class _Walk:
         if (len(self.flow) - 1) % THUMB_EVERY == 0:
             self.thumbs.append(encode_jpeg(picture))
         self._before = grey, luma
-
-    def _measure_flow(self, before: Luma, grey: Luma) -> tuple[float, float]:
-        """Return the length of the flow: mean of the pixels that move most, and mean of all."""
-        if np.array_equal(before, grey):
-            return 0.0, 0.0
-        # By empty flow, as a typed array: the binding takes None too, but its types do not say so.
-        flow = self._flow.calc(before, grey, np.zeros((*grey.shape, 2), np.float32))
-        lengths = cv2.magnitude(flow[..., 0], flow[..., 1]).ravel() * (PERCENT / SMALL_HEIGHT)
-        count = max(round(FLOW_SHARE * lengths.size), 1)
-        return float(np.partition(lengths, -count)[-count:].mean()), float(lengths.mean())
 
     def _score(self, frame: av.VideoFrame) -> float:
         if (len(self.quality) - QUALITY_EVERY // 2) % QUALITY_EVERY:

@@ -293,6 +293,23 @@ def test_a_set_grows_and_knows_what_it_has_shown(show: Path, tmp_path: Path) -> 
     assert manifest.videos[1].repeats == {"Show 01.mkv": 76}
 
 
+def test_a_set_tells_whose_frames_it_no_longer_knows(
+    show: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = show / "Show 01.mkv", show / "Show 02.mkv"
+    build([one], tmp_path / "avc")
+    shutil.rmtree(tmp_path / "avc" / ".work")
+
+    build([two], tmp_path / "avc")
+
+    told = [each.getMessage() for each in caplog.records if "no measures of this version" in each.getMessage()]
+    assert len(told) == 1
+    assert told[0].endswith(f"name it again too: {one}")
+    caplog.clear()
+    assert build([one, two], tmp_path / "avc").videos[1].repeats == {"Show 01.mkv": 76}
+    assert "no measures" not in caplog.text
+
+
 def test_changed_files_are_reported_and_stay(avc: Path, show: Path, whole: tuple[Path, Manifest]) -> None:
     clips = whole[1].clips
     changed = avc / clips[0].name / "00000003.png"
