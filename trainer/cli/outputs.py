@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from vsanimesr.files import write_atomic
@@ -16,9 +17,20 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
     Raises:
         TrainerError: a file cannot be written.
     """
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             write_atomic(folder / name, text.encode())
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Tell what to do if the folder of -o cannot be written.
+
+    Raises:
+        TrainerError: in place of an OSError.
+    """
+    try:
+        yield
     except OSError as error:
         raise TrainerError(f"-o {folder}: {error.strerror or error}; use another folder, or make room") from error

@@ -23,7 +23,7 @@ from pathlib import Path
 from ..core.config import PRESETS
 from ..errors import SettingError
 from .evaluate import PACKAGES
-from .outputs import write_texts
+from .outputs import write_texts, writing
 from .packages import require_packages
 from .vsr import add_as_is, add_renew
 
@@ -45,12 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="the set: LQ clips; or folders lq and hq, which adds PSNR and LPIPS",
     )
-    parser.add_argument(
-        "--steps", type=int, default=300_000, help="of each stage of a network; a third for operators (default: 300000)"
-    )
+    parser.add_argument("--steps", type=int, default=300_000, help="of each stage of a network (default: 300000)")
     parser.add_argument("--l1-steps", type=int, metavar="STEPS", help="of the stage by L1 (default: as --steps)")
     parser.add_argument(
-        "--operator-steps", type=int, metavar="STEPS", help="of each stage of operators, and of NN-only (see --steps)"
+        "--operator-steps",
+        type=int,
+        metavar="STEPS",
+        help="of each stage of operators, and of NN-only (default: a third of --steps)",
     )
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each network (default: 3)")
     parser.add_argument("--minutes", type=float, help="begin no job that would take longer than this from now")
@@ -104,7 +105,8 @@ def run(args: argparse.Namespace) -> int:
         print(study.plan(), end="")
         return 0
     begin = time.monotonic()
-    study.begin()
+    with writing(args.folder):
+        study.begin()
     left = None if args.minutes is None else 60 * args.minutes - (time.monotonic() - begin)
     try:
         done = study.work(left)

@@ -200,6 +200,11 @@ FREE = {"workers", "memory", "records"}
 """Settings that change no result. Where `memory` does, the parts of the clips are among the sources of the run."""
 
 
+def deciding(settings: RunConfig) -> Origin:
+    """Return the settings that decide a result. Of those that name files, an origin has the content instead."""
+    return settings_origin(settings, PLACES | FREE)
+
+
 def lasting(settings: RunConfig) -> Origin:
     """Return the settings that must stay as they are when a run is resumed.
 

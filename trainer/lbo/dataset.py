@@ -50,7 +50,7 @@ class Pairs:
         modes: Modes = HALVING_MODES,
         memory: float = 0,
     ) -> None:
-        hq, lq = _find_pairs(path)
+        hq, lq = find_pairs(path)
         packed = pack_clips([clip for pair in zip(hq, lq, strict=True) for clip in pair], memory)
         self._hq, self._lq = packed[::2], packed[1::2]
         self._size = size
@@ -113,7 +113,12 @@ def _crop(frame: Frame, top: int, left: int, size: int) -> Tensor:
     return torch.from_numpy(frame[top : top + size, left : left + size].copy()).permute(2, 0, 1)[None]
 
 
-def _find_pairs(path: Path) -> tuple[Sequence[Clip], Sequence[Clip]]:
+def find_pairs(path: Path) -> tuple[Sequence[Clip], Sequence[Clip]]:
+    """Return the clips of an operator's folder, in the same order: pseudo-HQ and LQ.
+
+    Raises:
+        PairError: there are none, or one has no counterpart.
+    """
     try:
         hq, lq = find_clips(folder.hq(path)), find_clips(folder.lq(path))
     except ClipError as error:

@@ -12,11 +12,12 @@ from torch.nn import functional
 
 from vsanimesr.files import write_atomic
 
-from ..data.clips import Clip, find_clips
+from ..data.clips import Clip
 from ..data.uint8 import UINT8_MAX
 from ..degradation.learned.operator import LBO_SCALE, Operator
 from ..degradation.scaling import downscale
 from . import folder
+from .dataset import find_pairs
 from .patches import read_frame
 
 FRAMES = 16
@@ -57,20 +58,21 @@ def measure_effect(operator: Operator, path: Path) -> Effect:
 
     Raises:
         ClipError: a frame of the pairs cannot be read.
+        PairError: there are no pairs, or one is not complete.
     """
-    clips = list(zip(find_clips(folder.hq(path)), find_clips(folder.lq(path)), strict=True))
+    clips = list(zip(*find_pairs(path), strict=True))
     count = min(FRAMES, len(clips))
     found = [_compare(operator, *clips[n * len(clips) // count]) for n in range(count)]
     return Effect(*(sum(each) / count for each in zip(*found, strict=True)))
 
 
 def write_effect(path: Path, effect: Effect) -> None:
-    """Write it into the folder of its operator."""
+    """Write what was found into the folder of the operator."""
     write_atomic(path / folder.EFFECT_FILE, json.dumps(asdict(effect)).encode())
 
 
 def read_effect(path: Path) -> Effect | None:
-    """Read that of the operator in a folder. None if there is none, or if it is damaged."""
+    """Read what was found of the operator in a folder. None if nothing is there, or it is damaged."""
     try:
         return Effect(**json.loads((path / folder.EFFECT_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from ..data.clips import Clip, find_clips
+from ..data.clips import Clip
 from ..data.uint8 import UINT8_MAX, to_float
 from ..degradation.blur import blur
 from ..degradation.learned.degrader import Degrader
@@ -16,7 +16,7 @@ from ..degradation.learned.operator import LBO_SCALE, Operator
 from ..degradation.noise import add_noise
 from ..degradation.scaling import downscale
 from ..previews import SIDE, Cell, Row, draw_page, find_most_detailed
-from . import folder
+from .dataset import find_pairs
 
 ROWS = 5
 PATCH_SIDE = 64
@@ -34,8 +34,9 @@ def render_patches(operator: Operator, path: Path) -> Image.Image:
 
     Raises:
         ClipError: a frame of the pairs cannot be read.
+        PairError: there are no pairs, or one is not complete.
     """
-    clips = list(zip(find_clips(folder.hq(path)), find_clips(folder.lq(path)), strict=True))
+    clips = list(zip(*find_pairs(path), strict=True))
     rows = [clips[n * len(clips) // ROWS] for n in range(min(ROWS, len(clips)))]
     return draw_page([_draw_row(operator, hq, lq) for hq, lq in rows])
 

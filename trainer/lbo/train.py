@@ -46,7 +46,8 @@ def train_stages(path: Path, configs: Configs, stages: Sequence[str] = STAGES, *
     check_stages(path, configs, stages, renew=renew)
     settings = list(_stage_settings(path, configs, stages))
     if not _is_later(path, settings[-1]) and (renew or not all(_is_finished(path, each) for each in settings)):
-        (path / OPERATOR_FILE).unlink(missing_ok=True)  # while it is trained, nobody should take the old one for it
+        for name in (OPERATOR_FILE, folder.EFFECT_FILE):  # while it is trained, nobody should take the old one for it
+            (path / name).unlink(missing_ok=True)
     for each in settings:
         train_operator(each, folder.run(path, each.stage), renew=renew)
         if not _is_finished(path, each):

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..advice.sources import require_fit_hq, require_fit_sources
-from ..core.config import FREE, PLACES, SHORT_RUN, RunConfig, loss_weights
+from ..core.config import SHORT_RUN, RunConfig, deciding, loss_weights
 from ..core.start import RANDOM, describe_start
 from ..data.clips import find_clips, require_clip
 from ..errors import SettingError
@@ -16,7 +16,7 @@ from ..lbo.config import STAGES as OPERATOR_STAGES
 from ..lbo.config import OperatorConfig
 from ..lbo.rescaling import require_factor
 from ..losses.vgg.weights import SOURCES, read_vgg, resolve_vgg
-from ..origin import Origin, differences, digest_tensors, digest_texts, read_origin, settings_origin
+from ..origin import Origin, differences, digest_tensors, digest_texts, read_origin
 from ..recipe import (
     FIRST_STAGE,
     LOSSES_PREFIX,
@@ -43,7 +43,7 @@ GIVEN = {
     **{"lbo_pool": "the episodes", "network.multi_scale": "nothing: it is one of the rows"},
 }
 """Settings that arguments decide."""
-VGG = "losses.perceptual.weights"
+VGG_SETTING = "losses.perceptual.weights"
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,11 @@ class Inputs:
             texts += [f"losses.perceptual.weight={perceptual}", f"losses.gan={gan}"]
         own = [text.removeprefix(OPERATOR_PREFIX) for text in self.assignments if text.startswith(OPERATOR_PREFIX)]
         settings = operator_config(self.preset, self._base[1].degradation.down.modes, [*texts, *own], stage)
-        return settings if settings.losses.perceptual.weights != "auto" else override(settings, [f"{VGG}={self.vgg}"])
+        return (
+            settings
+            if settings.losses.perceptual.weights != "auto"
+            else override(settings, [f"{VGG_SETTING}={self.vgg}"])
+        )
 
     @property
     def vgg(self) -> str:
@@ -127,7 +131,7 @@ class Inputs:
 
     def _resolve_vgg(self, weights: str) -> str:
         """Return what `auto` was when the table was begun, else what it is now."""
-        before = "" if self.renew else read_origin(self.folder).get(VGG, "")
+        before = "" if self.renew else read_origin(self.folder).get(VGG_SETTING, "")
         return resolve_vgg(before if weights == "auto" and before in SOURCES else weights)
 
     @cached_property
@@ -143,7 +147,7 @@ class Inputs:
         of_l1 = _budget(self.steps if self.l1_steps is None else self.l1_steps)
         final = configure(final, [*_budget(self.steps), *own])
         vgg = self._resolve_vgg(final.losses.perceptual.weights)
-        return override(first, [*of_l1, *of_first]), override(final, [f"{VGG}={vgg}"])
+        return override(first, [*of_l1, *of_first]), override(final, [f"{VGG_SETTING}={vgg}"])
 
     def _adapt(self, base: VSRConfig, variant: Variant, seed: int, start: str) -> VSRConfig:
         data = self.other if variant.other else self.data
@@ -172,9 +176,9 @@ class Inputs:
             "VGG": digest_texts(digest_tensors(read_vgg(each).tensors) for each in vggs),
             "count": str(self.count),
             "factor": str(self.factor or "suggested"),
-            VGG: self.vgg if self.vgg in SOURCES else "a file",
-            **_texts("", final),
-            **{name: text for stage, each in others.items() for name, text in _texts(f"{stage} ", each).items()},
+            VGG_SETTING: self.vgg if self.vgg in SOURCES else "a file",
+            **deciding(final),
+            **{f"{stage} {name}": text for stage, each in others.items() for name, text in deciding(each).items()},
         }
 
     def check(self, *, as_is: bool) -> None:
@@ -228,11 +232,6 @@ class Inputs:
                 f"{self.folder} has a table of other inputs or settings ({difference}); give what was given before, "
                 "name another folder with -o, or add --renew to train again what differs"
             )
-
-
-def _texts(prefix: str, settings: RunConfig) -> Origin:
-    """Return the settings that change results, by name. Files are not among them: the origin has their content."""
-    return {prefix + name: text for name, text in settings_origin(settings, PLACES | FREE).items()}
 
 
 def _budget(steps: int) -> list[str]:

@@ -18,18 +18,17 @@ from vsanimesr.progress import count, format_time
 from ..advice.estimates import estimate_pairs
 from ..bench.plan import time_stage
 from ..core import run as core_run
-from ..core.config import FREE, PLACES, RunConfig
+from ..core.config import RunConfig, deciding
 from ..core.start import RANDOM
 from ..data.clips import require_clip
 from ..degradation.learned.pool import OPERATOR_FILE
-from ..errors import TrainerError
 from ..evaluation.tables import Table, format_markdown
 from ..lbo import pairs
 from ..lbo.config import STAGES as OPERATOR_STAGES
 from ..lbo.effect import read_effect
 from ..lbo.pairs import make_pairs
 from ..lbo.train import train_stages
-from ..origin import digest_texts, settings_origin, write_origin
+from ..origin import digest_texts, write_origin
 from ..vsr.config import VSRConfig
 from ..vsr.evaluation import BICUBIC
 from .inputs import Inputs
@@ -61,14 +60,9 @@ class Study:
         """Make the folder, and time what was not timed before.
 
         Raises:
-            TrainerError: the folder cannot be written.
+            OSError: the folder cannot be written.
         """
-        try:
-            write_origin(self.inputs.folder, self.inputs.origin)
-        except OSError as error:
-            raise TrainerError(
-                f"-o {self.inputs.folder}: {error.strerror or error}; use another folder, or make room"
-            ) from error
+        write_origin(self.inputs.folder, self.inputs.origin)
         _ = self.jobs  # known from now on
 
     def work(self, seconds: float | None) -> bool:
@@ -281,4 +275,4 @@ def _same(settings: VSRConfig) -> VSRConfig:
 
 def _texts(settings: RunConfig) -> list[str]:
     """Return all settings that a result depends on. Of files, their jobs have the content."""
-    return [f"{name}={text}" for name, text in settings_origin(settings, PLACES | FREE).items()]
+    return [f"{name}={text}" for name, text in deciding(settings).items()]

@@ -211,6 +211,7 @@ def test_no_operator_is_written_after_a_request_to_stop(pairs_copy: Path, monkey
     monkeypatch.setattr(lbo_train, "train_operator", train_half)
 
     (pairs_copy / OPERATOR_FILE).write_bytes(b"an older one")
+    (pairs_copy / folder.EFFECT_FILE).write_bytes(b"that of the older one")
     assert not lbo_train.train_stages(pairs_copy, tiny_config)
 
     assert sorted(path.name for path in pairs_copy.iterdir()) == ["lbo-l1", "pairs"]

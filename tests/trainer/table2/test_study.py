@@ -352,6 +352,8 @@ def test_a_file_in_place_of_the_folder_is_refused(
     (tmp_path / "out").touch()
     assert main(command(inputs, tmp_path / "out")) == 1
     assert f"-o {tmp_path / 'out'} is a file" in capsys.readouterr().err
+    assert main(command(inputs, tmp_path / "out" / "deep")) == 1
+    assert f"-o {tmp_path / 'out' / 'deep'}: Not a directory; use another folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
