@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--operator-steps",
         type=int,
         metavar="STEPS",
-        help="of each stage of operators, and of NN-only (default: a third of --steps)",
+        help="of each stage of operators, and of NN-only (default: a third of --steps, at least 3000)",
     )
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each network (default: 3)")
     parser.add_argument("--minutes", type=float, help="begin no job that would take longer than this from now")

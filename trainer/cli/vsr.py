@@ -12,6 +12,7 @@ from ..core import checkpoints
 from ..core.config import PRESETS
 from ..core.fabric import is_first_process
 from ..data.clips import open_clip
+from ..lbo.effect import read_effect, warn_if_worse
 from ..vsr.config import VSRConfig, configure, preset
 from ..vsr.train import train
 
@@ -65,8 +66,11 @@ class Stage:
         if args.gpu_memory:
             assignments = [*card_assignments(settings, assignments, args.gpu_memory), *assignments]
         settings = configure(settings, assignments)
-        if settings.data and is_first_process() and not checkpoints.paths_in(args.run):
-            _look_at(Path(settings.data).expanduser(), settings, as_is=args.as_is)
+        if is_first_process() and not checkpoints.paths_in(args.run):
+            if settings.data:
+                _look_at(Path(settings.data).expanduser(), settings, as_is=args.as_is)
+            for operator in map(Path, settings.lbo_pool):
+                warn_if_worse(read_effect(operator), operator)
         train(settings, args.run, renew=args.renew)
         return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -26,6 +27,8 @@ from .validation import Scorer, Validation, Validator
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+_log = logging.getLogger(__name__)
 
 
 class Teacher(Protocol):
@@ -148,4 +151,6 @@ def _read_vgg(settings: RunConfig, fabric: Fabric) -> VggWeights | None:
     if not settings.losses.perceptual.weight:
         return None
     with fabric.rank_zero_first(local=True):  # one process may have to download them
-        return read_vgg(settings.losses.perceptual.weights)
+        vgg = read_vgg(settings.losses.perceptual.weights)
+    _log.info("the perceptual loss compares features of %s", vgg.name)
+    return vgg

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from vsanimesr.progress import count, format_bytes, show_progress
 from ..data.clips import VIDEO_SUFFIXES
 from ..errors import ClipError, DatasetError
 from ..origin import differences
+from ..vsr.dataset import Sampling
 from .candidates import FLAT_SHARE, Candidate, Faults, Rules, count_faults, find_candidates, find_faults, summarise
 from .clips import ClipTask, hash_files, write_clip
 from .folders import others_in, remove_clip
@@ -129,6 +130,9 @@ class _MeasureTask:
     hyperiqa: Path | None
     threads: int
 
+    def __str__(self) -> str:
+        return show(self.source.path)
+
 
 def _measure(task: _MeasureTask, advance: Advance) -> int:
     """Measure a video into a file, and return the number of its frames."""
@@ -162,6 +166,9 @@ class _Build:
         self._jobs = jobs
         self._before = read_manifest(folder) or Manifest()
         self._failed: list[FailedEntry] = []
+        """In this call."""
+        self._named = {_text(path) for path in request.videos}
+        """Paths of videos and of folders of videos."""
         self._repeats, self._names = Repeats(), list[str]()
         self._reasons: dict[str, str] = {}
         """Why the clips of a video could not be written, by its digest."""
@@ -190,9 +197,13 @@ class _Build:
         self._tell(manifest, videos)
         return Built(manifest, len(self._failed))
 
-    def _fail(self, name: str, reason: str) -> None:
+    def _fail(self, name: str, reason: str, video: str) -> None:
         _log.warning("%s", reason)
-        self._failed.append(FailedEntry(name=name, reason=reason))
+        self._failed.append(FailedEntry(name=name, reason=reason, video=video))
+
+    def _is_named(self, video: str) -> bool:
+        """Return whether this call names a video, or a folder that it is in."""
+        return not self._named.isdisjoint([video, *map(str, PurePath(video).parents)])
 
     def _read_sources(self, paths: Sequence[Path]) -> list[Source]:
         """Return what the videos say, those of the set first: what was shown first stays the first."""
@@ -201,10 +212,11 @@ class _Build:
             try:
                 source = read_source(path)
             except ClipError as error:
-                self._fail(show(path.name), str(error))
+                self._fail(show(path.name), str(error), _text(path))
                 continue
             if source.digest in found:
-                self._fail(show(path.name), f"{show(path)} is the same file as {show(found[source.digest].path)}")
+                reason = f"{show(path)} is the same file as {show(found[source.digest].path)}"
+                self._fail(show(path.name), reason, _text(path))
             else:
                 found[source.digest] = source
         order = {video.digest: number for number, video in enumerate(self._before.videos)}
@@ -233,7 +245,7 @@ class _Build:
             results = self._workers.run_all(_measure, tasks, advance)
         for source, result in zip(missing, results, strict=True):
             if isinstance(result, Failure):
-                self._fail(show(source.path.name), result.reason)
+                self._fail(show(source.path.name), result.reason, _text(source.path))
         failed = {each.digest for each, result in zip(missing, results, strict=True) if isinstance(result, Failure)}
         return [source for source in sources if source.digest not in failed]
 
@@ -265,7 +277,8 @@ class _Build:
             if measures := load_measures(self._file(source.digest)):
                 yield source, measures
             else:
-                self._fail(show(source.path.name), f"measures of {show(source.path)} cannot be read; build again")
+                reason = f"measures of {show(source.path)} cannot be read; build again"
+                self._fail(show(source.path.name), reason, _text(source.path))
 
     def _choose(self, source: Source, measures: Measures) -> tuple[VideoEntry, list[_Chosen]]:
         """Return what is said of a video, and its clips."""
@@ -273,6 +286,11 @@ class _Build:
         faults = find_faults(measures, self._rules, shown >= 0)
         candidates, short = find_candidates(measures, faults, self._rules)
         video = self._describe(source, measures, faults)
+        if min(video.width, video.height) < (crop := Sampling().size):
+            _log.warning(
+                "%s has frames of %dx%d, and training crops %dx%d: with clips of it, set sampling.size to less",
+                *(video.name, video.width, video.height, crop, crop),
+            )
         if damaged := int(measures.damaged.sum()):
             _log.warning("%s: %s may show damage of the file, and are left out", video.name, count(damaged, "frame"))
         video.repeats = {
@@ -294,7 +312,7 @@ class _Build:
         folders = source.path.absolute().parents
         return VideoEntry(
             name=show(source.path.name),
-            path=show(source.path.absolute()),
+            path=_text(source.path),
             digest=source.digest,
             title=before.get(source.digest) or title_of(source.path.stem, [each.name for each in folders]),
             width=source.width,
@@ -353,7 +371,7 @@ class _Build:
         entries = []
         for each, task, result in zip(chosen, tasks, results, strict=True):
             if isinstance(result, Failure):
-                self._fail(show(task.folder.name), result.reason)
+                self._fail(show(task.folder.name), result.reason, _text(each.source.path))
                 self._reasons[each.source.digest] = result.reason
                 entries += [before[key]] if (key := _key(each, self._rules)) in before else []
             else:
@@ -383,7 +401,7 @@ class _Build:
             rules=asdict(self._rules),
             videos=[*old, *named.values()],
             clips=sorted([*others, *clips, *self._changed(videos, clips)], key=lambda clip: clip.name),
-            failed=self._failed,
+            failed=[*(each for each in self._before.failed if not self._is_named(each.video)), *self._failed],
             held_out=self._before.held_out,
         )
 
@@ -397,20 +415,21 @@ class _Build:
             if clip.video in named and clip.name not in kept and folder.is_dir() and not _is_unchanged(folder, clip):
                 stay.append(clip)
                 reason = f"{show(folder)} is no longer chosen, but has changed since it was written: it stays"
-                self._fail(show(clip.name), reason)
+                self._fail(show(clip.name), reason, self._before.video_of(clip).path)
         return stay
 
     def _remove_old(self, manifest: Manifest) -> None:
         """Remove clips that are no longer in the set, and what build wrote of their folders."""
         stay = {clip.name for clip in manifest.clips}
-        folders = [self._folder / clip.name for clip in self._before.clips if clip.name not in stay]
-        gone = [folder for folder in folders if folder.is_dir()]
+        old = {self._folder / clip.name: clip for clip in self._before.clips if clip.name not in stay}
+        gone = [folder for folder in old if folder.is_dir()]
         for folder in gone:
             try:
                 remove_clip(folder)
             except OSError as error:
                 reason = f"cannot be removed ({error.strerror or error}); remove it"
-                self._fail(show(folder.name), f"{show(folder)} is no longer chosen, and {reason}")
+                video = self._before.video_of(old[folder]).path
+                self._fail(show(folder.name), f"{show(folder)} is no longer chosen, and {reason}", video)
                 continue
             _log.warning("%s is no longer chosen, and is removed", show(folder))
             for other in others_in(folder):
@@ -436,6 +455,11 @@ class _Build:
             len(self._failed),
             manifest.quality_note,
         )
+
+
+def _text(path: Path) -> str:
+    """Return a path as it is in the manifest."""
+    return show(path.absolute())
 
 
 def _comparable(measures: Measures) -> NDArray[np.bool_]:

@@ -39,6 +39,9 @@ class ClipTask:
     expected: Sequence[str] = ()
     """Hashes of the files, of a clip that was written before."""
 
+    def __str__(self) -> str:
+        return f"{show(self.folder)} of {show(self.source.path)}"
+
     @property
     def origin(self) -> Origin:
         """What the clip is made of."""

@@ -83,10 +83,12 @@ class VideoEntry(_Entry):
 
 
 class FailedEntry(_Entry):
-    """A video that could not be used."""
+    """A video that could not be used, or a clip. It stays until a call names its video again."""
 
     name: str
     reason: str
+    video: str = ""
+    """Path of the video."""
 
 
 class Manifest(_Entry):

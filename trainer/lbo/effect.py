@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from ..degradation.scaling import downscale
 from . import folder
 from .dataset import find_pairs
 from .patches import read_frame
+
+_log = logging.getLogger(__name__)
 
 FRAMES = 16
 """Largest number of pairs that are compared: the middle frames of clips all over the episode."""
@@ -77,6 +80,16 @@ def read_effect(path: Path) -> Effect | None:
         return Effect(**json.loads((path / folder.EFFECT_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def warn_if_worse(effect: Effect | None, operator: Path) -> None:
+    """Log a warning of an operator that is worse than none."""
+    if effect and effect.is_worse:
+        _log.warning(
+            "%s has not learned its episode: it is %s. A network would learn to undo the operator's own faults; train "
+            "it for more steps, or with more features (operator.features)",
+            *(operator, effect),
+        )
 
 
 def _compare(operator: Operator, hq_clip: Clip, lq_clip: Clip) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from ..origin import read_origin
 from . import folder
 from .config import STAGES, OperatorConfig
 from .dataset import Pairs
-from .effect import measure_effect, write_effect
+from .effect import measure_effect, warn_if_worse, write_effect
 from .patches import render_patches
 
 _log = logging.getLogger(__name__)
@@ -168,9 +168,4 @@ def _write_operator(path: Path, settings: OperatorConfig) -> None:
         "wrote the operator after %s to %s; %s shows its effect: %s",
         *(settings.stage, path / OPERATOR_FILE, folder.PATCHES_FILE, effect),
     )
-    if effect.is_worse:
-        _log.warning(
-            "%s has not learned its episode: plain downscaling comes nearer. A network would learn to undo the "
-            "operator's own faults; train it for more steps, or with more features (operator.features)",
-            path / OPERATOR_FILE,
-        )
+    warn_if_worse(effect, path / OPERATOR_FILE)

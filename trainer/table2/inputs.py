@@ -36,6 +36,8 @@ from .rows import Rows, Variant, without_operators
 
 PAPER_STEPS, OPERATOR_SHARE = 300_000, 3
 """Steps of each stage of the network in the paper. An operator has a third of them in each of its stages."""
+LEAST_OPERATOR_STEPS = 3000
+"""So many taught even narrow operators of 8 features their episode; 1000 did not (docs/training.md)."""
 CHECKPOINTS, MOST_STEPS = 10, 5000
 """Checkpoints of a run at least, and steps between two of them at most."""
 GIVEN = {
@@ -63,8 +65,8 @@ class Inputs:
     l1_steps: int | None = None
     """Steps of the stage by L1, if they are not `steps`: one takes a small part of the time of a step with a GAN."""
     own_operator_steps: int | None = None
-    """Steps of each stage of an operator, and of NN-only, if they are not a third of `steps`: few steps do not teach an
-    operator its episode."""
+    """Steps of each stage of an operator, and of NN-only. None: a third of `steps`, but at least LEAST_OPERATOR_STEPS
+    unless the preset is debug."""
     start: str = ""
     """Network that all start from, and that makes pseudo-HQ. If empty, networks are trained in two stages from random
     weights, and that with basic operators makes pseudo-HQ, as in the paper."""
@@ -90,7 +92,9 @@ class Inputs:
     @property
     def operator_steps(self) -> int:
         """Steps of each stage of an operator, and of NN-only."""
-        return max(1, self.steps // OPERATOR_SHARE) if self.own_operator_steps is None else self.own_operator_steps
+        if self.own_operator_steps is not None:
+            return self.own_operator_steps
+        return max(self.steps // OPERATOR_SHARE, 1 if self.preset == "debug" else LEAST_OPERATOR_STEPS)
 
     def run(self, name: str, seed: int) -> Path:
         """Return the folder of a network's last run."""

@@ -15,6 +15,9 @@ from .nn_only import UnpairedPictures, load_nn_only, train_or_load, train_with_n
 type Load = Callable[[], VSRConfig]
 """Returns settings, which may be known only when other jobs are done."""
 
+TRAINING, NN_ONLY_TRAINING = "training", "training of NN-only"
+"""Kinds of jobs."""
+
 
 def training(
     name: str,
@@ -43,7 +46,7 @@ def training(
             train(load(), folder, renew=renew)
 
     files = (*inputs, *([nn_only] if nn_only else []))
-    return Job(name, estimate, tuple(made_of), files, folder, run, checkpoints.has_ended)
+    return Job(name, estimate, tuple(made_of), files, folder, run, checkpoints.has_ended, TRAINING)
 
 
 def nn_only_degradation(
@@ -75,4 +78,4 @@ def nn_only_degradation(
         load = partial(UnpairedPictures.load, hq, episodes)
         train_or_load(load, file, steps, seed=seed, bf16=bf16, vgg=vgg, made_of=" ".join(texts))
 
-    return Job(name, estimate, texts, (), file, run)
+    return Job(name, estimate, texts, (), file, run, kind=NN_ONLY_TRAINING)

@@ -40,6 +40,8 @@ class Job:
     run: Callable[[], None]
     is_finished: Callable[[Path], bool] = Path.exists
     """Whether a result is whole."""
+    kind: str = ""
+    """Jobs of one kind are alike in how their time differs from the estimate."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Entry:
     """Digest of the result; empty if the job was stopped before its end."""
     seconds: float
     estimate: float
+    kind: str = ""
 
 
 class Ledger:
@@ -98,7 +101,7 @@ class Ledger:
         finally:  # after an error too: what is there then is of something else
             result = digest_path(job.result) if finished else ""
             seconds = resumed + time.monotonic() - begin
-            self._write(job.name, Entry(self._digest(job), result, seconds, job.estimate))
+            self._write(job.name, Entry(self._digest(job), result, seconds, job.estimate, job.kind))
         if not finished:
             raise StoppedError(f"{job.name} was stopped; start the same command again to resume it")
 
@@ -110,10 +113,14 @@ class Ledger:
             yield
 
     def expected(self, jobs: Iterable[Job]) -> float:
-        """Return the seconds that jobs will take, by how long others took."""
+        """Return the seconds that jobs will take, by how long others of their kind took; by all, if there are none."""
+        return sum(job.estimate * self._ratio(job.kind) for job in jobs)
+
+    def _ratio(self, kind: str) -> float:
+        """Return the time of the jobs that are done, relative to their estimates."""
         done = [entry for entry in self._entries.values() if entry.estimate and entry.result]
-        ratio = sum(entry.seconds for entry in done) / sum(entry.estimate for entry in done) if done else 1.0
-        return ratio * sum(job.estimate for job in jobs)
+        alike = [entry for entry in done if entry.kind == kind] or done
+        return sum(entry.seconds for entry in alike) / sum(entry.estimate for entry in alike) if alike else 1.0
 
     def _write(self, name: str, entry: Entry) -> None:
         with file_lock(self._file.parent, f".{self._file.name}.lock"):

