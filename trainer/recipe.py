@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vsanimesr.errors import AnimeSRError
+from vsanimesr.network.colour import Colour
 from vsanimesr.weights.release import MODEL_NAMES
 
 from .advice.estimates import (
@@ -76,6 +77,8 @@ class Recipe:
     """Largest number of windows of each episode."""
     factor: float | None = None
     """Input rescaling of all episodes; None for the factor that is suggested for each."""
+    colour: Colour = "source"
+    """Whose colours pseudo-HQ has (docs/colours.md)."""
     renew: bool = False
     """Train again what was trained with other settings or sources, instead of refusing it."""
     start: str = ""
@@ -117,7 +120,14 @@ def run_recipe(recipe: Recipe, assignments: Sequence[str]) -> Path | None:
     _remove_results(recipe, stages)
     for path, episode, folder in zip(recipe.episodes, episodes, folders, strict=True):
         _log.info("%s: pairs of %s", folder, path)
-        make_pairs(episode, folder, model=recipe.upscaler, count=recipe.count, factor=recipe.factor, pick_factor=None)
+        make_pairs(
+            *(episode, folder),
+            model=recipe.upscaler,
+            count=recipe.count,
+            factor=recipe.factor,
+            colour=recipe.colour,
+            pick_factor=None,
+        )
         advise_on_hq(Path(recipe.data).expanduser(), [folder], stages[0][0].sampling.zoom)
         if not train_stages(folder, configs, renew=recipe.renew):
             return None
@@ -241,7 +251,13 @@ def _estimate(
 
 def _check_operator(recipe: Recipe, episode: Episode, folder: Path, configs: Configs) -> bool:
     """Check all that an operator needs. Return whether it has still to be trained."""
-    before = pairs.read_difference(episode, folder, model=recipe.upscaler, count=recipe.count, factor=recipe.factor)
+    before = pairs.read_difference(
+        *(episode, folder),
+        model=recipe.upscaler,
+        count=recipe.count,
+        factor=recipe.factor,
+        colour=recipe.colour,
+    )
     if before and has_runs(folder) and not recipe.renew:
         raise PairError(
             f"the operator in {folder} was trained on other pairs: {before}. Give what was given before; or name "

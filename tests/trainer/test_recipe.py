@@ -108,6 +108,9 @@ def test_a_recipe_trains_a_network_and_resumes(
     assert settings["lbo_pool"] == [str(out / "lbo1"), str(out / "lbo2")]
     assert settings["start"] == model
     assert {name.name for name in out.iterdir()} == {"lbo1", "lbo2", "vsr-final", "model.safetensors", "report.html"}
+    assert read_origin(out / "lbo1" / "pairs")["colour"] == "source"
+    assert main([*command, "--no-estimate", "--pseudo-hq-colour", "network", "steps=4"]) == 1
+    assert "was trained on other pairs: colour was source, now network" in capsys.readouterr().err
 
     import vapoursynth as vs
 
@@ -139,7 +142,18 @@ def test_the_paper_trains_the_network_in_two_stages_from_random_weights(
     monkeypatch.setattr(recipe, "write_report", lambda _, result: shown.append(result))
     out = tmp_path / "out"
     command = ["recipe", str(episode), "-o", str(out), "--data", str(tmp_path / "hq"), "--preset", "debug"]
-    command += ["--pseudo-hq-model", model, "--count", "1", "--factor", "0.5", "lbo.steps=1", "lbo.size=64"]
+    command += [
+        "--pseudo-hq-model",
+        model,
+        "--pseudo-hq-colour",
+        "network",
+        "--count",
+        "1",
+        "--factor",
+        "0.5",
+        "lbo.steps=1",
+        "lbo.size=64",
+    ]
     command += [
         "sampling.size=64",
         "sampling.frames=2",
@@ -160,8 +174,8 @@ def test_the_paper_trains_the_network_in_two_stages_from_random_weights(
     assert first.degradation.down.lbo == 1
     assert checkpoints.read_newest(out / "vsr-l1")["step"] == 1
     assert read_origin(out / "vsr-final")["start"] == describe_start(str(out / "vsr-l1"))
-    network = load_network(model)
-    assert read_origin(out / "lbo1" / "pairs")["model"] == digest_tensors(network.state_dict())
+    network, origin = load_network(model), read_origin(out / "lbo1" / "pairs")
+    assert (origin["model"], origin["colour"]) == (digest_tensors(network.state_dict()), "network")
     assert [run.name for run in shown[0].runs] == ["vsr-l1", "vsr-final"]
     assert list(shown[0].models) == ["debug", "new model"]
 

@@ -21,7 +21,7 @@ from ..data.clips import require_clip
 from ..errors import PairError
 from ..lbo.pairs import make_pairs
 from ..lbo.picker.server import serve_picker
-from .vsr import add_as_is
+from .vsr import add_as_is, add_colour
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--factor", type=float, help="use this factor, for example 0.5")
     how.add_argument("--suggest", action="store_true", help="use the suggested factor, without the page")
+    add_colour(parser, "--colour")
     parser.add_argument("--port", type=int, default=0, help="port of the page to choose on (default: a free one)")
     add_as_is(parser)
 
@@ -47,7 +48,14 @@ def run(args: argparse.Namespace) -> int:
     if not args.as_is:
         require_fit_episode(args.episode)
     pick_factor = None if args.suggest else partial(serve_picker, announce=_announce, port=args.port)
-    make_pairs(episode, args.folder, model=args.model, count=args.count, factor=args.factor, pick_factor=pick_factor)
+    make_pairs(
+        *(episode, args.folder),
+        model=args.model,
+        count=args.count,
+        factor=args.factor,
+        pick_factor=pick_factor,
+        colour=args.pseudo_hq_colour,
+    )
     return 0
 
 

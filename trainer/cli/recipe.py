@@ -22,7 +22,7 @@ from ..core.config import PRESETS
 from ..core.start import RANDOM
 from ..recipe import FIRST_PREFIX, OPERATOR_PREFIX, STAGE, TWO_STAGES, Recipe, run_recipe, write_script
 from ..vsr.config import preset
-from .vsr import add_as_is, add_gpu_memory, add_renew
+from .vsr import add_as_is, add_colour, add_gpu_memory, add_renew
 
 RELEASED = "v2"
 """Released network that is used unless another is named."""
@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"network that makes pseudo-HQ; the paper's is a run without operators (default: --model, or {RELEASED})",
     )
     parser.add_argument("--count", type=int, default=200, help="maximum number of clips per episode (default: 200)")
+    add_colour(parser)
     parser.add_argument("--factor", type=float, help="factor for all episodes (default: the suggested one for each)")
     parser.add_argument("--no-estimate", action="store_true", help="begin at once, without a trial of each stage")
     add_renew(parser)
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         preset=args.preset,
         count=args.count,
         factor=args.factor,
+        colour=args.pseudo_hq_colour,
         renew=args.renew,
         start=start,
         estimate=not args.no_estimate,

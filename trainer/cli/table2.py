@@ -25,7 +25,7 @@ from ..errors import SettingError
 from .evaluate import PACKAGES
 from .outputs import write_texts, writing
 from .packages import require_packages
-from .vsr import add_as_is, add_renew
+from .vsr import add_as_is, add_colour, add_renew
 
 TEXT = "results.md"
 
@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=PRESETS, default="paper", help="preset (default: paper)")
     parser.add_argument("--count", type=int, default=200, help="maximum number of clips per episode (default: 200)")
     parser.add_argument("--factor", type=float, help="factor for all episodes (default: the suggested one for each)")
+    add_colour(parser)
     parser.add_argument("--frames", type=int, default=100, help="maximum number of frames per clip (default: 100)")
     parser.add_argument("--every", type=int, default=10, metavar="N", help="slow measures of every Nth (default: 10)")
     parser.add_argument("--maniqa", type=Path, metavar="FILE", help="weights of MANIQA, which adds it (needs pyiqa)")
@@ -95,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
         preset=args.preset,
         count=args.count,
         factor=args.factor,
+        colour=args.pseudo_hq_colour,
         assignments=args.assignments,
         renew=args.renew,
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
+
+from vsanimesr.network.colour import Colour
 
 from ..advice.hq import advise_on_hq
 from ..advice.memory import card_assignments
@@ -103,6 +106,17 @@ def add_as_is(parser: argparse.ArgumentParser) -> None:
     """Add the argument `as_is`."""
     parser.add_argument(
         "--as-is", action="store_true", help="take sources that look combed, or are anamorphic, as they are"
+    )
+
+
+def add_colour(parser: argparse.ArgumentParser, flag: str = "--pseudo-hq-colour") -> None:
+    """Add the argument `pseudo_hq_colour`."""
+    parser.add_argument(
+        flag,
+        dest="pseudo_hq_colour",
+        choices=get_args(Colour.__value__),
+        default="source",
+        help="whose colours pseudo-HQ has: the episode's, or as the network shifts them (default: source)",
     )
 
 

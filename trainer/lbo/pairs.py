@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 from pydantic import ValidationError
 
 from vsanimesr.files import write_atomic
+from vsanimesr.network.colour import Colour
 from vsanimesr.network.torch_network import AnimeSR
 
-from ..data.clips import Clip, Episode
+from ..data.clips import Clip, Episode, Frame
 from ..errors import PairError
 from ..origin import Origin, differences, digest_tensors, read_origin
 from ..settings import Settings
@@ -38,8 +40,8 @@ FORMAT = "3"
 """Version of what this package makes of an episode. Raise it if windows, scenes, suggestions or pairs can change."""
 MEASURED_WITH = "v2"
 """Network that suggestions of a factor were measured with (docs/reports/factors.md)."""
-COUNT = "windows"
-"""Name of the number of windows in origins."""
+COUNT, COLOUR = "windows", "colour"
+"""Names of the number of windows, and of whose colours pseudo-HQ has, in origins."""
 
 
 class FoundWindows(Settings):
@@ -58,6 +60,7 @@ def make_pairs(
     count: int = 200,
     factor: float | None = None,
     pick_factor: FactorPicker | None,
+    colour: Colour = "source",
 ) -> FactorChoice:
     """Make the pairs of an episode. What the folder holds is kept if it was made of the same.
 
@@ -69,6 +72,8 @@ def make_pairs(
         factor: factor of the input rescaling; None to choose one. A choice in the folder is kept if it was made the
             same way, by the same episode, model and count.
         pick_factor: lets the user choose; None to use the suggested factor.
+        colour: whose colours pseudo-HQ has. Networks shift colours (docs/colours.md), and an operator takes the shift
+            for a fault of the episode: what is trained with it then shifts them farther.
 
     Raises:
         TrainerError: the episode cannot be read or has no suitable windows; the model cannot be loaded; the factor is
@@ -92,17 +97,24 @@ def make_pairs(
                 *(model, pick_factor, origin),
             )
         choice.save(path)
-        _renew_pairs(path, made_of, choice.factor, windows, count)
+        pairs_of = made_of | {"factor": str(choice.factor), COLOUR: colour}
+        _renew_pairs(path, pairs_of, windows, count)
         for number, window in enumerate(windows, 1):
             _log.info("pair %d of %d at x%g", number, len(windows), choice.factor)
-            _make_pair(episode, window, rescaling, choice.factor, path)
+            _make_pair(episode, window, partial(rescaling.pseudo_hq, factor=choice.factor, colour=colour), path)
     except OSError as error:
         raise PairError(f"{path} cannot be written ({error}); name another folder, or free some space") from error
     return choice
 
 
 def read_difference(
-    episode: Episode, path: Path, *, model: str = "v2", count: int = 200, factor: float | None = None
+    episode: Episode,
+    path: Path,
+    *,
+    model: str = "v2",
+    count: int = 200,
+    factor: float | None = None,
+    colour: Colour = "source",
 ) -> str:
     """Return what the pairs in a folder are made of otherwise than `make_pairs` would make them without a page; "" if
     it would keep them, or if there are none.
@@ -116,12 +128,13 @@ def read_difference(
     made_of = describe_pseudo_hq(episode, load_network(model)) | {COUNT: str(count)}
     previous = read_choice(path)
     if factor is not None:
-        made_of["factor"] = str(factor)
+        chosen = str(factor)
     elif previous and not differences(previous.origin, made_of | {"choice": "suggestion"}):
-        made_of["factor"] = str(previous.factor)
+        chosen = str(previous.factor)
     else:
-        made_of["factor"] = "a new suggestion"
-    return differences({name: text for name, text in before.items() if name != folder.CLIPS}, made_of)
+        chosen = "a new suggestion"
+    now = made_of | {"factor": chosen, COLOUR: colour}
+    return differences({name: text for name, text in before.items() if name != folder.CLIPS}, now)
 
 
 def count_missing(path: Path, count: int) -> int:
@@ -191,22 +204,24 @@ def _choose_by_scenes(
     return FactorChoice(factor=factor, by=by, model=model, suggestion=suggestion, hints=hints, origin=origin)
 
 
-def _renew_pairs(path: Path, made_of: Origin, factor: float, windows: Sequence[Window], count: int) -> None:
-    """Remove the clips that are of another episode, model or factor, or of windows that are no longer used."""
+def _renew_pairs(path: Path, made_of: Origin, windows: Sequence[Window], count: int) -> None:
+    """Remove the clips that are made of something else, or of windows that are no longer used."""
     notes = {COUNT: str(count), folder.CLIPS: str(len(windows))}
     parts = folder.lq(path), folder.hq(path)
-    renew_clips(folder.pairs(path), parts, made_of | {"factor": str(factor)}, notes)
+    renew_clips(folder.pairs(path), parts, made_of, notes)
     for part in parts:
         keep_only(part, {_name(window) for window in windows})
 
 
-def _make_pair(episode: Clip, window: Window, rescaling: Rescaling, factor: float, path: Path) -> None:
+def _make_pair(
+    episode: Clip, window: Window, pseudo_hq: Callable[[Sequence[Frame]], Iterator[Image.Image]], path: Path
+) -> None:
     hq, lq = folder.hq(path) / _name(window), folder.lq(path) / _name(window)
     if hq.is_dir() and lq.is_dir():
         return
     frames = episode.read(range(window.first, window.first + WINDOW_LENGTH))
     _write_clip(lq, [Image.fromarray(frame) for frame in frames[1:]])
-    _write_clip(hq, list(rescaling.pseudo_hq(frames, factor))[1:])
+    _write_clip(hq, list(pseudo_hq(frames))[1:])
 
 
 def _name(window: Window) -> str:

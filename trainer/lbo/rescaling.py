@@ -13,7 +13,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from vsanimesr.network.colour import Colour
 from vsanimesr.network.shapes import MULTIPLE, SCALE
+from vsanimesr.network.torch_colour import RestoringColours
 from vsanimesr.network.torch_network import AnimeSR
 
 from ..data.clips import Frame
@@ -67,15 +69,17 @@ class Rescaling:
     def __init__(self, network: AnimeSR) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = network.to(self._device).to(memory_format=torch.channels_last).eval()
+        self._network = network
         self._recurrence = Recurrence(network, layout=torch.channels_last)
         self._autocast = self._device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
     @torch.inference_mode()
-    def pseudo_hq(self, frames: Sequence[Frame], factor: float) -> Iterator[Image.Image]:
+    def pseudo_hq(self, frames: Sequence[Frame], factor: float, colour: Colour = "network") -> Iterator[Image.Image]:
         """Scale a clip down by a factor, upscale it by 4, and resize it to exactly twice its size.
 
         Args:
             frames: consecutive frames. The recurrence starts at the first one, so the first few have lower quality.
+            colour: whose colours pseudo-HQ has, as in the filter (docs/colours.md).
 
         Raises:
             PairError: the frames are too small for this factor.
@@ -85,9 +89,13 @@ class Rescaling:
         lr = torch.stack([_scale_down(frame, small) for frame in frames])[None].to(self._device)
         padding = (0, -small[0] % MULTIPLE, 0, -small[1] % MULTIPLE)
         lr = functional.pad(lr.flatten(0, 1), padding, mode="replicate")[None]
+        size = lr.shape[-1], lr.shape[-2]
+        restoring = RestoringColours(self._network, size).to(self._device) if colour == "source" else None
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast):
-            for frame in self._recurrence.frames(lr):
-                sr = to_image(frame[0, :, : SCALE * small[1], : SCALE * small[0]].float().cpu())
+            for cur, frame in zip(lr.unbind(1), self._recurrence.frames(lr), strict=True):
+                with torch.autocast(self._device.type, enabled=False):
+                    shown = restoring.restore(frame, cur) if restoring else frame
+                sr = to_image(shown[0, :, : SCALE * small[1], : SCALE * small[0]].float().cpu())
                 yield sr.resize((LBO_SCALE * width, LBO_SCALE * height), Image.Resampling.LANCZOS)
 
 

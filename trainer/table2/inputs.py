@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from vsanimesr.network.colour import Colour
+
 from ..advice.sources import require_fit_hq, require_fit_sources
 from ..core.config import SHORT_RUN, RunConfig, deciding, loss_weights
 from ..core.start import RANDOM, describe_start
@@ -75,6 +77,8 @@ class Inputs:
     """Largest number of windows of an episode."""
     factor: float | None = None
     """Input rescaling of all episodes; None for the suggested one of each."""
+    colour: Colour = "source"
+    """Whose colours pseudo-HQ has."""
     assignments: Sequence[str] = ()
     """Texts `name=value` for all networks, `lbo.name=value` for all operators."""
     renew: bool = False
@@ -180,6 +184,7 @@ class Inputs:
             "VGG": digest_texts(digest_tensors(read_vgg(each).tensors) for each in vggs),
             "count": str(self.count),
             "factor": str(self.factor or "suggested"),
+            "colour": self.colour,
             VGG_SETTING: self.vgg if self.vgg in SOURCES else "a file",
             **deciding(final),
             **{f"{stage} {name}": text for stage, each in others.items() for name, text in deciding(each).items()},

@@ -22,6 +22,7 @@ from ..core.config import RunConfig, deciding
 from ..core.start import RANDOM
 from ..data.clips import require_clip
 from ..degradation.learned.pool import OPERATOR_FILE
+from ..evaluation.measures import MEASURES
 from ..evaluation.tables import Table, format_markdown
 from ..lbo import pairs
 from ..lbo.config import STAGES as OPERATOR_STAGES
@@ -162,11 +163,21 @@ class Study:
 
         def run() -> None:
             episode, model = require_clip(path, "episode"), inputs.start or str(upscaler)
-            make_pairs(episode, folder, model=model, count=inputs.count, factor=inputs.factor, pick_factor=None)
+            make_pairs(
+                *(episode, folder),
+                model=model,
+                count=inputs.count,
+                factor=inputs.factor,
+                colour=inputs.colour,
+                pick_factor=None,
+            )
             train_stages(folder, lambda stage: inputs.operator_settings(stage, seed), renew=inputs.renew)
 
         origin = inputs.origin
-        made_of = (*(origin[name] for name in ("start", "count", "factor", "VGG")), self._episodes[number - 1])
+        made_of = (
+            *(origin[name] for name in ("start", "count", "factor", "colour", "VGG")),
+            self._episodes[number - 1],
+        )
         return Job(
             f"{folder.name} pairs and training",
             self._pairs_seconds(path) + sum(map(self._seconds, settings)),
@@ -240,13 +251,14 @@ class Study:
         l1 = "" if inputs.l1_steps is None else f" ({inputs.l1_steps:,} of the one by L1)"
         shared = f", {' '.join(inputs.assignments)}" if inputs.assignments else ""
         done = sum(self._ledger.is_done(job) for job in self.jobs)
+        titles = ", ".join(MEASURES[name].title for name in scoring.work.measures if not MEASURES[name].every)
+        slow = f"; {titles} of one in {scoring.work.every}" if titles else ""
         return [
             f"{done} of {count(len(self.jobs), 'job')} are done, for {count(self.seeds, 'seed')}.",
             f"{start}: {inputs.steps:,} steps of a stage{l1}; {inputs.operator_steps:,} of one of an operator, and of "
             f"NN-only. Preset {inputs.preset}{shared}.",
             *_unlearned(inputs.operator(number, seed) for seed in range(self.seeds) for number in inputs.numbers),
-            f"Set: {count(len(scoring.clips), 'clip')}, {sum(map(len, scoring.clips))} frames; NIQE, MANIQA and LPIPS "
-            f"of one frame in {scoring.work.every}.",
+            f"Set: {count(len(scoring.clips), 'clip')}, {sum(map(len, scoring.clips))} frames{slow}.",
         ]
 
 

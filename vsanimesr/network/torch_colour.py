@@ -41,10 +41,14 @@ class RestoringColours(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run one step, as `AnimeSR.forward` does."""
         frame, new_sr, new_hidden = self._network(prev, cur, next, sr, hidden)
+        return self.restore(frame, cur), new_sr, new_hidden
+
+    def restore(self, frame: Tensor, cur: Tensor) -> Tensor:
+        """Return an SR frame, (batch, 3, 4 * height, 4 * width), with the colours of its LR frame."""
         for _ in range(PASSES):
             shift = self._smooth(cur - functional.avg_pool2d(frame.clamp(0, 1), SCALE))
             frame = frame + functional.pixel_shuffle(self._network.upsample_bilinear(shift), SCALE)
-        return frame, new_sr, new_hidden
+        return frame
 
     def _smooth(self, x: Tensor) -> Tensor:
         """Take the Gaussian mean. Pixels beyond the edge have no weight."""

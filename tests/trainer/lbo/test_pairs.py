@@ -16,14 +16,14 @@ import pytest
 from PIL import Image
 
 from tests.trainer.lbo.episodes import open_episode
-from tests.trainer.lbo.networks import save_network
+from tests.trainer.lbo.networks import Tinting, save_network
 from trainer.cli import main
 from trainer.data.clips import Frame
 from trainer.errors import CheckpointError, PairError
 from trainer.lbo import folder
 from trainer.lbo.dataset import Pairs
 from trainer.lbo.factor import FactorHint, Suggestion, read_choice
-from trainer.lbo.pairs import WINDOW_LENGTH, count_missing, make_pairs
+from trainer.lbo.pairs import WINDOW_LENGTH, count_missing, make_pairs, read_difference
 from trainer.lbo.rescaling import FACTORS, Rescaling
 from trainer.lbo.scenes import Scene
 from trainer.lbo.suggestion import MEASURED
@@ -71,7 +71,7 @@ def test_the_recurrence_warms_up_on_the_frame_before_a_pair(episode: Path, debug
     first = int(clip.name)
     window = open_episode(episode).read(range(first, first + WINDOW_LENGTH))
     warm, cold = (
-        [np.asarray(each) for each in Rescaling(load_network(debug_model)).pseudo_hq(frames, 0.5)]
+        [np.asarray(each) for each in Rescaling(load_network(debug_model)).pseudo_hq(frames, 0.5, "source")]
         for frames in (window, window[1:])
     )
     found = read_frames(clip)
@@ -173,6 +173,43 @@ def test_pairs_of_something_else_are_made_again(
         assert read_all(tmp_path / "out") == read_all(tmp_path / f"new-{number}")
     assert "pairs is made again: episode was 34 frames, " in caplog.text
     assert "pairs is made again: model was " in caplog.text
+
+
+@pytest.mark.parametrize("given", [(), ("--colour", "source"), ("--colour", "network")])
+def test_operators_do_not_take_the_colours_of_a_network_for_a_fault(
+    given: tuple[str, ...], episode: Path, tmp_path: Path
+) -> None:
+    tinting = save_network(Tinting(), tmp_path / "tinting.safetensors")
+    command = ["lbo", "pairs", str(episode), "-o", str(tmp_path), "--model", tinting, "--factor", "0.8", "--count", "2"]
+
+    assert main([*command, *given]) == 0
+
+    shifts = []
+    for hq, lq in zip(*(sorted(part.iterdir()) for part in (folder.hq(tmp_path), folder.lq(tmp_path))), strict=True):
+        shifts += [a.mean((0, 1)) - b.mean((0, 1)) for a, b in zip(read_frames(hq), read_frames(lq), strict=True)]
+    most = np.abs(np.mean(shifts, 0)).max()
+    assert most > 10 if "network" in given else most < 0.5
+
+
+def test_pairs_with_other_colours_are_made_again_and_no_windows(
+    episode: Path, model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.lbo.scenes.FACTORS", MEASURED)
+    caplog.set_level(logging.INFO)
+    make = partial(make_pairs, open_episode(episode), tmp_path, model=model, count=1, pick_factor=None)
+    make(colour="network")
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.*") if file.is_file()}
+    assert read_difference(open_episode(episode), tmp_path, model=model, count=1, colour="network") == ""
+    difference = read_difference(open_episode(episode), tmp_path, model=model, count=1)
+    assert difference == "colour was network, now source"
+    caplog.clear()
+
+    make()
+
+    assert f"pairs is made again: {difference}" in caplog.text
+    after = {file: file.stat().st_mtime_ns for file in before}
+    changed = {file.relative_to(tmp_path).parts[0] for file in before if before[file] != after[file]}
+    assert changed == {"pairs", folder.CHOICE_FILE}
 
 
 def test_pairs_of_other_code_are_made_again(

@@ -7,13 +7,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
-from tests.trainer.lbo.networks import Bilinear
+from tests.trainer.lbo.networks import Bilinear, Tinting
 from trainer.data.clips import Frame
 from trainer.errors import PairError
 from trainer.lbo.rescaling import Rescaling
 from trainer.vsr.recurrence import Recurrence
+from vsanimesr.network.colour import Colour
 from vsanimesr.network.torch_network import AnimeSR
 
 
@@ -50,6 +52,20 @@ def test_it_is_the_output_of_the_network_for_the_scaled_down_clip() -> None:
     with torch.no_grad():
         expected = (255 * Recurrence(network)(lr[None])[0].clamp(0, 1)).permute(0, 2, 3, 1).numpy()
     assert np.abs(np.stack([np.asarray(each) for each in found]) - expected).max() < 4  # bfloat16
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.6])
+def test_pseudo_hq_has_the_colours_of_its_source_if_it_should(factor: float) -> None:
+    frames = [smooth_frame(66, 54, seed) for seed in range(3)]
+
+    def shift(colour: Colour) -> NDArray[np.float64]:
+        """Return the shift of each channel, in grey levels."""
+        found = [np.asarray(each) for each in Rescaling(Tinting()).pseudo_hq(frames, factor, colour)]
+        means = (np.stack(each).mean((0, 1, 2)) for each in (found, frames))
+        return np.subtract(*means)
+
+    assert shift("network") == pytest.approx(255 * np.array(Tinting.TINT), abs=0.3)
+    assert shift("source") == pytest.approx(np.zeros(3), abs=0.3)
 
 
 def test_frames_too_small_for_a_factor_are_refused() -> None:

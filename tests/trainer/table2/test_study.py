@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,8 +24,10 @@ from tests.trainer.losses.features import random_tensors
 from trainer.cli import main
 from trainer.core import checkpoints
 from trainer.data.toy_clips import write_toy_clips, write_toy_episode
+from trainer.errors import PairError
 from trainer.lbo.effect import read_effect
 from trainer.lbo.factor import read_choice
+from trainer.origin import read_origin
 from trainer.table2 import scores, study
 from trainer.table2.inputs import Inputs
 from trainer.table2.rows import Variant
@@ -274,6 +277,33 @@ def test_the_table_names_operators_that_have_not_learned_their_episode(whole: Pa
     assert {name for name in ("operator-1-0", "operator-2-0") if name in note} == worse
 
 
+def test_pseudo_hq_has_the_colours_that_are_asked_for(
+    whole: Path, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {read_origin(each / "pairs")["colour"] for each in (whole / "runs").glob("operator-?-?")} == {"source"}
+    asked: list[str] = []
+
+    def note(*_: object, colour: str, **__: object) -> None:
+        asked.append(colour)
+        raise PairError("enough is seen")
+
+    monkeypatch.setattr(study, "make_pairs", note)
+    start = save_debug_network(tmp_path / "start.safetensors")
+    options = "--start", start, "--pseudo-hq-colour", "network"
+    assert main(command(inputs, tmp_path / "out", *options)) == 1
+    assert asked == ["network"]
+
+
+def test_with_other_colours_operators_are_made_again(
+    whole: Path, inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = "--pseudo-hq-colour", "network", "--renew", "--dry-run"
+    assert main(command(inputs, whole, "--other", str(inputs / "other"), *options)) == 0
+    plan = dict(re.findall(r"^\| (\S+) .*\| (.*) \|$", capsys.readouterr().out, re.MULTILINE))
+    assert plan["basic-0"] == plan["nn-only-0"] == "done"
+    assert "done" not in {plan["operator-1-0"], plan["operator-2-0"]}
+
+
 def test_all_compare_features_of_one_vgg_also_when_another_can_be_had_later(
     whole: Path, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,6 +427,7 @@ def test_a_folder_of_another_table_is_refused_with_the_difference(
         (["ema=0.7"], "ema"),
         (["--count", "3"], "count"),
         (["lbo.steps=3"], "lbo-l1 steps was 1, now 3"),
+        (["--pseudo-hq-colour", "network"], "colour was source, now network"),
     ):
         assert main(command(inputs, whole, *more)) == 1
         assert difference in (error := capsys.readouterr().err)
