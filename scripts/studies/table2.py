@@ -7,7 +7,7 @@
 
 The episodes and the held-out scenes are those of the study of recipe, whose docstrings describe them: each show has a
 fault of its own. `python -m trainer table2` does the rest. It goes on after a stop; with --minutes it stops by itself.
-At the end, how far the networks shift colours is written to shifts.md.
+When all is done, without --minutes, how far the networks shift colours is written to shifts.md.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from .video import write_clip
 
 OTHER = "art/train"
 L1_STEPS, STEPS, OPERATOR_STEPS, SEEDS = 2000, 400, 400, 3
-"""A step by L1 takes a tenth of the time of one with a GAN. With a third of STEPS, operators learn nothing."""
+"""A step by L1 takes a tenth of the time of one with a GAN. With a third of OPERATOR_STEPS, operators learn nothing."""
 NETWORK = (
     *("network.features=24", "network.blocks=[3,2,1]", "discriminator.features=16", "channels_last=true"),
     *("optimiser.rate=0.001", "optimiser.clip=0.1", "sampling.frames=5", "sampling.size=96", "batch=1"),
@@ -50,7 +50,7 @@ OPERATOR = (
     *("size=192", "batch=1", "workers=0"),
 )
 """In place of the defaults, as in the study of recipe: small networks and crops, and a rate that few steps need. But
-operators have the paper's 64 features: those of 8 are nearer to their episode than none only after 1000 steps."""
+operators have the paper's 64 features: those of 8 need more than 1000 steps."""
 EVERY = 12
 """Frames between two of which the slow measures are taken."""
 SHIFTED = 6
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data.write(FAULTS)
         write_set(data, scored)
         train(*command)
-        if not options.dry_run:
+        if not more:  # all is done
             write_shifts(options.out / "results", scored)
     except (TrainerError, CalledProcessError) as error:
         print(error, file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -70,15 +71,16 @@ class Stage:
             assignments = [*card_assignments(settings, assignments, args.gpu_memory), *assignments]
         settings = configure(settings, assignments)
         if is_first_process() and not checkpoints.paths_in(args.run):
+            operators = [Path(each).expanduser() for each in settings.lbo_pool]
             if settings.data:
-                _look_at(Path(settings.data).expanduser(), settings, as_is=args.as_is)
-            for operator in map(Path, settings.lbo_pool):
+                _look_at(Path(settings.data).expanduser(), operators, settings, as_is=args.as_is)
+            for operator in operators:
                 warn_if_worse(read_effect(operator), operator)
         train(settings, args.run, renew=args.renew)
         return 0
 
 
-def _look_at(data: Path, settings: VSRConfig, *, as_is: bool) -> None:
+def _look_at(data: Path, operators: Sequence[Path], settings: VSRConfig, *, as_is: bool) -> None:
     """Refuse HQ that is combed or anamorphic, and say whether it is enough, and as soft as what operators learned from.
 
     A folder without clips is refused later, with better words.
@@ -86,7 +88,7 @@ def _look_at(data: Path, settings: VSRConfig, *, as_is: bool) -> None:
     if not as_is:
         require_fit_hq(data)
     if data.is_dir() and any(map(open_clip, data.iterdir())) and settings.stage == "vsr-final":
-        advise_on_hq(data, map(Path, settings.lbo_pool), settings.sampling.zoom)
+        advise_on_hq(data, operators, settings.sampling.zoom)
 
 
 def add_preset(parser: argparse.ArgumentParser) -> None:

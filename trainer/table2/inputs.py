@@ -125,11 +125,9 @@ class Inputs:
             texts += [f"losses.perceptual.weight={perceptual}", f"losses.gan={gan}"]
         own = [text.removeprefix(OPERATOR_PREFIX) for text in self.assignments if text.startswith(OPERATOR_PREFIX)]
         settings = operator_config(self.preset, self._base[1].degradation.down.modes, [*texts, *own], stage)
-        return (
-            settings
-            if settings.losses.perceptual.weights != "auto"
-            else override(settings, [f"{VGG_SETTING}={self.vgg}"])
-        )
+        if settings.losses.perceptual.weights == "auto":
+            return override(settings, [f"{VGG_SETTING}={self.vgg}"])
+        return settings
 
     @property
     def vgg(self) -> str:

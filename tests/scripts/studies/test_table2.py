@@ -44,6 +44,8 @@ def test_the_command_trains_on_episodes_and_scores_what_is_held_out(
 ) -> None:
     calls: list[tuple[str, ...]] = []
     monkeypatch.setattr(table2, "train", lambda *arguments: calls.append(arguments))
+    shown: list[Path] = []
+    monkeypatch.setattr(table2, "write_shifts", lambda results, _: shown.append(results))
     drawn = ("train/green-1", *(f"{kind}/{show}-{n}" for n, kind in enumerate(("hidden-episodes", "hidden-scenes"), 1)
                                 for show in ("island", "line", "garden")))  # fmt: skip
     for seed, name in enumerate(drawn):
@@ -55,6 +57,10 @@ def test_the_command_trains_on_episodes_and_scores_what_is_held_out(
     assert table2.main(["--data", str(tmp_path), "-o", str(tmp_path / "out"), "--minutes", "0"]) == 0
 
     assert calls[0] == calls[1]
+    assert shown == []  # with --minutes, networks may be unfinished
+    for more in (["--dry-run"], []):
+        assert table2.main(["--data", str(tmp_path), "-o", str(tmp_path / "out"), *more]) == 0
+    assert shown == [tmp_path / "out" / "results"]
     assert "--minutes 0.0" in " ".join(calls[2])  # which the trainer refuses
     (name, *arguments) = calls[0]
     assert name == "table2"

@@ -98,15 +98,18 @@ def test_an_operator_of_few_steps_is_told_from_one_that_has_learned(
     assert many.operator < many.plain
 
 
+@pytest.mark.parametrize("from_home", [False, True])
 def test_a_pool_with_an_operator_that_has_learned_nothing_is_told_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    from_home: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
     names = {"good": Effect(0.7, 1.8), "bad": Effect(8.4, 1.7), "old": None}
     for name, effect in names.items():
         (tmp_path / name).mkdir()
         if effect:
             write_effect(tmp_path / name, effect)
-    pool = ",".join(str(tmp_path / name) for name in names)
+    pool = ",".join(str(Path("~" if from_home else tmp_path, name)) for name in names)
 
     assert main(["vsr-final", "debug", f"lbo_pool=[{pool}]", "-o", str(tmp_path / "run")]) == 1
 
